@@ -1,0 +1,88 @@
+# Makefile - the front door: make run, make test. The build itself is CMake's (CMakeLists.txt, CMakePresets.json).
+#
+# SPDX-License-Identifier: MIT
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+DESTDIR ?=
+DEPS ?= yes
+MODEL ?= models/stories.gguf
+PROMPT ?= Once upon a time
+FUZZ_SECONDS ?= 10
+TRIT = build/release/trit
+
+.PHONY: all run test install uninstall debug asan tsan clang fuzz check clean help deps
+# Installing packages comes before configuring, also with -j.
+.NOTPARALLEL:
+
+all: release
+
+help:
+	@echo 'make            build everything in build/release'
+	@echo 'make run        build, then write a story from the model in models/ (PROMPT="...", MODEL=FILE)'
+	@echo 'make test       build and run the tests'
+	@echo 'make install    library, header, program, pkg-config file, CMake package, man page'
+	@echo '                (PREFIX=$(PREFIX), DESTDIR=)'
+	@echo 'make uninstall  remove what make install put there'
+	@echo 'make check      the rules of the source tree: layers, style, symbols'
+	@echo 'make debug | asan | tsan | clang    build and test in build/debug, ...: unoptimised, sanitizers, clang'
+	@echo 'make fuzz       build the fuzz targets and run each for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make clean      remove build/'
+	@echo 'What is missing on the machine is installed first, if that needs no password; not with DEPS=no.'
+
+# New packages are seen by configuring anew.
+deps:
+ifneq ($(DEPS),no)
+	@tools/install-deps --check || { tools/install-deps && rm -f build/*/CMakeCache.txt; }
+endif
+
+build/%/CMakeCache.txt: CMakePresets.json | deps
+	@cmake --preset $* $(CMAKE_FLAGS)
+	@touch $@
+
+.PHONY: build-release build-debug build-asan build-tsan build-clang build-fuzz
+build-release build-debug build-asan build-tsan build-clang build-fuzz: build-%: build/%/CMakeCache.txt
+	@cmake --build build/$* --parallel $(JOBS)
+
+.PHONY: release
+release: build-release
+
+run: release
+	@$(TRIT) run -m '$(MODEL)' -p '$(PROMPT)'
+
+test: release
+	@ctest --test-dir build/release --output-on-failure -j2
+
+debug asan tsan clang: %: build-%
+	@ctest --test-dir build/$* --output-on-failure -j2
+
+# What libFuzzer finds new is kept in build/fuzz/found; an input that fails is kept there as well and ends the run.
+fuzz: build-fuzz
+	@for target in build/fuzz/tests/fuzz/fuzz_*; do \
+		[ -x $$target ] && [ ! -d $$target ] || continue; \
+		name=$${target##*/fuzz_}; \
+		mkdir -p build/fuzz/found/$$name; \
+		echo "fuzz_$$name, $(FUZZ_SECONDS) s"; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -verbosity=0 \
+			-artifact_prefix=build/fuzz/found/$$name- \
+			build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; \
+	done
+
+check: release
+	@tools/check-layers
+	@tools/check-style
+	@tools/check-symbols build/release/libtrit.a
+	@echo 'layers, style and symbols: fine'
+
+install: release
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
+
+uninstall:
+	@[ -f build/release/install_manifest.txt ] || { echo 'Nothing was installed from here.'; exit 1; }
+	@while read -r file || [ -n "$$file" ]; do \
+		echo "removing $(DESTDIR)$$file"; \
+		rm -f "$(DESTDIR)$$file"; \
+	done < build/release/install_manifest.txt
+	@rmdir '$(DESTDIR)$(PREFIX)/lib/cmake/Trit' 2>/dev/null || true
+
+clean:
+	rm -rf build

@@ -1,0 +1,120 @@
+/*
+ * cmd_tokenize.c - trit tokenize: the tokens of a text.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/cmd.h"
+
+#include "base/file.h"
+#include "run/tokens.h"
+#include "text/utf8.h"
+
+#define MAX_TEXT_BYTES ((size_t)1 << 30)
+
+struct tokenize_options {
+	const char *model, *cpu, *text;
+	bool ids, bos, special;
+};
+
+static int parse(struct tokenize_options *o, int argc, char **argv)
+{
+	*o = (struct tokenize_options){ .bos = true };
+	struct trit_opt options[] = {
+		TRIT_ROW_MODEL(o->model),
+		{ 0, "ids", TRIT_OPT_FLAG, &o->ids, .help = "print the numbers only, on one line, separated by spaces" },
+		{ 0, "no-bos", TRIT_OPT_UNFLAG, &o->bos, .help = "do not begin with BOS, even if the model asks for it" },
+		{ 0, "special", TRIT_OPT_FLAG, &o->special,
+		  .help = "read <|endoftext|> and the like in the text as special tokens" },
+		TRIT_ROW_CPU(o->cpu),
+	};
+	struct trit_opt_table table = {
+		.command = "tokenize",
+		.usage = "-m FILE [OPTIONS] [TEXT]",
+		.about = "Prints the tokens of TEXT, or of standard input, byte for byte: a line for each, its number and its text.",
+		.options = options,
+		.n_options = TRIT_N(options),
+		.max_args = 1,
+	};
+	int status = trit_opt_parse(&table, argc, argv);
+	if (status < 0)
+		o->text = table.n_args ? table.args[0] : NULL;
+	return status;
+}
+
+/* 'text' with what would not show as itself escaped. */
+static void print_quoted(size_t len, const char *text)
+{
+	static const char plain[] = "\n\t\r\\'", letters[] = "ntr\\'";
+	trit_out(1, "'");
+	for (size_t i = 0; i < len;) {
+		unsigned char c = (unsigned char)text[i];
+		int n = trit_utf8_check(len - i, text + i);
+		const char *escape = c ? strchr(plain, c) : NULL;
+		bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && n == 2 && (unsigned char)text[i + 1] < 0xa0);
+		if (n > 0 && !control && !escape) {
+			trit_out((size_t)n, text + i);
+			i += (size_t)n;
+			continue;
+		}
+		if (escape)
+			trit_outf("\\%c", letters[escape - plain]);
+		else
+			trit_outf("\\x%02x", c);
+		i++;
+	}
+	trit_out(1, "'");
+}
+
+static void print_token(const struct trit_model *model, trit_token token)
+{
+	size_t len;
+	const char *text = trit_token_bytes(model, token, &len);
+	if (len == 0) { /* a special token: its name */
+		const struct trit_piece *piece = &trit_tokenizer_vocab(model->tokenizer)->pieces[token];
+		text = piece->text;
+		len = piece->len;
+	}
+	trit_outf("%6d  ", (int)token);
+	print_quoted(len, text);
+	trit_out(1, "\n");
+}
+
+static int tokenize(const struct tokenize_options *o, struct trit_error *err)
+{
+	struct trit_model *model = NULL;
+	struct trit_buf text;
+	struct trit_tokens tokens;
+	unsigned flags = (o->bos ? TRIT_TOKENIZE_BOS : 0) | (o->special ? TRIT_TOKENIZE_SPECIAL : 0);
+	trit_buf_init(&text, MAX_TEXT_BYTES);
+	trit_tokens_init(&tokens, MAX_TEXT_BYTES + 2);
+
+	int e = o->text ? trit_buf_append(&text, strlen(o->text), o->text, err) : trit_file_read(&text, "-", err);
+	if (!e)
+		e = trit_model_load(&model, o->model, o->cpu, err);
+	if (!e)
+		e = trit_tokenize_append(model, text.len, text.data ? text.data : "", flags, &tokens, err);
+	for (size_t i = 0; i < tokens.len && !e && trit_out_alive(); i++) {
+		if (o->ids)
+			trit_outf("%s%d", i ? " " : "", (int)tokens.data[i]);
+		else
+			print_token(model, tokens.data[i]);
+	}
+	if (!e && o->ids)
+		trit_out(1, "\n");
+	trit_tokens_release(&tokens);
+	trit_buf_release(&text);
+	trit_model_close(model);
+	return e;
+}
+
+int trit_cmd_tokenize(int argc, char **argv)
+{
+	struct tokenize_options o;
+	struct trit_error err;
+	int status = parse(&o, argc, argv);
+	if (status >= 0)
+		return status;
+	if (tokenize(&o, &err))
+		return trit_out_finish("tokenize", trit_cmd_fail("tokenize", &err));
+	return trit_out_finish("tokenize", 0);
+}

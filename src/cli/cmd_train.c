@@ -1,0 +1,250 @@
+/*
+ * cmd_train.c - trit train: text to a trained, packed model.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <limits.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "cli/cmd.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "convert/convert.h"
+#include "train/trainer.h"
+
+struct train_options {
+	struct trit_recipe recipe;
+	struct trit_train_options run;
+	struct trit_opt_list data;
+	const char *size, *type, *embedding_type;
+	bool resume;
+	int val_every, save_every;
+	struct trit_export_options export;
+};
+
+enum { MAX_OPTIONS = 64 };
+
+/* ---- the command line -------------------------------------------------------------------------------------------------- */
+
+/* A setting of the recipe as a row of the option table. */
+static struct trit_opt setting_row(struct trit_recipe *r, const struct trit_setting *s)
+{
+	static const enum trit_opt_type types[] = {
+		[TRIT_SETTING_INT] = TRIT_OPT_INT,       [TRIT_SETTING_FLOAT] = TRIT_OPT_FLOAT,
+		[TRIT_SETTING_BOOL] = TRIT_OPT_FLAG,     [TRIT_SETTING_U64] = TRIT_OPT_UINT64,
+		[TRIT_SETTING_CHOICE] = TRIT_OPT_CHOICE,
+	};
+	bool from_size = s->type == TRIT_SETTING_INT && *(int *)(void *)((char *)r + s->offset) == 0 && s->min > 0;
+	bool unset = s->type == TRIT_SETTING_FLOAT && *(float *)(void *)((char *)r + s->offset) < 0;
+	return (struct trit_opt){ .name = s->name, .type = types[s->type], .value = (char *)r + s->offset, .min = s->min,
+		                  .max = s->max, .metavar = s->metavar, .help = s->help, .choices = s->choices,
+		                  .shown = from_size ? "from --size" : unset ? "" : NULL };
+}
+
+/* With --resume the settings are the checkpoint's: none may be given. */
+static int check_resume(const struct trit_opt_table *table, const struct train_options *o, int first_setting)
+{
+	for (int i = first_setting; i < table->n_options; i++)
+		if (table->options[i].given)
+			return trit_opt_error(table, "--%s: a resumed run keeps the settings it began with; leave it out",
+			                      table->options[i].name);
+	if (o->data.n || o->run.tokenizer)
+		return trit_opt_error(table, "--resume goes on with the data in --out; leave --data and --tokenizer out");
+	return -1;
+}
+
+static int parse(struct train_options *o, int argc, char **argv)
+{
+	*o = (struct train_options){ .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
+		                     .embedding_type = "auto", .save_every = 500, .val_every = 250 };
+	o->run.max_val_windows = 256;
+	struct trit_opt options[MAX_OPTIONS], fixed[] = {
+		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE|DIR...",
+		  .help = "text to learn from (UTF-8; a line <|endoftext|> ends a document)" },
+		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
+		  .help = "folder of the run; the result is DIR/model.gguf" },
+		{ 0, "resume", TRIT_OPT_FLAG, &o->resume, .help = "go on with the run in DIR, with its settings" },
+		{ 0, "tokenizer", TRIT_OPT_STRING, &o->run.tokenizer, .metavar = "FILE",
+		  .help = "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
+		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
+		  .help = "steps between validations (0: only at the end)" },
+		{ 0, "val-windows", TRIT_OPT_INT, &o->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",
+		  .help = "sequences of held-out text a validation uses at most (0: all)" },
+		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
+		  .help = "steps between checkpoints" },
+		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
+		TRIT_ROW_THREADS(o->run.n_threads),
+		TRIT_ROW_CPU(o->run.cpu),
+		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
+		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME", .help = "260k, 1m, 3m, 5m, 10m, 25m, 50m, 125m, 350m, 700m" },
+	};
+	int n = TRIT_N(fixed), first_setting = n - 1; /* --size */
+	memcpy(options, fixed, sizeof fixed);
+	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
+		options[n++] = setting_row(&o->recipe, &trit_settings[i]);
+	struct trit_opt_table table = {
+		.command = "train",
+		.usage = "--data FILE|DIR... --out DIR [--size NAME] [OPTIONS]",
+		.about = "Trains a ternary (1.58-bit) language model on text and packs it. Learns a vocabulary, cuts the text into\n"
+		         "tokens, holds some documents out for validation, trains, and writes DIR/model.gguf. Ctrl-C saves and\n"
+		         "ends; --resume goes on, bit for bit.",
+		.options = options,
+		.n_options = n,
+	};
+	int status = trit_opt_parse(&table, argc, argv);
+	if (status >= 0)
+		return status;
+	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, &o->export)) >= 0)
+		return status;
+	if (o->resume)
+		return check_resume(&table, o, first_setting);
+	if (!o->data.n)
+		return trit_opt_error(&table, "no text: give --data FILE or folder, or --resume");
+	struct trit_error err;
+	if (trit_recipe_apply_size(&o->recipe, o->size, &err))
+		return trit_opt_error(&table, "%s", err.message);
+	return -1;
+}
+
+/* ---- progress ---------------------------------------------------------------------------------------------------------------- */
+
+struct display {
+	bool terminal;
+	double begin, last;  /* seconds: of this process's first step; of the last line */
+	int first_step;
+	double val_loss;     /* the newest one */
+	size_t width;        /* of the line on the terminal */
+};
+
+static int show_preparing(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct display *d = arg;
+	double now = trit_clock();
+	if (d->terminal && (now - d->last > 0.2 || done >= total)) {
+		fprintf(stderr, "\r%s: %3.0f %% of %.1f MB ", what, total ? 100.0 * (double)done / (double)total : 100.0,
+		        (double)total / 1e6);
+		fflush(stderr);
+		d->last = now;
+	}
+	return trit_interrupts > 0;
+}
+
+static void show_step(struct display *d, const struct trit_step_report *r)
+{
+	double now = trit_clock(), done = r->step - d->first_step;
+	bool measured = !isnan(r->val_loss), last = r->step == r->steps;
+	char left[TRIT_NUMBER_BYTES], line[256];
+	if (measured)
+		d->val_loss = r->val_loss;
+	if (!measured && !last && r->step != d->first_step + 1 && now - d->last < (d->terminal ? 0.25 : 10.0))
+		return;
+	d->last = now;
+	trit_text_seconds(left, (now - d->begin) / done * (r->steps - r->step));
+	int n = snprintf(line, sizeof line, "step %d/%d  loss %.4f", r->step, r->steps, r->loss);
+	if (!isnan(d->val_loss))
+		n += snprintf(line + n, sizeof line - (size_t)n, "  val %.4f", d->val_loss);
+	n += snprintf(line + n, sizeof line - (size_t)n, "  lr %.2e  %.0f tok/s  %s left", (double)r->lr, r->tokens_per_s,
+	              left);
+	if (r->share[0] > 0 || r->share[2] > 0)
+		n += snprintf(line + n, sizeof line - (size_t)n, "  -1/0/+1 %.0f/%.0f/%.0f %%", 100 * r->share[0],
+		              100 * r->share[1], 100 * r->share[2]);
+	if (r->skipped)
+		n += snprintf(line + n, sizeof line - (size_t)n, "  skipped %d", r->skipped);
+	fprintf(stderr, "%s%-*s%s", d->terminal ? "\r" : "", (int)d->width, line, d->terminal && !measured ? "" : "\n");
+	fflush(stderr);
+	d->width = d->terminal && !measured ? (size_t)n : 0;
+}
+
+static void show_start(const struct trit_trainer *t)
+{
+	const struct trit_recipe *r = &t->recipe;
+	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
+	trit_text_count(parameters, (double)trit_config_parameters(&t->config));
+	trit_text_count(tokens, (double)t->data.train.n_tokens);
+	trit_text_bytes(memory, (double)trit_net_bytes(&t->net) + 16.0 * (double)t->params.total);
+	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
+	fprintf(stderr,
+	        "%s: %s parameters, %d layers of %d (feed-forward %d, heads %d/%d), vocabulary %d\n"
+	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %s of memory, %d threads, %s\n",
+	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
+	        tokens, (unsigned long long)t->data.val.n_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
+	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
+	if (!t->data.n_val_windows)
+		trit_cmd_note("train", "too little text to hold some out: no validation loss (--val-share raises the share)");
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------------- */
+
+/* Checkpoint and packed model. */
+static int save(struct trit_trainer *t, const struct train_options *o, struct trit_error *err)
+{
+	char path[4096];
+	int e = trit_trainer_save(t, err);
+	if (e)
+		return e;
+	if (snprintf(path, sizeof path, "%s/model.gguf", t->out) >= (int)sizeof path)
+		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
+	return trit_convert(t->out, path, &o->export, err);
+}
+
+static int run(struct trit_trainer *t, const struct train_options *o, struct display *d, struct trit_error *err)
+{
+	int saved = -1, e;
+	d->begin = trit_clock();
+	d->first_step = t->progress.step;
+	while (t->progress.step < t->progress.steps && !trit_interrupts) {
+		struct trit_step_report r;
+		int next = t->progress.step + 1;
+		bool last = next == t->progress.steps;
+		if ((e = trit_trainer_step(t, last || (o->val_every && next % o->val_every == 0), &r, err)))
+			return e;
+		show_step(d, &r);
+		if (next % o->save_every == 0 || last) {
+			if ((e = save(t, o, err)))
+				return e;
+			saved = next;
+		}
+	}
+	return saved == t->progress.step ? TRIT_OK : save(t, o, err);
+}
+
+int trit_cmd_train(int argc, char **argv)
+{
+	struct train_options o;
+	struct trit_trainer t;
+	struct trit_error err;
+	struct display d = { .terminal = isatty(STDERR_FILENO) != 0, .val_loss = (double)NAN };
+	int status = parse(&o, argc, argv), e;
+	if (status >= 0) {
+		trit_free(o.data.items);
+		return status;
+	}
+	trit_interrupt_catch();
+	o.run.progress = show_preparing;
+	o.run.progress_arg = &d;
+	e = o.resume ? trit_trainer_resume(&t, &o.run, &err)
+	             : trit_trainer_create(&t, &o.recipe, (size_t)o.data.n, o.data.items, &o.run, &err);
+	trit_free(o.data.items);
+	if (d.terminal && d.last > 0)
+		fputc('\n', stderr);
+	if (e)
+		return trit_cmd_fail("train", &err);
+	show_start(&t);
+	e = run(&t, &o, &d, &err);
+	if (d.width)
+		fputc('\n', stderr);
+	if (e) {
+		trit_trainer_close(&t);
+		return trit_cmd_fail("train", &err);
+	}
+	bool done = t.progress.step == t.progress.steps;
+	if (done)
+		trit_cmd_note("train", "done: %s/model.gguf", o.run.out);
+	else
+		trit_cmd_note("train", "stopped at step %d of %d and saved; go on with: trit train --resume --out %s",
+		              t.progress.step, t.progress.steps, o.run.out);
+	trit_trainer_close(&t);
+	return done ? 0 : 130;
+}

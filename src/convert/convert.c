@@ -1,0 +1,198 @@
+/*
+ * convert.c - the two sources of weights: a GGUF model and a training checkpoint.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "convert/convert.h"
+
+#include <math.h>
+
+#include "format/gguf_vocab.h"
+#include "model/quant.h"
+
+enum { PATH_BYTES = 4096 };
+
+/* ---- from GGUF ----------------------------------------------------------------------------------------------------------- */
+
+static int gguf_tensor(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
+                       struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	trit_tensor_name(name, w->id, w->layer, "weight");
+	*out = trit_gguf_find_tensor(g, name);
+	if (!*out)
+		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);
+	if ((*out)->dims[0] != w->cols || (*out)->dims[1] != w->rows || (*out)->dims[2] != 1 || (*out)->dims[3] != 1)
+		return trit_fail(err, TRIT_ERR_FORMAT, "%s: shape %llu x %llu, expected %zu x %zu", name,
+		                 (unsigned long long)(*out)->dims[0], (unsigned long long)(*out)->dims[1], w->cols, w->rows);
+	return TRIT_OK;
+}
+
+static int gguf_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale, struct trit_error *err)
+{
+	const struct trit_gguf *g = arg;
+	const struct trit_gguf_tensor *t;
+	char name[TRIT_TENSOR_NAME_BYTES];
+	int e = gguf_tensor(g, w, &t, err);
+	if (e)
+		return e;
+	if ((e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, w->rows, codes, scale, err)))
+		return trit_fail_prefix(err, e, "%s", t->name);
+	trit_tensor_name(name, w->id, w->layer, "scale");
+	const struct trit_gguf_tensor *factor = trit_gguf_find_tensor(g, name);
+	if (factor && factor->type == TRIT_GGML_F32 && factor->bytes == sizeof(float)) {
+		float f;
+		memcpy(&f, factor->data, sizeof f);
+		*scale *= f;
+	}
+	if (!(*scale > 0 && isfinite(*scale)))
+		return trit_fail(err, TRIT_ERR_FORMAT, "%s: scale %g; it must be positive and finite", t->name, (double)*scale);
+	return TRIT_OK;
+}
+
+static int gguf_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t;
+	int e = gguf_tensor(arg, w, &t, err);
+	if (e)
+		return e;
+	e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, 0, w->rows, out, err);
+	return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
+}
+
+static int convert_gguf(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
+{
+	struct trit_gguf g;
+	struct trit_vocab vocab = { 0 };
+	struct trit_source s = { .arg = &g, .codes = gguf_codes, .floats = gguf_floats };
+	int e = trit_gguf_open(&g, in, err);
+	if (e)
+		return e;
+	e = trit_config_read(&s.config, &g, err);
+	if (!e && trit_gguf_find_key(&g, "tokenizer.ggml.model")) {
+		e = trit_gguf_read_vocab(&g, &vocab, err);
+		s.vocab = &vocab;
+	}
+	if (!e) {
+		const struct trit_gguf_tensor *q = trit_gguf_find_tensor(&g, "blk.0.attn_q.weight");
+		const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
+		s.quantised = s.config.arch->bit_linear || (info && info->ternary);
+	}
+	if (e)
+		e = trit_fail_prefix(err, e, "%s", in);
+	else
+		e = trit_export(out, &s, o, err);
+	trit_vocab_release(&vocab);
+	trit_gguf_close(&g);
+	return e;
+}
+
+/* ---- from a checkpoint --------------------------------------------------------------------------------------------------- */
+
+struct checkpoint {
+	struct trit_safetensors file;
+	struct trit_kernels kernels;
+	enum trit_weight_kind kind;
+};
+
+static int checkpoint_tensor(const struct checkpoint *c, const struct trit_tensor_walk *w, const float **out,
+                             struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	trit_tensor_name(name, w->id, w->layer, "weight");
+	const struct trit_st_tensor *t = trit_safetensors_find(&c->file, name);
+	if (!t || t->dtype != TRIT_DTYPE_F32 || t->elements != w->rows * w->cols ||
+	    (uintptr_t)t->data % sizeof(float))
+		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is missing or not F32 %zu x %zu", name, w->rows, w->cols);
+	*out = (const float *)(const void *)t->data;
+	return TRIT_OK;
+}
+
+static int checkpoint_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale,
+                            struct trit_error *err)
+{
+	const struct checkpoint *c = arg;
+	const float *weights;
+	int e = checkpoint_tensor(c, w, &weights, err);
+	if (e)
+		return e;
+	struct trit_weight_scale s = trit_weight_scale(&c->kernels, c->kind, weights, w->rows * w->cols);
+	trit_weight_codes(&c->kernels, c->kind, s, codes, weights, w->rows * w->cols);
+	*scale = s.scale;
+	return TRIT_OK;
+}
+
+static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *err)
+{
+	const float *weights;
+	int e = checkpoint_tensor(arg, w, &weights, err);
+	if (!e)
+		memcpy(out, weights, w->rows * w->cols * sizeof *out);
+	return e;
+}
+
+/* vocab.gguf in the checkpoint's folder. */
+static int read_vocab(const char *checkpoint, struct trit_vocab *vocab, struct trit_error *err)
+{
+	char path[PATH_BYTES];
+	struct trit_gguf g;
+	const char *slash = strrchr(checkpoint, '/');
+	int folder = slash ? (int)(slash - checkpoint) + 1 : 0;
+	if (snprintf(path, sizeof path, "%.*svocab.gguf", folder, checkpoint) >= PATH_BYTES)
+		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", checkpoint);
+	int e = trit_gguf_open(&g, path, err);
+	if (e)
+		return e;
+	e = trit_gguf_read_vocab(&g, vocab, err);
+	trit_gguf_close(&g);
+	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
+}
+
+static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
+{
+	const char *name = trit_safetensors_meta(s, "weights");
+	if (name && !strcmp(name, "ternary"))
+		*kind = TRIT_WEIGHT_TERNARY;
+	else if (name && !strcmp(name, "binary"))
+		*kind = TRIT_WEIGHT_BINARY;
+	else if (name && !strcmp(name, "full"))
+		*kind = TRIT_WEIGHT_FULL;
+	else
+		return trit_fail(err, TRIT_ERR_FORMAT, "metadata \"weights\" is missing or unknown; not a training checkpoint");
+	return TRIT_OK;
+}
+
+static int convert_checkpoint(const char *in, const char *out, const struct trit_export_options *o,
+                              struct trit_error *err)
+{
+	struct checkpoint c;
+	struct trit_vocab vocab = { 0 };
+	struct trit_source s = { .arg = &c, .vocab = &vocab, .codes = checkpoint_codes, .floats = checkpoint_floats };
+	int e = trit_safetensors_open(&c.file, in, err);
+	if (e)
+		return e;
+	if ((e = weight_kind(&c.file, &c.kind, err)) || (e = trit_config_read_meta(&s.config, &c.file, err))) {
+		e = trit_fail_prefix(err, e, "%s", in);
+	} else if (!(e = trit_kernels_select(&c.kernels, NULL, err)) && !(e = read_vocab(in, &vocab, err))) {
+		s.quantised = c.kind != TRIT_WEIGHT_FULL;
+		e = trit_export(out, &s, o, err);
+	}
+	trit_vocab_release(&vocab);
+	trit_safetensors_close(&c.file);
+	return e;
+}
+
+int trit_convert(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
+{
+	char path[PATH_BYTES];
+	size_t len = strlen(in);
+	static const char suffix[] = ".safetensors";
+	if (trit_path_kind(in) == 1) {
+		if (snprintf(path, sizeof path, "%s/checkpoint%s", in, suffix) >= PATH_BYTES)
+			return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", in);
+		return convert_checkpoint(path, out, o, err);
+	}
+	if (len > sizeof suffix && !strcmp(in + len - (sizeof suffix - 1), suffix))
+		return convert_checkpoint(in, out, o, err);
+	return convert_gguf(in, out, o, err);
+}

@@ -1,0 +1,307 @@
+/*
+ * gguf_vocab.c - vocabulary keys of GGUF files.
+ *
+ *     tokenizer.ggml.model           string      "gpt2": byte-level BPE
+ *     tokenizer.ggml.pre             string      name of the pre-tokeniser: "gpt-2", "llama-bpe", "qwen2"
+ *     tokenizer.ggml.tokens          [V] string  texts in GPT-2's printable alphabet
+ *     tokenizer.ggml.token_type      [V] i32     enum trit_token_type; all normal when absent
+ *     tokenizer.ggml.scores          [V] f32     optional, of no use to BPE
+ *     tokenizer.ggml.merges          [] string   "left right" in order of rank
+ *     tokenizer.ggml.{bos,eos,eot,unknown,padding}_token_id   u32
+ *     tokenizer.ggml.add_{bos,eos}_token                      bool
+ *     tokenizer.chat_template        string      Jinja
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "format/gguf_vocab.h"
+
+#define KEY(name) "tokenizer.ggml." name
+
+/* An array of strings; NULL with *status 0 when it is not there. */
+static const struct trit_gguf_key *find_array(const struct trit_gguf *g, const char *name, uint32_t type, int *status,
+                                              struct trit_error *err)
+{
+	const struct trit_gguf_key *k = trit_gguf_find_key(g, name);
+
+	*status = 0;
+	if (k && (k->type != TRIT_GGUF_ARRAY || k->element_type != type)) {
+		*status = trit_fail(err, TRIT_ERR_FORMAT, "key '%s' is of type %s%s; an array of %s is expected", name,
+		                    trit_gguf_type_name(k->type), k->type == TRIT_GGUF_ARRAY ? " of another type" : "",
+		                    trit_gguf_type_name(type));
+		return NULL;
+	}
+	return k;
+}
+
+static size_t text_bytes(const struct trit_gguf_key *k)
+{
+	const unsigned char *at = k ? k->value : NULL;
+	size_t sum = 0;
+
+	for (uint64_t i = 0; k && i < k->n; i++) {
+		const char *text;
+		size_t len;
+
+		trit_gguf_next_string(&at, &text, &len);
+		sum += len; /* all within one file, so no overflow */
+	}
+	return sum;
+}
+
+/* A string key of fewer than `size` bytes as a C string; "" when it is not there. */
+static int get_name(const struct trit_gguf *g, const char *key, size_t size, char *out, struct trit_error *err)
+{
+	const char *text = NULL;
+	size_t len = 0;
+	int status = trit_gguf_get_string(g, key, &text, &len, err);
+
+	if (status < 0)
+		return status;
+	if (len >= size || (len > 0 && memchr(text, 0, len)))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "key '%s' is \"%.*s\", which is not known here", key,
+		                 (int)(len < 60 ? len : 60), text);
+	if (len > 0)
+		memcpy(out, text, len);
+	out[len] = 0;
+	return 0;
+}
+
+static int read_pieces(const struct trit_gguf_key *tokens, const struct trit_gguf_key *types, struct trit_vocab *v,
+                       struct trit_error *err)
+{
+	const unsigned char *at = tokens->value;
+	int status = 0;
+
+	for (uint64_t i = 0; status == 0 && i < tokens->n; i++) {
+		double type = types ? trit_gguf_array_number(types, i) : TRIT_TOKEN_NORMAL;
+		const char *text;
+		size_t len;
+
+		trit_gguf_next_string(&at, &text, &len);
+		if (type < TRIT_TOKEN_NORMAL || type > TRIT_TOKEN_BYTE)
+			return trit_fail(err, TRIT_ERR_FORMAT,
+			                 "key '" KEY("token_type") "', element %" PRIu64 ": type %g; types are "
+			                                           "%d to %d",
+			                 i, type, TRIT_TOKEN_NORMAL, TRIT_TOKEN_BYTE);
+		status = trit_vocab_set_piece(v, (size_t)i, len, text, (enum trit_token_type)type, err);
+	}
+	return status;
+}
+
+static int read_merges(const struct trit_gguf_key *merges, struct trit_vocab *v, struct trit_error *err)
+{
+	const unsigned char *at = merges->value;
+	int status = 0;
+
+	for (uint64_t i = 0; status == 0 && i < merges->n; i++) {
+		const char *text;
+		size_t len;
+
+		trit_gguf_next_string(&at, &text, &len);
+		status = trit_vocab_set_merge(v, (size_t)i, len, text, err);
+	}
+	return status;
+}
+
+static int read_scores(const struct trit_gguf_key *scores, struct trit_vocab *v, struct trit_error *err)
+{
+	v->scores = trit_calloc((size_t)v->n_tokens, sizeof *v->scores);
+	if (!v->scores)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the scores of %d tokens", v->n_tokens);
+	for (int i = 0; i < v->n_tokens; i++)
+		v->scores[i] = (float)trit_gguf_array_number(scores, (uint64_t)i);
+	return 0;
+}
+
+static int read_specials(const struct trit_gguf *g, struct trit_vocab *v, struct trit_error *err)
+{
+	const struct {
+		const char *key;
+		trit_token *id;
+	} specials[] = {
+		{ KEY("bos_token_id"), &v->bos },     { KEY("eos_token_id"), &v->eos },
+		{ KEY("eot_token_id"), &v->eot },     { KEY("unknown_token_id"), &v->unk },
+		{ KEY("padding_token_id"), &v->pad },
+	};
+	int status = 0;
+
+	for (size_t i = 0; status >= 0 && i < sizeof specials / sizeof specials[0]; i++) {
+		uint64_t id;
+
+		status = trit_gguf_get_u64(g, specials[i].key, (uint64_t)v->n_tokens - 1, &id, err);
+		if (status == 0)
+			*specials[i].id = (trit_token)id;
+	}
+	/* As llama.cpp: without the key, models of the Llama 3 family want a BOS and other byte-level ones do not. */
+	v->add_bos = v->bos >= 0 && strcmp(v->pre, "llama-bpe") == 0;
+	if (status >= 0)
+		status = trit_gguf_get_bool(g, KEY("add_bos_token"), &v->add_bos, err);
+	if (status >= 0)
+		status = trit_gguf_get_bool(g, KEY("add_eos_token"), &v->add_eos, err);
+	return status < 0 ? status : 0;
+}
+
+static int read_chat_template(const struct trit_gguf *g, struct trit_vocab *v, struct trit_error *err)
+{
+	const char *text;
+	size_t len;
+	int status = trit_gguf_get_string(g, "tokenizer.chat_template", &text, &len, err);
+
+	if (status != 0)
+		return status < 0 ? status : 0;
+	v->chat_template = trit_strndup(text, len);
+	return v->chat_template ? 0 : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the chat template");
+}
+
+static bool has_token(const struct trit_gguf_key *tokens, const char *wanted)
+{
+	const unsigned char *at = tokens->value;
+
+	for (uint64_t i = 0; i < tokens->n; i++) {
+		const char *text;
+		size_t len;
+
+		trit_gguf_next_string(&at, &text, &len);
+		if (len == strlen(wanted) && memcmp(text, wanted, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int fail_count(const char *name, uint64_t n, uint64_t tokens, struct trit_error *err)
+{
+	return trit_fail(err, TRIT_ERR_FORMAT,
+	                 "key '%s' has %" PRIu64 " elements for %" PRIu64 " tokens; the file is damaged", name, n,
+	                 tokens);
+}
+
+int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, struct trit_error *err)
+{
+	const struct trit_gguf_key *tokens, *types = NULL, *scores = NULL, *merges = NULL;
+	struct trit_vocab v = { 0 };
+	char model[sizeof v.model], pre[sizeof v.pre];
+	int status = get_name(g, KEY("model"), sizeof model, model, err);
+
+	if (status == 0 && model[0] == 0)
+		return trit_fail(err, TRIT_ERR_FORMAT, "no key '" KEY("model") "': the file has no vocabulary");
+	if (status == 0 && strcmp(model, "gpt2") != 0)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "tokenizer model \"%s\": only \"gpt2\" (byte-level BPE) can be read", model);
+	if (status == 0)
+		status = get_name(g, KEY("pre"), sizeof pre, pre, err);
+	if (status < 0)
+		return status;
+	tokens = find_array(g, KEY("tokens"), TRIT_GGUF_STRING, &status, err);
+	if (status == 0 && !tokens)
+		status = trit_fail(err, TRIT_ERR_FORMAT, "no key '" KEY("tokens") "'; the file is damaged");
+	if (status == 0)
+		types = find_array(g, KEY("token_type"), TRIT_GGUF_I32, &status, err);
+	if (status == 0)
+		scores = find_array(g, KEY("scores"), TRIT_GGUF_F32, &status, err);
+	if (status == 0)
+		merges = find_array(g, KEY("merges"), TRIT_GGUF_STRING, &status, err);
+	if (status == 0 && !merges)
+		status = trit_fail(err, TRIT_ERR_FORMAT,
+		                   "no key '" KEY("merges") "', which a byte-level vocabulary needs");
+	if (status == 0 && types && types->n != tokens->n)
+		status = fail_count(KEY("token_type"), types->n, tokens->n, err);
+	if (status == 0 && scores && scores->n != tokens->n)
+		status = fail_count(KEY("scores"), scores->n, tokens->n, err);
+	if (status < 0)
+		return status;
+	/* The official files of BitNet b1.58 2B4T lack the key; they have the vocabulary of Llama 3. */
+	if (pre[0] == 0 && has_token(tokens, "<|begin_of_text|>"))
+		memcpy(pre, "llama-bpe", sizeof "llama-bpe");
+	status = trit_vocab_init(&v, model, pre, (size_t)tokens->n, (size_t)merges->n,
+	                         text_bytes(tokens) + text_bytes(merges), err);
+	if (status == 0)
+		status = read_pieces(tokens, types, &v, err);
+	if (status == 0)
+		status = read_merges(merges, &v, err);
+	if (status == 0 && scores)
+		status = read_scores(scores, &v, err);
+	if (status == 0)
+		status = read_specials(g, &v, err);
+	if (status == 0)
+		status = read_chat_template(g, &v, err);
+	if (status < 0) {
+		trit_vocab_release(&v);
+		return status;
+	}
+	*out = v;
+	return 0;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static int put_strings(struct trit_gguf_writer *w, const char *key, int n, const struct trit_piece *pieces,
+                       struct trit_error *err)
+{
+	int status = trit_gguf_put_strings(w, key, (uint64_t)n, err);
+
+	for (int i = 0; status == 0 && i < n; i++)
+		status = trit_gguf_put_strings_item(w, pieces[i].len, pieces[i].text, err);
+	return status;
+}
+
+/* Numbers of each token, written as little-endian 32-bit words. */
+static int put_numbers(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
+{
+	unsigned char *words = trit_calloc((size_t)v->n_tokens, 4);
+	int status = 0;
+
+	if (!words)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to write %d tokens", v->n_tokens);
+	if (v->scores) {
+		for (int i = 0; i < v->n_tokens; i++)
+			trit_put32(words + 4 * (size_t)i, trit_f32_bits(v->scores[i]));
+		status = trit_gguf_put_array(w, KEY("scores"), TRIT_GGUF_F32, (uint64_t)v->n_tokens, words, err);
+	}
+	for (int i = 0; i < v->n_tokens; i++)
+		trit_put32(words + 4 * (size_t)i, v->pieces[i].type);
+	if (status == 0)
+		status = trit_gguf_put_array(w, KEY("token_type"), TRIT_GGUF_I32, (uint64_t)v->n_tokens, words, err);
+	trit_free(words);
+	return status;
+}
+
+static int put_special(struct trit_gguf_writer *w, const char *key, trit_token id, struct trit_error *err)
+{
+	return id < 0 ? 0 : trit_gguf_put_u32(w, key, (uint32_t)id, err);
+}
+
+int trit_gguf_put_vocab(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
+{
+	int status = trit_gguf_put_string(w, KEY("model"), strlen(v->model), v->model, err);
+
+	if (status == 0 && v->pre[0])
+		status = trit_gguf_put_string(w, KEY("pre"), strlen(v->pre), v->pre, err);
+	if (status == 0)
+		status = put_strings(w, KEY("tokens"), v->n_tokens, v->pieces, err);
+	if (status == 0)
+		status = put_numbers(w, v, err);
+	if (status == 0)
+		status = put_strings(w, KEY("merges"), v->n_merges, v->merges, err);
+	if (status == 0)
+		status = put_special(w, KEY("bos_token_id"), v->bos, err);
+	if (status == 0)
+		status = put_special(w, KEY("eos_token_id"), v->eos, err);
+	if (status == 0)
+		status = put_special(w, KEY("eot_token_id"), v->eot, err);
+	if (status == 0)
+		status = put_special(w, KEY("unknown_token_id"), v->unk, err);
+	if (status == 0)
+		status = put_special(w, KEY("padding_token_id"), v->pad, err);
+	if (status == 0)
+		status = trit_gguf_put_bool(w, KEY("add_bos_token"), v->add_bos, err);
+	if (status == 0)
+		status = trit_gguf_put_bool(w, KEY("add_eos_token"), v->add_eos, err);
+	if (status == 0 && v->chat_template)
+		status = trit_gguf_put_string(w, "tokenizer.chat_template", strlen(v->chat_template), v->chat_template,
+		                              err);
+	return status;
+}

@@ -1,0 +1,17 @@
+/*
+ * gguf_vocab.h - the tokenizer.ggml.* keys of a GGUF file to a vocabulary and back.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_FORMAT_GGUF_VOCAB_H
+#define TRIT_FORMAT_GGUF_VOCAB_H
+
+#include "format/gguf.h"
+#include "text/vocab.h"
+
+/** Errors: FORMAT (a key that is missing or lies: lengths differ, ids out of range), UNSUPPORTED (a tokenizer model
+ * other than "gpt2"), LIMIT, MEMORY. *out is then unchanged. */
+TRIT_MUST_CHECK int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, struct trit_error *err);
+TRIT_MUST_CHECK int trit_gguf_put_vocab(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * tokenizer_json.h - reads a Hugging Face tokenizer.json (byte-level BPE) into a vocabulary. Needs jansson.
+ *
+ * The file says how its tokens are cut and merged, but not which of them begins and ends a text; where no
+ * post_processor tells, the well-known names do: <|begin_of_text|>, <s>; <|end_of_text|>, <|endoftext|>, </s>;
+ * <|eot_id|>, <|im_end|>.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_FORMAT_TOKENIZER_JSON_H
+#define TRIT_FORMAT_TOKENIZER_JSON_H
+
+#include "text/vocab.h"
+
+/** Errors: IO, FORMAT, MEMORY, LIMIT, UNSUPPORTED (no jansson; a tokenizer of another kind: says which). */
+TRIT_MUST_CHECK int trit_tokenizer_json_read(const char *path, struct trit_vocab *out, struct trit_error *err);
+/** The same from a text in memory. */
+TRIT_MUST_CHECK int trit_tokenizer_json_parse(size_t len, const char *text, struct trit_vocab *out,
+                                              struct trit_error *err);
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * float_body.h - the float kernels of inference, written once on vec.h and compiled for each instruction set. Contracts
+ * are in kernel.h.
+ *
+ * The includer defines VEC_C, VEC_AVX2 or VEC_AVX512, and calls float_init().
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "kernel/vec.h" /* before error.h, which bans what immintrin.h uses */
+
+#include "kernel/tiers.h"
+
+/**
+ * e^x, error below 1 ulp (test_float.c). Overflow gives infinity, what rounds to nothing 0, NaN stays NaN.
+ *
+ * x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 p(r), p of degree 4 fitted for the least largest relative error, 3.1e-9;
+ * 2^n in two factors, as 2^128 and 2^-150 occur but are no normal numbers.
+ */
+VEC_INLINE struct vec vec_exp(struct vec x)
+{
+	/* vec_max and vec_min give their second operand when one is NaN: this order keeps it. */
+	x = vec_min(vec_set1(89.0f), vec_max(vec_set1(-104.0f), x));
+	struct vec n = vec_round(vec_mul(x, vec_set1(0x1.715476p+0f)));
+	struct vec r = vec_fma(n, vec_set1(-0x1.62e43p-1f), x); /* ln 2 in two parts */
+	r = vec_fma(n, vec_set1(0x1.05c61p-29f), r);
+
+	struct vec p = vec_set1(0x1.6a23cep-10f);
+	p = vec_fma(p, r, vec_set1(0x1.123a2p-7f));
+	p = vec_fma(p, r, vec_set1(0x1.5558f2p-5f));
+	p = vec_fma(p, r, vec_set1(0x1.555492p-3f));
+	p = vec_fma(p, r, vec_set1(0x1.fffffcp-2f));
+	p = vec_add(vec_fma(p, vec_mul(r, r), r), vec_set1(1));
+
+	struct vec half = vec_round(vec_mul(n, vec_set1(0.5f)));
+	return vec_mul(vec_mul(p, vec_pow2(half)), vec_pow2(vec_sub(n, half)));
+}
+
+static float sum_squares(const float *x, int n)
+{
+	struct vec s = vec_zero();
+
+	VEC_FOR(i, m, n) {
+		struct vec v = vec_load_n(x + i, m);
+		s = vec_fma(v, v, s);
+	}
+	return vec_sum(s);
+}
+
+static float sum_abs(const float *x, int n)
+{
+	struct vec s = vec_zero();
+
+	VEC_FOR(i, m, n)
+		s = vec_add(s, vec_abs(vec_load_n(x + i, m)));
+	return vec_sum(s);
+}
+
+static float sum(const float *x, int n)
+{
+	struct vec s = vec_zero();
+
+	VEC_FOR(i, m, n)
+		s = vec_add(s, vec_load_n(x + i, m));
+	return vec_sum(s);
+}
+
+static float rmsnorm(float *y, const float *x, const float *w, float eps, int n)
+{
+	float r = 1 / sqrtf(sum_squares(x, n) / (float)n + eps);
+
+	VEC_FOR(i, m, n) {
+		struct vec scaled = vec_mul(vec_load_n(x + i, m), vec_set1(r));
+		vec_store_n(y + i, vec_mul(scaled, vec_load_n(w + i, m)), m);
+	}
+	return r;
+}
+
+static void add(float *y, const float *x, int n)
+{
+	VEC_FOR(i, m, n)
+		vec_store_n(y + i, vec_add(vec_load_n(y + i, m), vec_load_n(x + i, m)), m);
+}
+
+static void silu_mul(float *y, const float *gate, const float *up, int n)
+{
+	VEC_FOR(i, m, n) {
+		struct vec g = vec_load_n(gate + i, m);
+		struct vec d = vec_add(vec_set1(1), vec_exp(vec_sub(vec_zero(), g)));
+		vec_store_n(y + i, vec_mul(vec_div(g, d), vec_load_n(up + i, m)), m);
+	}
+}
+
+static void relu2_mul(float *y, const float *gate, const float *up, int n)
+{
+	VEC_FOR(i, m, n) {
+		struct vec g = vec_max(vec_zero(), vec_load_n(gate + i, m));
+		vec_store_n(y + i, vec_mul(vec_mul(g, g), vec_load_n(up + i, m)), m);
+	}
+}
+
+VEC_INLINE void rotate(struct vec *a, struct vec *b, struct vec c, struct vec s)
+{
+	struct vec turned = vec_fma(*a, c, vec_sub(vec_zero(), vec_mul(*b, s)));
+
+	*b = vec_fma(*a, s, vec_mul(*b, c));
+	*a = turned;
+}
+
+static void rope(float *x, const float *cos, const float *sin, int heads, int width, int n_rot, bool half, bool inverse)
+{
+	int pairs = n_rot / 2;
+
+	for (int h = 0; h < heads; h++, x += width)
+		VEC_FOR(i, m, pairs) {
+			struct vec a, b, c = vec_load_n(cos + i, m), s = vec_load_n(sin + i, m);
+
+			if (inverse)
+				s = vec_sub(vec_zero(), s);
+			if (half) {
+				a = vec_load_n(x + i, m);
+				b = vec_load_n(x + pairs + i, m);
+				rotate(&a, &b, c, s);
+				vec_store_n(x + i, a, m);
+				vec_store_n(x + pairs + i, b, m);
+			} else { /* m pairs: 2 m floats in two vectors, the second of which may be empty */
+				float *at = x + 2 * i;
+				int first = 2 * m < 16 ? 2 * m : 16, second = 2 * m - first;
+				struct vec u = vec_load_n(at, first), v = second ? vec_load_n(at + 16, second) : vec_zero();
+
+				vec_unzip(&a, &b, u, v);
+				rotate(&a, &b, c, s);
+				vec_zip(&u, &v, a, b);
+				vec_store_n(at, u, first);
+				if (second)
+					vec_store_n(at + 16, v, second);
+			}
+		}
+}
+
+static float largest(const float *x, int n)
+{
+	struct vec max = vec_set1(-INFINITY);
+
+	VEC_FOR(i, m, n)
+		max = vec_max(max, vec_fill(vec_load_n(x + i, m), m, -INFINITY));
+	return vec_max_all(max);
+}
+
+/** e^(x_i - max) of the m elements at x, zeros after them. */
+VEC_INLINE struct vec exp_below(const float *x, int m, float max)
+{
+	return vec_exp(vec_sub(vec_fill(vec_load_n(x, m), m, -INFINITY), vec_set1(max)));
+}
+
+static float sum_exp(float *max, const float *x, int n)
+{
+	struct vec s = vec_zero();
+
+	*max = largest(x, n);
+	VEC_FOR(i, m, n)
+		s = vec_add(s, exp_below(x + i, m, *max));
+	return vec_sum(s);
+}
+
+/** x_i = e^(x_i - max); returns their sum. */
+static float exp_in_place(float *x, float *max, int n)
+{
+	struct vec s = vec_zero();
+
+	*max = largest(x, n);
+	VEC_FOR(i, m, n) {
+		struct vec e = exp_below(x + i, m, *max);
+		vec_store_n(x + i, e, m);
+		s = vec_add(s, e);
+	}
+	return vec_sum(s);
+}
+
+static void softmax(float *x, int n)
+{
+	float max, s = exp_in_place(x, &max, n);
+
+	VEC_FOR(i, m, n)
+		vec_store_n(x + i, vec_div(vec_load_n(x + i, m), vec_set1(s)), m);
+}
+
+/** out[j] for 16 * vecs columns, or m of the last 16: chains over the n rows of v. Several vectors hide the latency of a chain. */
+VEC_INLINE void weighted_rows(float *out, const float *p, const uint16_t *v, size_t stride, int n, int vecs, int m)
+{
+	struct vec s[4];
+
+#pragma GCC unroll 4
+	for (int j = 0; j < vecs; j++)
+		s[j] = vec_zero();
+	for (int i = 0; i < n; i++, v += stride) {
+		struct vec pi = vec_set1(p[i]);
+
+#pragma GCC unroll 4
+		for (int j = 0; j < vecs; j++)
+			s[j] = vec_fma(pi, vec_load_f16_n(v + 16 * j, m), s[j]);
+	}
+#pragma GCC unroll 4
+	for (int j = 0; j < vecs; j++)
+		vec_store_n(out + 16 * j, s[j], m);
+}
+
+static void attend_f16(float *out, const float *q, const uint16_t *k, const uint16_t *v, size_t stride, float *scores,
+                       float scale, int width, int n)
+{
+	int i = 0;
+
+	for (; i + 4 <= n; i += 4) {
+		struct vec s0 = vec_zero(), s1 = vec_zero(), s2 = vec_zero(), s3 = vec_zero();
+		const uint16_t *ki = k + i * stride;
+
+		VEC_FOR(j, m, width) {
+			struct vec qj = vec_load_n(q + j, m);
+			s0 = vec_fma(qj, vec_load_f16_n(ki + j, m), s0);
+			s1 = vec_fma(qj, vec_load_f16_n(ki + stride + j, m), s1);
+			s2 = vec_fma(qj, vec_load_f16_n(ki + 2 * stride + j, m), s2);
+			s3 = vec_fma(qj, vec_load_f16_n(ki + 3 * stride + j, m), s3);
+		}
+		scores[i] = scale * vec_sum(s0);
+		scores[i + 1] = scale * vec_sum(s1);
+		scores[i + 2] = scale * vec_sum(s2);
+		scores[i + 3] = scale * vec_sum(s3);
+	}
+	for (; i < n; i++) {
+		struct vec s = vec_zero();
+
+		VEC_FOR(j, m, width)
+			s = vec_fma(vec_load_n(q + j, m), vec_load_f16_n(k + i * stride + j, m), s);
+		scores[i] = scale * vec_sum(s);
+	}
+	softmax(scores, n);
+
+	int j = 0;
+	for (; j + 64 <= width; j += 64)
+		weighted_rows(out + j, scores, v + j, stride, n, 4, 16);
+	for (; j < width; j += 16)
+		weighted_rows(out + j, scores, v + j, stride, n, 1, width - j < 16 ? width - j : 16);
+}
+
+static void to_f16(uint16_t *y, const float *x, int n)
+{
+	VEC_FOR(i, m, n)
+		vec_store_f16_n(y + i, vec_load_n(x + i, m), m);
+}
+
+static void float_init(struct trit_kernels *k)
+{
+	k->rmsnorm = rmsnorm;
+	k->add = add;
+	k->silu_mul = silu_mul;
+	k->relu2_mul = relu2_mul;
+	k->rope = rope;
+	k->softmax = softmax;
+	k->sum_exp = sum_exp;
+	k->sum_squares = sum_squares;
+	k->sum_abs = sum_abs;
+	k->sum = sum;
+	k->attend_f16 = attend_f16;
+	k->to_f16 = to_f16;
+}

@@ -1,0 +1,14 @@
+/*
+ * ref_float.c - the float kernels in plain C: what the other forms must equal to the bit.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define VEC_C
+#include "kernel/float_body.h"
+#include "kernel/train_body.h"
+
+void trit_float_init_c(struct trit_kernels *k)
+{
+	float_init(k);
+	train_init(k);
+}

@@ -1,0 +1,322 @@
+/*
+ * selftest.c - one tiny case for every kernel.
+ *
+ * A case is a function that calls one member of a table on the common inputs and puts all results into one array; it is
+ * called with plain C and with the table under test, and the arrays are compared. N is not a multiple of 16, so both the
+ * wide loop and the remainder run.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "kernel/selftest.h"
+
+#include <stddef.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/rng.h"
+
+enum {
+	N = 83,
+	N_PADDED = 96,
+	ROWS = 83, /* 64 and a partial block of 16 */
+	TOKENS = 9,
+	WIDTH = 32, /* of an attention head */
+	N_OUT = TOKENS * N_PADDED,
+};
+
+struct input {
+	float a[N_PADDED], b[N_PADDED], positive[N_PADDED], many[TOKENS * N_PADDED];
+	int8_t q[TOKENS * N_PADDED], trits[ROWS * N];
+	int32_t sum[TOKENS];
+	float step[TOKENS];
+	unsigned char t2[6 * 6 * 64];
+	uint16_t f16[WIDTH * WIDTH], bf16[4 * N_PADDED];
+	unsigned char q8_0[4 * 3 * 34];
+	float *scratch; /* of gemm_f32 */
+};
+
+/* Results: fewer than fit, the rest stays zero. */
+struct output {
+	float f[2 * N_OUT];
+	int32_t i[4];
+};
+
+static void act_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->act_quant((int8_t *)o->f, &o->f[N_OUT], &o->i[0], in->a, N, N_PADDED);
+}
+
+static void ternarize(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->ternarize((int8_t *)o->f, in->a, 1.25f, N);
+}
+
+static void binarize(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->binarize((int8_t *)o->f, in->a, in->a[5], N);
+}
+
+static void dequant_i8(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->dequant_i8(o->f, in->q, 0.37f, N);
+}
+
+/* Both ways of the products: one token, then all. */
+static void gemm_t2(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->gemm_t2(o->f, ROWS, in->t2, in->q, N_PADDED, in->sum, in->step, 0.71f, ROWS, 1, N);
+	k->gemm_t2(o->f + N_OUT, ROWS, in->t2, in->q, N_PADDED, in->sum, in->step, 0.71f, ROWS, TOKENS, N);
+}
+
+static const void *dense_weights(const struct input *in, int type)
+{
+	switch (type) {
+	case TRIT_DENSE_F32: return in->many;
+	case TRIT_DENSE_F16: return in->f16;
+	case TRIT_DENSE_BF16: return in->bf16;
+	default: return in->q8_0;
+	}
+}
+
+static void gemm_dense(const struct trit_kernels *k, const struct input *in, struct output *o, int type)
+{
+	int cols = type == TRIT_DENSE_Q8_0 ? N_PADDED : N;
+	k->gemm_dense[type](o->f, 4, dense_weights(in, type), in->many, N_PADDED, 4, TOKENS, cols);
+}
+
+static void row_dense(const struct trit_kernels *k, const struct input *in, struct output *o, int type)
+{
+	k->row_dense[type](o->f, dense_weights(in, type), type == TRIT_DENSE_Q8_0 ? N_PADDED : N);
+}
+
+static void gemm_f32(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	if (!in->scratch)
+		return;
+	k->gemm_f32(o->f, 40, in->many, N_PADDED, 1, in->many + 3, 1, N_PADDED - 7, TOKENS, 5, N - 8, false, in->scratch);
+	k->gemm_f32(o->f + 5, 40, in->many, 1, N_PADDED, in->many, N_PADDED, 1, TOKENS, 35, TOKENS, true, in->scratch);
+}
+
+static void rmsnorm(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	o->f[N_OUT] = k->rmsnorm(o->f, in->a, in->b, 1e-6f, N);
+}
+
+static void add(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->b, sizeof in->b);
+	k->add(o->f, in->a, N);
+}
+
+/* silu_mul (0), relu2_mul (1). */
+static void glu(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(arg ? k->relu2_mul : k->silu_mul)(o->f, in->a, in->b, N);
+}
+
+static void rope(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->many, sizeof in->many);
+	memcpy(o->f + N_OUT, in->many, sizeof in->many);
+	k->rope(o->f, in->a, in->b, 2, 40, 36, true, false);
+	k->rope(o->f + N_OUT, in->a, in->b, 2, 40, 36, false, true);
+}
+
+static void softmax(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	k->softmax(o->f, N);
+}
+
+static void sum_exp(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	o->f[0] = k->sum_exp(&o->f[1], in->a, N);
+}
+
+/* sum_squares (0), sum_abs (1), sum (2). */
+static void sum(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	trit_sum_fn *const members[] = {k->sum_squares, k->sum_abs, k->sum};
+	o->f[0] = members[arg](in->a, N);
+}
+
+static void attend_f16(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->attend_f16(o->f, in->a, in->f16, in->f16 + 7, WIDTH + 8, o->f + N_OUT, 0.2f, WIDTH, 19);
+}
+
+static void to_f16(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->to_f16((uint16_t *)o->f, in->a, N);
+}
+
+static void rmsnorm_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->many, sizeof in->a);
+	k->rmsnorm_backward(o->f, in->a, in->b, in->many + N, 0.8f, N);
+}
+
+static void rmsnorm_backward_w(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	k->rmsnorm_backward_w(o->f, in->many, in->many + 1, N_PADDED, in->step, TOKENS - 1, N);
+}
+
+/* silu_mul_backward (0), relu2_mul_backward (1). */
+static void glu_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(arg ? k->relu2_mul_backward : k->silu_mul_backward)(o->f, o->f + N_OUT, in->a, in->b, in->many, N);
+}
+
+static void softmax_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	k->softmax_backward(o->f, in->positive, 0.3f, N);
+}
+
+static void cross_entropy(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	o->f[N_OUT] = k->cross_entropy(o->f, 17, 0.5f, N);
+}
+
+static void adamw(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	const struct trit_adamw p = {1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 1.9f, 2.3f, 0.5f};
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	memcpy(o->f + N_PADDED, in->b, sizeof in->b);
+	memcpy(o->f + 2 * N_PADDED, in->positive, sizeof in->positive);
+	k->adamw(o->f, o->f + N_PADDED, o->f + 2 * N_PADDED, in->many, &p, N);
+}
+
+#define CASE(name) {#name, offsetof(struct trit_kernels, name), name, 0}
+#define CASE_OF(name, run, arg) {#name, offsetof(struct trit_kernels, name), run, arg}
+
+static const struct self_case {
+	const char *name;
+	size_t member;
+	void (*run)(const struct trit_kernels *k, const struct input *in, struct output *o, int arg);
+	int arg;
+} cases[] = {
+    CASE(act_quant),
+    CASE(ternarize),
+    CASE(binarize),
+    CASE(dequant_i8),
+    CASE(gemm_t2),
+    CASE_OF(gemm_dense[TRIT_DENSE_F32], gemm_dense, TRIT_DENSE_F32),
+    CASE_OF(gemm_dense[TRIT_DENSE_F16], gemm_dense, TRIT_DENSE_F16),
+    CASE_OF(gemm_dense[TRIT_DENSE_BF16], gemm_dense, TRIT_DENSE_BF16),
+    CASE_OF(gemm_dense[TRIT_DENSE_Q8_0], gemm_dense, TRIT_DENSE_Q8_0),
+    CASE_OF(row_dense[TRIT_DENSE_F32], row_dense, TRIT_DENSE_F32),
+    CASE_OF(row_dense[TRIT_DENSE_F16], row_dense, TRIT_DENSE_F16),
+    CASE_OF(row_dense[TRIT_DENSE_BF16], row_dense, TRIT_DENSE_BF16),
+    CASE_OF(row_dense[TRIT_DENSE_Q8_0], row_dense, TRIT_DENSE_Q8_0),
+    CASE(gemm_f32),
+    CASE(rmsnorm),
+    CASE(add),
+    CASE_OF(silu_mul, glu, 0),
+    CASE_OF(relu2_mul, glu, 1),
+    CASE(rope),
+    CASE(softmax),
+    CASE(sum_exp),
+    CASE_OF(sum_squares, sum, 0),
+    CASE_OF(sum_abs, sum, 1),
+    CASE_OF(sum, sum, 2),
+    CASE(attend_f16),
+    CASE(to_f16),
+    CASE(rmsnorm_backward),
+    CASE(rmsnorm_backward_w),
+    CASE_OF(silu_mul_backward, glu_backward, 0),
+    CASE_OF(relu2_mul_backward, glu_backward, 1),
+    CASE(softmax_backward),
+    CASE(cross_entropy),
+    CASE(adamw),
+};
+
+/* Every member of the table but the tier is a function with a case. */
+_Static_assert(sizeof(struct trit_kernels) == offsetof(struct trit_kernels, act_quant) + sizeof cases / sizeof *cases * sizeof(void (*)(void)),
+               "a kernel has no self-test");
+
+static void fill_input(struct input *in)
+{
+	struct trit_rng rng;
+
+	trit_rng_init(&rng, 1);
+	for (int i = 0; i < N_PADDED; i++) {
+		in->a[i] = 2 * trit_rng_normal(&rng);
+		in->b[i] = trit_rng_normal(&rng);
+		in->positive[i] = trit_rng_uniform(&rng);
+	}
+	for (int i = 0; i < TOKENS * N_PADDED; i++)
+		in->many[i] = trit_rng_normal(&rng);
+	for (int t = 0; t < TOKENS; t++) {
+		in->step[t] = trit_rng_normal(&rng);
+		for (int i = 0; i < N; i++) {
+			int8_t *q = &in->q[t * N_PADDED + i];
+			*q = (int8_t)((int)trit_rng_below(&rng, 255) - 127);
+			in->sum[t] += *q;
+		}
+	}
+	for (int i = 0; i < ROWS * N; i++)
+		in->trits[i] = (int8_t)((int)trit_rng_below(&rng, 3) - 1);
+	trit_t2_pack(in->t2, 0, in->trits, ROWS, N);
+	for (int i = 0; i < WIDTH * WIDTH; i++)
+		in->f16[i] = trit_f32_to_f16(trit_rng_normal(&rng));
+	for (int i = 0; i < 4 * N_PADDED; i++)
+		in->bf16[i] = trit_f32_to_bf16(trit_rng_normal(&rng));
+	for (int i = 0; i < 4 * 3 * 34; i++)
+		in->q8_0[i] = (unsigned char)trit_rng_next(&rng);
+	for (int i = 0; i < 4 * 3; i++)
+		trit_put16(in->q8_0 + 34 * i, trit_f32_to_f16(trit_rng_uniform(&rng)));
+}
+
+void trit_kernels_selftest(struct trit_kernels *k, const struct trit_kernels *c)
+{
+	const size_t pointer = sizeof(void (*)(void));
+	struct input *in = trit_calloc(1, sizeof *in);
+	struct output *expected = trit_calloc(2, sizeof *expected), *got = expected ? expected + 1 : NULL;
+
+	if (in && expected) {
+		in->scratch = trit_calloc(TRIT_GEMM_SCRATCH, sizeof(float));
+		fill_input(in);
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+			const struct self_case *test = &cases[i];
+			char *of_k = (char *)k + test->member;
+			const char *of_c = (const char *)c + test->member;
+			if (!memcmp(of_k, of_c, pointer))
+				continue;
+			memset(expected, 0, 2 * sizeof *expected);
+			test->run(c, in, expected, test->arg);
+			test->run(k, in, got, test->arg);
+			if (memcmp(expected, got, sizeof *got) != 0) {
+				trit_log(TRIT_LOG_WARNING, "kernel %s of tier %s failed its self-test; plain C is used instead", test->name,
+				         trit_tier_name(k->tier));
+				memcpy(of_k, of_c, pointer);
+			}
+		}
+		trit_free(in->scratch);
+	} else {
+		trit_log(TRIT_LOG_WARNING, "no memory for the kernels' self-test");
+	}
+	trit_free(expected);
+	trit_free(in);
+}

@@ -1,0 +1,23 @@
+/*
+ * tiers.h - the parts from which kernel.c builds the table: one function for each group of kernels and tier.
+ *
+ * Each assigns the members it has a form for and leaves the others alone, so the tiers are called in ascending order
+ * and the last assignment wins. A tier's functions live in files compiled for its instruction set (the file's suffix
+ * gives the flags): call them only on a CPU that has it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_KERNEL_TIERS_H
+#define TRIT_KERNEL_TIERS_H
+
+#include "kernel/kernel.h"
+
+/** act_quant, ternarize, binarize, dequant_i8, gemm_t2. */
+typedef void trit_tier_init_fn(struct trit_kernels *k);
+trit_tier_init_fn trit_ternary_init_c, trit_ternary_init_avx2, trit_ternary_init_avx512;
+/** gemm_dense, row_dense, gemm_f32. */
+trit_tier_init_fn trit_gemm_init_c, trit_gemm_init_avx2, trit_gemm_init_avx512;
+/** All others. */
+trit_tier_init_fn trit_float_init_c, trit_float_init_avx2, trit_float_init_avx512;
+
+#endif

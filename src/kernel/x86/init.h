@@ -1,0 +1,14 @@
+/*
+ * init.h - the tiers of x86-64.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_KERNEL_X86_INIT_H
+#define TRIT_KERNEL_X86_INIT_H
+
+#include "kernel/tiers.h"
+
+/** Every kernel the tier has a form of; the CPU must have it. */
+trit_tier_init_fn trit_x86_init_avx2, trit_x86_init_avx512;
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * model.h - a model ready to run: configuration, weights in the kernels' layouts, tokenizer.
+ *
+ * Immutable after trit_model_load and shared by threads. Norms, embeddings and dense weights are read from the file's
+ * mapping; ternary weights are repacked once to t2, one tensor at a time.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_MODEL_MODEL_H
+#define TRIT_MODEL_MODEL_H
+
+#include "base/mem.h"
+#include "kernel/kernel.h"
+#include "model/tensors.h"
+#include "text/tokenizer.h"
+
+/** A projection y[M] = W[M, K] x[K]. */
+struct trit_linear {
+	bool ternary;              /* t2 weights times 8-bit activations; else dense */
+	enum trit_dense_type type; /* of dense weights */
+	int rows, cols;            /* M, K */
+	float scale;               /* of ternary weights */
+	const unsigned char *w;
+};
+
+struct trit_layer {
+	const float *attn_norm, *attn_sub_norm; /* [D], [H A] or NULL */
+	const float *ffn_norm, *ffn_sub_norm;   /* [D], [F] or NULL */
+	struct trit_linear q, k, v, o;          /* [H A, D], [K A, D], [K A, D], [D, H A] */
+	struct trit_linear gate, up, down;      /* [F, D], [F, D], [D, F] */
+};
+
+/** What loading found, for `trit info`. */
+struct trit_model_stats {
+	int64_t parameters;
+	uint64_t file_bytes, weight_bytes; /* of the file; of all tensors in it */
+	uint64_t codes[3];                 /* how many ternary weights are -1, 0, +1 */
+	uint64_t ternary_bytes;            /* in the file, of the tensors that hold them */
+	char types[96];                    /* "I2_S x 84, F16 x 1, F32 x 49" */
+};
+
+struct trit_model {
+	struct trit_config config;
+	struct trit_kernels kernels;
+	struct trit_linear token_embd, output; /* [V, D]; output is token_embd when tied */
+	const float *output_norm;
+	struct trit_layer *layers; /* [L] */
+	struct trit_tokenizer *tokenizer; /* NULL when the file has no vocabulary */
+	struct trit_model_stats stats;
+	struct trit_gguf gguf;
+	struct trit_arena arena; /* layers, repacked and converted weights */
+};
+
+/** As trit_model_open, with the kernel tier by name (NULL: the environment's or the best). */
+TRIT_MUST_CHECK int trit_model_load(struct trit_model **out, const char *path, const char *cpu, struct trit_error *err);
+
+#endif

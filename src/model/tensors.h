@@ -1,0 +1,66 @@
+/*
+ * tensors.h - the table of tensors: every weight a model has, by name, shape and kind.
+ *
+ * Loader, exporter, checkpoint, optimiser and gradient test walk this table; none has a list of its own.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_MODEL_TENSORS_H
+#define TRIT_MODEL_TENSORS_H
+
+#include "model/config.h"
+
+enum trit_tensor_id {
+	TRIT_TENSOR_TOKEN_EMBD,
+	TRIT_TENSOR_ATTN_NORM,
+	TRIT_TENSOR_ATTN_Q,
+	TRIT_TENSOR_ATTN_K,
+	TRIT_TENSOR_ATTN_V,
+	TRIT_TENSOR_ATTN_SUB_NORM,
+	TRIT_TENSOR_ATTN_OUTPUT,
+	TRIT_TENSOR_FFN_NORM,
+	TRIT_TENSOR_FFN_GATE,
+	TRIT_TENSOR_FFN_UP,
+	TRIT_TENSOR_FFN_SUB_NORM,
+	TRIT_TENSOR_FFN_DOWN,
+	TRIT_TENSOR_OUTPUT_NORM,
+	TRIT_TENSOR_OUTPUT,
+	TRIT_N_TENSORS,
+};
+
+enum trit_tensor_kind {
+	TRIT_KIND_EMBEDDING, /* a row a token: embedding and head, high precision */
+	TRIT_KIND_NORM,      /* a vector: fp32 */
+	TRIT_KIND_LINEAR,    /* a projection: BitLinear, or dense in a full-precision model */
+};
+
+struct trit_tensor_row {
+	enum trit_tensor_id id;
+	enum trit_tensor_kind kind;
+	bool per_layer;
+	const char *gguf; /* "attn_q": blk.N.attn_q.weight, or token_embd.weight where not per layer */
+	const char *hf;   /* "self_attn.q_proj": model.layers.N.self_attn.q_proj.weight; "model.embed_tokens" */
+};
+
+extern const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS];
+
+/** Whether a model of this configuration has the tensor (sub-norms, untied head). */
+bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id);
+/** Shape [rows, cols], row-major, rows = outputs; a norm is [1, n]. */
+void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size_t *rows, size_t *cols);
+
+#define TRIT_TENSOR_NAME_BYTES 64
+/** "blk.3.attn_q.weight", or with `suffix` "scale": "blk.3.attn_q.scale". */
+void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id, int layer, const char *suffix);
+
+/** Walks all tensors a configuration has, in file order: embedding, layer 0, layer 1, ..., final norm, head. */
+struct trit_tensor_walk {
+	int step; /* private; zero to begin */
+	enum trit_tensor_id id;
+	int layer; /* 0 for tensors outside layers */
+	size_t rows, cols;
+};
+/** false at the end. */
+bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c);
+
+#endif

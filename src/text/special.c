@@ -1,0 +1,126 @@
+/*
+ * special.c - finding special tokens: a sorted list of their texts, narrowed byte by byte at each place of the text.
+ *
+ * Linear in the text: at one place at most the longest text is compared, and at nearly all places the first byte
+ * already says no.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/mem.h"
+#include "text/special.h"
+
+/* Order of two token texts by their bytes, a beginning before what it begins. */
+static int compare(const struct trit_piece *a, const struct trit_piece *b)
+{
+	int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
+
+	return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+/* Heap sort: in place, n log n on any input, and able to see the vocabulary (qsort's order function is not). */
+static void sort(const struct trit_vocab *v, trit_token *ids, size_t n)
+{
+	for (size_t start = n / 2, end = n; end > 1;) {
+		trit_token moving;
+		size_t i, child;
+
+		if (start > 0) {
+			moving = ids[--start]; /* first build the heap */
+		} else {
+			moving = ids[--end]; /* then take the largest off it, again and again */
+			ids[end] = ids[0];
+		}
+		for (i = start; (child = 2 * i + 1) < end; i = child) {
+			if (child + 1 < end && compare(&v->pieces[ids[child]], &v->pieces[ids[child + 1]]) < 0)
+				child++;
+			if (compare(&v->pieces[ids[child]], &v->pieces[moving]) <= 0)
+				break;
+			ids[i] = ids[child];
+		}
+		ids[i] = moving;
+	}
+}
+
+int trit_special_init(struct trit_special *s, const struct trit_vocab *v, unsigned types, struct trit_error *err)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < v->n_tokens; i++)
+		n += v->pieces[i].len > 0 && types >> v->pieces[i].type & 1;
+	s->ids = trit_calloc(n, sizeof *s->ids);
+	if (!s->ids)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %u special tokens", (unsigned)n);
+	for (int i = 0; i < v->n_tokens; i++)
+		if (v->pieces[i].len > 0 && types >> v->pieces[i].type & 1)
+			s->ids[s->n++] = i;
+	sort(v, s->ids, n);
+	for (uint32_t i = 0, c = 0; c <= 256; c++) {
+		while (i < n && (unsigned char)v->pieces[s->ids[i]].text[0] < c)
+			i++;
+		s->first[c] = i;
+	}
+	return 0;
+}
+
+void trit_special_release(struct trit_special *s)
+{
+	if (!s)
+		return;
+	trit_free(s->ids);
+	*s = (struct trit_special){ 0 };
+}
+
+/* In ids[low..high), whose texts agree in the first `depth` bytes, the first whose next byte is not below c. */
+static uint32_t lower_bound(const struct trit_special *s, const struct trit_vocab *v, uint32_t low, uint32_t high,
+                            size_t depth, unsigned c)
+{
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct trit_piece *p = &v->pieces[s->ids[middle]];
+
+		if (p->len <= depth || (unsigned char)p->text[depth] < c)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The longest of the texts that the text begins with, or -1. */
+static trit_token match_here(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text)
+{
+	unsigned c = (unsigned char)text[0];
+	uint32_t low = s->first[c], high = s->first[c + 1];
+	trit_token best = -1;
+
+	for (size_t depth = 1; low < high; depth++) {
+		if (v->pieces[s->ids[low]].len == depth)
+			best = s->ids[low]; /* a text that ends here sorts before those that go on */
+		if (depth == len)
+			break;
+		c = (unsigned char)text[depth];
+		low = lower_bound(s, v, low, high, depth, c);
+		high = lower_bound(s, v, low, high, depth, c + 1);
+	}
+	return best;
+}
+
+trit_token trit_special_find(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text,
+                             size_t from, size_t *at)
+{
+	if (s->n == 0)
+		return -1;
+	for (size_t i = from; i < len; i++) {
+		unsigned c = (unsigned char)text[i];
+
+		if (s->first[c] < s->first[c + 1]) {
+			trit_token id = match_here(s, v, len - i, text + i);
+
+			if (id >= 0) {
+				*at = i;
+				return id;
+			}
+		}
+	}
+	return -1;
+}

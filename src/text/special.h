@@ -1,0 +1,27 @@
+/*
+ * special.h - finding the texts of special tokens ("<|endoftext|>") in a text.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TEXT_SPECIAL_H
+#define TRIT_TEXT_SPECIAL_H
+
+#include "text/vocab.h"
+
+/** A set of tokens to look for. A zeroed struct is an empty set. Immutable once made. */
+struct trit_special {
+	trit_token *ids;     /* [n], sorted by the bytes of their texts */
+	uint32_t n;
+	uint32_t first[257]; /* those whose text begins with byte c: ids[first[c]] up to ids[first[c + 1]] */
+};
+
+/** Collects the tokens of v whose type has its bit (1 << type) in `types`; empty texts are left out. Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_special_init(struct trit_special *s, const struct trit_vocab *v, unsigned types,
+                                      struct trit_error *err);
+void trit_special_release(struct trit_special *s);
+/** The first place at or after `from` where one of the texts stands, and the longest that does: returns the token and
+ * its place in *at, or -1. */
+trit_token trit_special_find(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text,
+                             size_t from, size_t *at);
+
+#endif

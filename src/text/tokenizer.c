@@ -1,0 +1,265 @@
+/*
+ * tokenizer.c - builds a tokenizer from a vocabulary, checking all of it; the queries on single tokens.
+ *
+ * What is checked here is what encoding relies on: 256 byte tokens, and merges whose result is, byte for byte, its two
+ * parts. So decoding what was encoded always gives the same bytes, whatever vocabulary a file brings.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "text/alphabet.h"
+#include "text/tokenizer_parts.h"
+
+/* Names by which models' makers call the token that ends an answer, where no key says which one it is. */
+static const char *const end_names[] = {
+	"<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>",
+	"<EOT>", "</s>", "<｜end▁of▁sentence｜>",
+};
+
+/* The slot with this text, or the empty one where it belongs. At least half of the slots are empty. */
+static uint32_t *find_slot(const struct trit_tokenizer *t, size_t len, const char *text)
+{
+	uint32_t i = (uint32_t)trit_hash_bytes(0, text, len) & t->text_mask;
+
+	for (; t->by_text[i]; i = (i + 1) & t->text_mask) {
+		const struct trit_piece *p = &t->vocab.pieces[t->by_text[i] - 1];
+
+		if (p->len == len && !memcmp(p->text, text, len))
+			break;
+	}
+	return &t->by_text[i];
+}
+
+trit_token trit_find_token(const struct trit_tokenizer *t, size_t len, const char *text)
+{
+	return len > 0 ? (trit_token)*find_slot(t, len, text) - 1 : -1;
+}
+
+/* Enters all texts into the hash table. Empty ones (some makers fill up with them) stay out: no text becomes them. */
+static int index_texts(struct trit_tokenizer *t, struct trit_error *err)
+{
+	const struct trit_vocab *v = &t->vocab;
+	size_t n = 16;
+
+	while (n < 2 * (size_t)v->n_tokens)
+		n *= 2;
+	t->by_text = trit_calloc(n, sizeof *t->by_text);
+	if (!t->by_text)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d tokens", v->n_tokens);
+	t->text_mask = (uint32_t)(n - 1);
+	for (int i = 0; i < v->n_tokens; i++) {
+		const struct trit_piece *p = &v->pieces[i];
+		uint32_t *slot;
+
+		if (p->type == 0)
+			return trit_fail(err, TRIT_ERR_FORMAT, "token %d of %d has no text and no type", i, v->n_tokens);
+		if (p->len == 0)
+			continue;
+		slot = find_slot(t, p->len, p->text);
+		if (*slot)
+			return trit_fail(err, TRIT_ERR_FORMAT, "token %d has the same text as token %u", i,
+			                 (unsigned)*slot - 1);
+		*slot = (uint32_t)i + 1;
+	}
+	return 0;
+}
+
+static int decode_texts(struct trit_tokenizer *t, struct trit_error *err)
+{
+	const struct trit_vocab *v = &t->vocab;
+	size_t used = 0;
+
+	t->decoded = trit_calloc(v->bytes.len + 1, 1); /* a token is never longer than its text */
+	t->starts = trit_calloc((size_t)v->n_tokens + 1, sizeof *t->starts);
+	if (!t->decoded || !t->starts)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d tokens", v->n_tokens);
+	for (int i = 0; i < v->n_tokens; i++) {
+		const struct trit_piece *p = &v->pieces[i];
+
+		t->starts[i] = used;
+		if (p->len > v->bytes.len - used)
+			return trit_fail(err, TRIT_ERR_FORMAT, "token %d: its text overlaps another's", i);
+		if (p->type == TRIT_TOKEN_NORMAL || p->type == TRIT_TOKEN_BYTE) {
+			used += trit_alphabet_decode(p->len, p->text, t->decoded + used);
+		} else if (p->type == TRIT_TOKEN_USER) {
+			if (p->len > 0)
+				memcpy(t->decoded + used, p->text, p->len);
+			used += p->len;
+		}
+	}
+	t->starts[v->n_tokens] = used;
+	return 0;
+}
+
+static int find_bytes(struct trit_tokenizer *t, struct trit_error *err)
+{
+	for (int b = 0; b < 256; b++) {
+		const char byte = (char)b, *decoded;
+		char text[2];
+		size_t len = trit_alphabet_encode(1, &byte, text);
+		trit_token id = trit_find_token(t, len, text);
+
+		if (id < 0)
+			return trit_fail(err, TRIT_ERR_FORMAT,
+			                 "no token for byte 0x%02X; a byte-level vocabulary has one for each byte", b);
+		decoded = trit_decode_token(t, id, &len);
+		if (len != 1 || *decoded != byte)
+			return trit_fail(err, TRIT_ERR_FORMAT, "token %d, for byte 0x%02X, has type %d; expected %d (normal)",
+			                 (int)id, b, t->vocab.pieces[id].type, TRIT_TOKEN_NORMAL);
+		t->bytes[b] = id;
+	}
+	return 0;
+}
+
+static size_t decoded_len(const struct trit_tokenizer *t, trit_token id)
+{
+	return t->starts[id + 1] - t->starts[id];
+}
+
+/* Enters merge `rank`, "left right"; `joined` is scratch for the result's text. */
+static int add_merge(struct trit_tokenizer *t, int rank, char *joined, struct trit_error *err)
+{
+	const struct trit_piece *m = &t->vocab.merges[rank];
+	const char *space = m->len > 1 ? memchr(m->text + 1, ' ', m->len - 1) : NULL;
+	size_t left_len, right_len;
+	trit_token left, right, result;
+
+	if (!space)
+		return trit_fail(err, TRIT_ERR_FORMAT, "merge %d of %d is not two tokens with a space between", rank,
+		                 t->vocab.n_merges);
+	left_len = (size_t)(space - m->text);
+	right_len = m->len - left_len - 1;
+	left = trit_find_token(t, left_len, m->text);
+	right = trit_find_token(t, right_len, space + 1);
+	memcpy(joined, m->text, left_len);
+	memcpy(joined + left_len, space + 1, right_len);
+	result = trit_find_token(t, left_len + right_len, joined);
+	if (left < 0 || right < 0 || result < 0)
+		return trit_fail(err, TRIT_ERR_FORMAT, "merge %d: its %s is not a token of the vocabulary", rank,
+		                 left < 0 ? "left part" : right < 0 ? "right part" : "result");
+	if (decoded_len(t, left) == 0 || decoded_len(t, right) == 0 ||
+	    decoded_len(t, left) + decoded_len(t, right) != decoded_len(t, result))
+		return trit_fail(err, TRIT_ERR_FORMAT, "merge %d: tokens %d and %d do not make token %d (types %d, %d, %d)",
+		                 rank, (int)left, (int)right, (int)result, t->vocab.pieces[left].type,
+		                 t->vocab.pieces[right].type, t->vocab.pieces[result].type);
+	return trit_bpe_add(&t->bpe, rank, left, right, result, err);
+}
+
+static int add_merges(struct trit_tokenizer *t, struct trit_error *err)
+{
+	char *joined = trit_calloc(2 * TRIT_MAX_TOKEN_BYTES + 1, 1);
+	int status = joined ? trit_bpe_init(&t->bpe, t->vocab.n_merges, err)
+	                    : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a tokenizer");
+
+	for (int i = 0; i < t->vocab.n_merges && status == 0; i++)
+		status = add_merge(t, i, joined, err);
+	trit_free(joined);
+	return status;
+}
+
+static int check_special(const struct trit_vocab *v, struct trit_error *err)
+{
+	const struct {
+		const char *name;
+		trit_token id;
+	} special[] = {
+		{ "BOS", v->bos }, { "EOS", v->eos }, { "EOT", v->eot }, { "unknown", v->unk }, { "padding", v->pad },
+	};
+
+	for (size_t i = 0; i < sizeof special / sizeof *special; i++)
+		if (special[i].id < -1 || special[i].id >= v->n_tokens)
+			return trit_fail(err, TRIT_ERR_FORMAT, "the %s token is %d, but the vocabulary has %d tokens",
+			                 special[i].name, (int)special[i].id, v->n_tokens);
+	return 0;
+}
+
+static int build(struct trit_tokenizer *t, struct trit_error *err)
+{
+	const unsigned user = 1u << TRIT_TOKEN_USER, all = user | 1u << TRIT_TOKEN_CONTROL | 1u << TRIT_TOKEN_UNKNOWN;
+	int status;
+
+	if (strcmp(t->vocab.model, "gpt2") != 0)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "a tokenizer of kind \"%.15s\"; this version knows \"gpt2\" (byte-level BPE)",
+		                 t->vocab.model);
+	status = trit_pretok_new(&t->pretok, t->vocab.pre, err);
+	if (status == 0)
+		status = check_special(&t->vocab, err);
+	if (status == 0)
+		status = index_texts(t, err);
+	if (status == 0)
+		status = decode_texts(t, err);
+	if (status == 0)
+		status = find_bytes(t, err);
+	if (status == 0)
+		status = add_merges(t, err);
+	if (status == 0)
+		status = trit_special_init(&t->user, &t->vocab, user, err);
+	if (status == 0)
+		status = trit_special_init(&t->all, &t->vocab, all, err);
+	if (status == 0)
+		t->ignores_merges = trit_pretok_ignores_merges(t->pretok);
+	return status;
+}
+
+int trit_tokenizer_new(struct trit_tokenizer **out, struct trit_vocab *take_vocab, struct trit_error *err)
+{
+	struct trit_tokenizer *t = trit_calloc(1, sizeof *t);
+	int status;
+
+	if (!t) {
+		trit_vocab_release(take_vocab);
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a tokenizer");
+	}
+	t->vocab = *take_vocab;
+	*take_vocab = (struct trit_vocab){ 0 };
+	status = build(t, err);
+	if (status < 0) {
+		trit_tokenizer_free(t);
+		return status;
+	}
+	*out = t;
+	return 0;
+}
+
+void trit_tokenizer_free(struct trit_tokenizer *t)
+{
+	if (!t)
+		return;
+	trit_vocab_release(&t->vocab);
+	trit_free(t->by_text);
+	trit_free(t->decoded);
+	trit_free(t->starts);
+	trit_bpe_release(&t->bpe);
+	trit_pretok_free(t->pretok);
+	trit_special_release(&t->user);
+	trit_special_release(&t->all);
+	trit_free(t);
+}
+
+const struct trit_vocab *trit_tokenizer_vocab(const struct trit_tokenizer *t)
+{
+	return &t->vocab;
+}
+
+const char *trit_decode_token(const struct trit_tokenizer *t, trit_token id, size_t *len)
+{
+	*len = decoded_len(t, id);
+	return t->decoded + t->starts[id];
+}
+
+int trit_is_end_token(const struct trit_tokenizer *t, trit_token id)
+{
+	const struct trit_vocab *v = &t->vocab;
+	const struct trit_piece *p = &v->pieces[id];
+
+	if (id == v->eos || id == v->eot)
+		return 1;
+	if (p->type != TRIT_TOKEN_CONTROL && p->type != TRIT_TOKEN_USER)
+		return 0;
+	for (size_t i = 0; i < sizeof end_names / sizeof *end_names; i++)
+		if (strlen(end_names[i]) == p->len && !memcmp(end_names[i], p->text, p->len))
+			return 1;
+	return 0;
+}

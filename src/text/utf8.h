@@ -1,0 +1,39 @@
+/*
+ * utf8.h - UTF-8: which bytes are a character, and cutting a stream of bytes into whole characters.
+ *
+ * Valid means Unicode's table 3-7 (also RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TEXT_UTF8_H
+#define TRIT_TEXT_UTF8_H
+
+#include "base/error.h"
+
+/**
+ * Looks at the character that begins at bytes[0]; len >= 1. Positive: its length, 1..4. Zero: all len bytes (1..3) are
+ * the beginning of a character that is not finished. Negative, -n: the first n bytes (1..3) cannot be part of any
+ * character; n is as large as Unicode wants one U+FFFD to stand for (section 3.9, "maximal subpart").
+ */
+int trit_utf8_check(size_t len, const char *bytes);
+/** Length of the longest beginning of `bytes` that is valid UTF-8. */
+size_t trit_utf8_valid(size_t len, const char *bytes);
+/** Length of the longest beginning in which no valid character begins; an unfinished character at the end counts as
+ * invalid. Looks no further than to the first boundary at or after `limit` bytes (limit >= 1). */
+size_t trit_utf8_invalid(size_t len, const char *bytes, size_t limit);
+/** Writes a code point below U+0800 in UTF-8; returns how many bytes, 1 or 2. */
+size_t trit_utf8_put(unsigned code_point, char *out);
+
+/** Streaming detokenisation: holds back the bytes of an unfinished character. A zeroed struct is ready. */
+struct trit_utf8_stream {
+	unsigned char held[4];
+	int n_held; /* 0..3 */
+};
+
+/** Feeds len bytes; writes complete characters (and, as U+FFFD, what cannot become one) to out, which needs room for
+ * 3 * (len + 4) bytes. Returns how many were written. */
+size_t trit_utf8_stream_feed(struct trit_utf8_stream *s, size_t len, const char *bytes, char *out);
+/** What is still held, as U+FFFD; at the end of the text. out: 12 bytes. */
+size_t trit_utf8_stream_end(struct trit_utf8_stream *s, char *out);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * vocab.h - a vocabulary: what every token is, which pairs merge, which tokens are special, and how text is cut first.
+ *
+ * A value built once (from a GGUF file, a tokenizer.json, or learnt from text by text/bpe_train), then immutable and
+ * shared. Token texts are kept as GGUF keeps them: for a byte-level vocabulary ("gpt2") in the printable alphabet of
+ * GPT-2, where each byte is one Unicode character (text/bpe decodes them).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TEXT_VOCAB_H
+#define TRIT_TEXT_VOCAB_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/** GGUF's tokenizer.ggml.token_type. */
+enum trit_token_type {
+	TRIT_TOKEN_NORMAL = 1,
+	TRIT_TOKEN_UNKNOWN = 2,
+	TRIT_TOKEN_CONTROL = 3, /* special, never printed: <|endoftext|> */
+	TRIT_TOKEN_USER = 4,    /* added by a user: matched in the text before anything else, printed as it stands */
+	TRIT_TOKEN_UNUSED = 5,
+	TRIT_TOKEN_BYTE = 6, /* SentencePiece byte fallback <0x0A> */
+};
+
+#define TRIT_MAX_VOCAB (1 << 22)
+#define TRIT_MAX_TOKEN_BYTES 4096
+
+struct trit_piece {
+	const char *text; /* len bytes, inside the vocabulary's own storage */
+	uint32_t len;
+	uint8_t type; /* enum trit_token_type */
+};
+
+struct trit_vocab {
+	char model[16];           /* tokenizer.ggml.model: "gpt2" (byte-level BPE), "llama" (SentencePiece), ... */
+	char pre[32];             /* tokenizer.ggml.pre: which pre-tokeniser, text/pretok.h; "" when the file has none */
+	int n_tokens;             /* V */
+	struct trit_piece *pieces; /* [V] */
+	float *scores;            /* [V], or NULL */
+	int n_merges;
+	struct trit_piece *merges; /* [n_merges], "left right" in order of rank; type unused */
+	trit_token bos, eos, eot, unk, pad; /* -1: none */
+	bool add_bos, add_eos;    /* what the makers ask for */
+	char *chat_template;      /* Jinja text or NULL */
+	struct trit_buf bytes;    /* storage of all texts */
+};
+
+/** A zeroed struct is a valid empty vocabulary to release. */
+void trit_vocab_release(struct trit_vocab *v);
+/** Sets the counts and allocates; texts follow by _set_piece and _set_merge. All special ids start at -1.
+ * Errors: LIMIT beyond TRIT_MAX_VOCAB, MEMORY. */
+TRIT_MUST_CHECK int trit_vocab_init(struct trit_vocab *v, const char *model, const char *pre, size_t n_tokens,
+                                    size_t n_merges, size_t text_bytes, struct trit_error *err);
+/** Copies the text of token `id` / merge `rank` in. text_bytes given to init must cover all of them. */
+TRIT_MUST_CHECK int trit_vocab_set_piece(struct trit_vocab *v, size_t id, size_t len, const char *text,
+                                         enum trit_token_type type, struct trit_error *err);
+TRIT_MUST_CHECK int trit_vocab_set_merge(struct trit_vocab *v, size_t rank, size_t len, const char *text,
+                                         struct trit_error *err);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * attention.h - causal attention of training, one sequence and one key/value head at a time, forward and backward.
+ *
+ *     s_ij = scale q_i . k_j (j <= i)   p = softmax(s)   o_i = sum_j p_ij v_j
+ *     dv_j = sum_i p_ij do_i            dp_ij = do_i . v_j            ds_ij = scale p_ij (dp_ij - sum_j p_ij dp_ij)
+ *     dq_i = sum_j ds_ij k_j            dk_j = sum_i ds_ij q_i
+ *
+ * Works in blocks of TRIT_ATTENTION_BLOCK queries against the keys before them, so the S x S matrix is never stored and the
+ * backward pass computes p again.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_ATTENTION_H
+#define TRIT_TRAIN_ATTENTION_H
+
+#include "kernel/kernel.h"
+
+#define TRIT_ATTENTION_BLOCK 64
+
+/** One key/value head with the `group` query heads that share it. Pointers are at its first position; rows are `ld`
+ * elements apart for q, k, v and their gradients, `ldo` for o. Query head h of the group is at q + h * width, o + h * width. */
+struct trit_attention {
+	int positions, width, group; /* S, A, H / K */
+	float scale;
+	const float *q, *k, *v;
+	size_t ld;
+	size_t ldo;
+};
+
+/** Scratch floats a call needs, GEMM's included; 64-byte aligned. */
+size_t trit_attention_scratch(int positions, int width);
+void trit_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch);
+/** Overwrites dq, dk, dv (rows ld apart). */
+void trit_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
+                             float *dv, const float *d_o, float *scratch);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * bitlinear.c - the three products of a BitLinear, and its input's quantiser.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "train/bitlinear.h"
+
+void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes)
+{
+	size_t n = (size_t)b->rows * (size_t)b->cols;
+	if (b->kind == TRIT_WEIGHT_FULL)
+		return;
+	struct trit_weight_scale s = trit_weight_scale(k, b->kind, b->w, n);
+	b->scale = s.scale;
+	trit_weight_codes(k, b->kind, s, codes, b->w, n);
+	size_t sum = 0, nonzero = 0; /* sum modulo 2^64: +1 codes less -1 codes */
+	for (size_t i = 0; i < n; i++) {
+		sum += (size_t)codes[i];
+		nonzero += codes[i] != 0;
+	}
+	b->counts[2] = (nonzero + sum) / 2;
+	b->counts[0] = nonzero - b->counts[2];
+	b->counts[1] = n - nonzero;
+	trit_t2_pack(b->t2, 0, codes, (size_t)b->rows, (size_t)b->cols);
+	for (int r = 0; r < b->rows; r++)
+		k->dequant_i8(b->wq + (size_t)r * (size_t)b->cols, codes + (size_t)r * (size_t)b->cols, b->scale, b->cols);
+}
+
+void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
+                            const float *w, float eps, float *xn, int t0, int t1)
+{
+	size_t padded = trit_t2_padded((size_t)in->width);
+	for (int t = t0; t < t1; t++) {
+		const float *row = x + (size_t)t * ldx;
+		float *out = xn + (size_t)t * (size_t)in->width;
+		if (w)
+			in->r[t] = k->rmsnorm(out, row, w, eps, in->width);
+		else
+			memcpy(out, row, (size_t)in->width * sizeof *out);
+		if (in->q)
+			k->act_quant(in->q + (size_t)t * padded, &in->step[t], &in->sum[t], out, in->width, (int)padded);
+	}
+}
+
+void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
+                           const float *w, float eps, float *xd, int t0, int t1)
+{
+	size_t padded = trit_t2_padded((size_t)in->width);
+	for (int t = t0; t < t1; t++) {
+		float *out = xd + (size_t)t * (size_t)in->width;
+		if (in->q)
+			k->dequant_i8(out, in->q + (size_t)t * padded, in->step[t], in->width);
+		else if (w)
+			k->rmsnorm(out, x + (size_t)t * ldx, w, eps, in->width);
+		else
+			memcpy(out, x + (size_t)t * ldx, (size_t)in->width * sizeof *out);
+	}
+}
+
+void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
+                            const struct trit_bit_input *in, const float *xn, int t0, int t1, float *scratch)
+{
+	size_t cols = (size_t)b->cols, padded = trit_t2_padded(cols), t = (size_t)t0;
+	if (t1 <= t0)
+		return;
+	if (b->kind == TRIT_WEIGHT_FULL)
+		k->gemm_f32(y + t * ldy, ldy, xn + t * cols, cols, 1, b->w, 1, cols, t1 - t0, b->rows, b->cols, false, scratch);
+	else
+		k->gemm_t2(y + t * ldy, ldy, b->t2, in->q + t * padded, padded, in->sum + t, in->step + t, b->scale, b->rows,
+		           t1 - t0, b->cols);
+}
+
+void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,
+                               size_t ldy, bool accumulate, int t0, int t1, float *scratch)
+{
+	size_t cols = (size_t)b->cols, t = (size_t)t0;
+	if (t1 > t0)
+		k->gemm_f32(dx + t * cols, cols, dy + t * ldy, ldy, 1, b->wq, cols, 1, t1 - t0, b->cols, b->rows, accumulate,
+		            scratch);
+}
+
+void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy, size_t ldy,
+                               const float *xd, int tokens, int r0, int r1, float *scratch)
+{
+	size_t cols = (size_t)b->cols;
+	if (r1 > r0)
+		k->gemm_f32(b->dw + (size_t)r0 * cols, cols, dy + r0, 1, ldy, xd, cols, 1, r1 - r0, b->cols, tokens, true,
+		            scratch);
+}

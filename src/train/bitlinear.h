@@ -1,0 +1,61 @@
+/*
+ * bitlinear.h - the BitLinear of training: quantised forward, straight-through backward [B158; Tips, fig. 3].
+ *
+ *     T = codes of W, g their scale (model/quant.h)        q_t, a_t = 8-bit codes and step of token t (kernel.h, act_quant)
+ *     y_t  = g a_t sum_k T_k q_tk                           exact integer sums
+ *     dX   = dY (g T)                                       straight through the activation quantiser
+ *     dW  += dY^T (a q)                                     straight through the weight quantiser: added to the master weights' gradient
+ *
+ * In a full-precision model T is W itself, and (a q) the unquantised input. Functions work on a range of tokens or of
+ * rows, so that threads can share; every gradient element is one chain over tokens in order.
+ * AMX forms (int8 forward, bf16 backward) will take these functions' place behind the kernel table.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_BITLINEAR_H
+#define TRIT_TRAIN_BITLINEAR_H
+
+#include "model/quant.h"
+
+struct trit_bitlinear {
+	enum trit_weight_kind kind;
+	int rows, cols;     /* M, K */
+	const float *w;     /* [M, K] master weights */
+	float *dw;          /* [M, K] their gradient */
+	float scale;        /* g, of the last trit_bitlinear_quantise */
+	size_t counts[3];   /* how many codes were -1, 0, +1 then */
+	unsigned char *t2;  /* packed codes; NULL in a full-precision model */
+	float *wq;          /* [M, K]: g T; in a full-precision model w itself */
+};
+
+/** The input of one or more BitLinears that share it: what the forward pass keeps for the backward pass. */
+struct trit_bit_input {
+	int width;    /* K */
+	float *r;     /* [T] 1 / rms of the norm before it; unused without a norm */
+	int8_t *q;    /* [T, padded K] codes; NULL in a full-precision model */
+	float *step;  /* [T] */
+	int32_t *sum; /* [T] */
+};
+
+/** Once per optimiser step: scale, codes, packing and g T from the master weights. codes: scratch [M, K]. */
+void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes);
+
+/** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go to xn [T, K], which
+ * a full-precision linear reads. */
+void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
+                            const float *w, float eps, float *xn, int t0, int t1);
+/** For tokens t0..t1: what the products saw, as fp32 xd [T, K]: a q, or the normed input made again. */
+void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
+                           const float *w, float eps, float *xd, int t0, int t1);
+
+/** y [T, ldy], tokens t0..t1; xn as written by trit_bit_input_forward. scratch: see trit_gemm_f32_fn. */
+void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
+                            const struct trit_bit_input *in, const float *xn, int t0, int t1, float *scratch);
+/** dx [T, K] (= or +=) dy g T, tokens t0..t1. */
+void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,
+                               size_t ldy, bool accumulate, int t0, int t1, float *scratch);
+/** dw += dy^T xd over all T tokens, rows r0..r1. */
+void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy, size_t ldy,
+                               const float *xd, int tokens, int r0, int r1, float *scratch);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * checkpoint.h - the state of a training run in one safetensors file.
+ *
+ * Tensors, all F32: the master weights under their GGUF names ("blk.0.attn_q.weight") and AdamW's moments under "m." and
+ * "v." + name. Metadata: "format" "trit-checkpoint", "version" "1", "step" (optimiser steps done), "total-steps", every
+ * setting of the recipe by name, and the configuration by its GGUF keys. The vocabulary is vocab.gguf beside it; random numbers need no state (train/data.h).
+ *
+ * Written to a temporary file and renamed: a killed process leaves the previous checkpoint or the new one, whole.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_CHECKPOINT_H
+#define TRIT_TRAIN_CHECKPOINT_H
+
+#include "train/params.h"
+#include "train/recipe.h"
+
+struct trit_progress {
+	int step;  /* optimiser steps done */
+	int steps; /* of the whole run */
+};
+
+TRIT_MUST_CHECK int trit_checkpoint_save(const char *path, const struct trit_params *p, const struct trit_recipe *r,
+                                         const struct trit_config *c, struct trit_progress progress,
+                                         struct trit_error *err);
+/** Reads recipe and progress. Errors: IO, FORMAT (not a checkpoint; a setting missing or out of range). */
+TRIT_MUST_CHECK int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_progress *progress,
+                                                struct trit_error *err);
+/** Reads weights and moments into p, laid out for that recipe. Errors: IO, FORMAT (missing tensor, other shape,
+ * a number that is not finite). */
+TRIT_MUST_CHECK int trit_checkpoint_load(const char *path, struct trit_params *p, struct trit_error *err);
+/** Bytes a checkpoint takes on disk, roughly. */
+uint64_t trit_checkpoint_bytes(const struct trit_params *p);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * metrics.c - writes metrics.jsonl.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <math.h>
+
+#include "train/metrics.h"
+
+#include "base/file.h"
+
+#define MAX_METRICS_BYTES ((size_t)1 << 32)
+
+/* Length of the whole lines at the beginning of text whose step is 1, 2, ..., keep. */
+static size_t kept_length(const char *text, size_t len, int keep)
+{
+	size_t at = 0;
+	for (int step = 1; step <= keep; step++) {
+		char begin[32];
+		int n = snprintf(begin, sizeof begin, "{\"step\": %d,", step);
+		const char *end = at < len ? memchr(text + at, '\n', len - at) : NULL;
+		if (!end || (size_t)(end - text) - at < (size_t)n || memcmp(text + at, begin, (size_t)n))
+			break;
+		at = (size_t)(end - text) + 1;
+	}
+	return at;
+}
+
+int trit_metrics_open(FILE **out, const char *path, int keep, struct trit_error *err)
+{
+	struct trit_buf old;
+	struct trit_writer w;
+	int e = TRIT_OK;
+	trit_buf_init(&old, MAX_METRICS_BYTES);
+	if (keep > 0 && trit_path_kind(path) == 0)
+		e = trit_file_read(&old, path, err);
+	if (!e && !(e = trit_writer_open(&w, path, err))) {
+		if (!(e = trit_writer_write(&w, kept_length(old.data, old.len, keep), old.data, err)))
+			e = trit_writer_commit(&w, err);
+		trit_writer_close(&w);
+	}
+	trit_buf_release(&old);
+	if (e)
+		return e;
+	FILE *f = fopen(path, "a");
+	if (!f)
+		return trit_fail_errno(err, "cannot write %s", path);
+	*out = f;
+	return TRIT_OK;
+}
+
+static void put_number(FILE *f, const char *name, double v)
+{
+	if (isfinite(v))
+		fprintf(f, ", \"%s\": %.9g", name, v);
+	else
+		fprintf(f, ", \"%s\": null", name);
+}
+
+int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_error *err)
+{
+	fprintf(f, "{\"step\": %d, \"tokens\": %llu", r->step, (unsigned long long)r->tokens);
+	put_number(f, "loss", r->loss);
+	put_number(f, "lr", (double)r->lr);
+	put_number(f, "tokens_per_s", r->tokens_per_s);
+	put_number(f, "grad_norm", r->grad_norm);
+	if (r->share[0] + r->share[1] + r->share[2] > 0)
+		fprintf(f, ", \"share\": [%.6g, %.6g, %.6g]", r->share[0], r->share[1], r->share[2]);
+	if (!isnan(r->val_loss))
+		put_number(f, "val_loss", r->val_loss);
+	fputs("}\n", f);
+	return ferror(f) ? trit_metrics_flush(f, err) : TRIT_OK;
+}
+
+int trit_metrics_flush(FILE *f, struct trit_error *err)
+{
+	if (fflush(f) || ferror(f))
+		return trit_fail_errno(err, "cannot write metrics.jsonl (is the disk full?)");
+	return TRIT_OK;
+}

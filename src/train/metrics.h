@@ -1,0 +1,36 @@
+/*
+ * metrics.h - what a training step tells, and metrics.jsonl: one line of JSON a step.
+ *
+ *     {"step": 1, "tokens": 8192, "loss": 8.317, "lr": 8e-06, "tokens_per_s": 15012, "grad_norm": 1.92,
+ *      "share": [0.31, 0.38, 0.31], "val_loss": 8.31}
+ *
+ * val_loss only where it was measured, share only with quantised weights; a number that is not finite is null.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_METRICS_H
+#define TRIT_TRAIN_METRICS_H
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+struct trit_step_report {
+	int step, steps;     /* done, of how many */
+	uint64_t tokens;     /* seen since the run began */
+	double loss;         /* mean nats a token of this step */
+	double val_loss;     /* NaN where not measured */
+	float lr;
+	double grad_norm;
+	double tokens_per_s; /* of this step */
+	double share[3];     /* of weights at -1, 0, +1; all 0 for full precision */
+	int skipped;         /* steps so far whose gradient was not finite */
+};
+
+/** Opens the file to append after the line of step `keep`; what is beyond (or half-written) is dropped, all of it for
+ * keep 0. Errors: IO. */
+TRIT_MUST_CHECK int trit_metrics_open(FILE **out, const char *path, int keep, struct trit_error *err);
+TRIT_MUST_CHECK int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_error *err);
+TRIT_MUST_CHECK int trit_metrics_flush(FILE *f, struct trit_error *err);
+
+#endif

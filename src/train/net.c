@@ -1,0 +1,395 @@
+/*
+ * net.c - forward and backward pass of training, each on a page, in the order of model/forward.c.
+ *
+ * Steps are split by tokens (a thread's t0..t1), by weight rows, by columns of a norm, or by (sequence, head); a
+ * barrier stands between a step and the next one that reads what other threads wrote.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "train/net.h"
+
+#include <math.h>
+
+#include "train/attention.h"
+
+struct part {
+	struct trit_net *n;
+	const struct trit_config *c;
+	const struct trit_kernels *k;
+	int index, threads; /* this thread, of how many */
+	int t0, t1;         /* its tokens */
+	float *scratch;     /* its scratch memory */
+};
+
+static void barrier(const struct part *p)
+{
+	trit_pool_barrier(p->n->pool);
+}
+
+static size_t query_width(const struct trit_config *c)
+{
+	return (size_t)c->n_heads * (size_t)c->head_dim;
+}
+
+static size_t kv_width(const struct trit_config *c)
+{
+	return (size_t)c->n_kv_heads * (size_t)c->head_dim;
+}
+
+/* ---- pieces, on this thread's tokens ---------------------------------------------------------------------------------- */
+
+/* The input of the next projections: x, normed and quantised. */
+static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
+{
+	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->t0, p->t1);
+}
+
+static void expand(const struct part *p, const struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
+{
+	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->t0, p->t1);
+}
+
+static void linear(const struct part *p, const struct trit_bitlinear *b, float *y, size_t ldy,
+                   const struct trit_bit_input *in)
+{
+	trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->t0, p->t1, p->scratch);
+}
+
+static void backward_x(const struct part *p, const struct trit_bitlinear *b, float *dx, const float *dy, size_t ldy,
+                       bool accumulate)
+{
+	trit_bitlinear_backward_x(b, p->k, dx, dy, ldy, accumulate, p->t0, p->t1, p->scratch);
+}
+
+/* dw += dy^T xn: this thread's rows, over all tokens. */
+static void backward_w(const struct part *p, const struct trit_bitlinear *b, const float *dy, size_t ldy)
+{
+	size_t r0, r1;
+	trit_part((size_t)b->rows, 16, p->index, p->threads, &r0, &r1);
+	trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->tokens, (int)r0, (int)r1, p->scratch);
+}
+
+/* Gradient of a norm's weights from that of its output dy: this thread's columns, over all tokens. */
+static void norm_backward_w(const struct part *p, const struct trit_net_norm *norm, const float *x, const float *dy,
+                            const float *r, size_t width)
+{
+	size_t c0, c1;
+	if (!norm->w)
+		return;
+	trit_part(width, 16, p->index, p->threads, &c0, &c1);
+	if (c1 > c0)
+		p->k->rmsnorm_backward_w(norm->dw + c0, x + c0, dy + c0, width, r, p->n->tokens, (int)(c1 - c0));
+}
+
+/* dx += backward of the norm in front of `in` (or just dy where there is none). */
+static void norm_backward_x(const struct part *p, const struct trit_net_norm *norm, float *dx, const float *x,
+                            const float *dy, const float *r, size_t width)
+{
+	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++) {
+		if (norm->w)
+			p->k->rmsnorm_backward(dx + t * width, x + t * width, norm->w, dy + t * width, r[t], (int)width);
+		else
+			p->k->add(dx + t * width, dy + t * width, (int)width);
+	}
+}
+
+/* Zeroes this thread's tokens of x [T, width]. */
+static void clear(const struct part *p, float *x, size_t width)
+{
+	memset(x + (size_t)p->t0 * width, 0, (size_t)(p->t1 - p->t0) * width * sizeof *x);
+}
+
+/* y = x + y on this thread's tokens. */
+static void add_residual(const struct part *p, float *y, const float *x)
+{
+	size_t d = (size_t)p->c->d_model, at = (size_t)p->t0 * d;
+	p->k->add(y + at, x + at, (p->t1 - p->t0) * p->c->d_model);
+}
+
+static void rotate(const struct part *p, float *qkv, bool inverse)
+{
+	const struct trit_config *c = p->c;
+	size_t nq = query_width(c), ld = nq + 2 * kv_width(c);
+	for (int t = p->t0; t < p->t1; t++) {
+		size_t at = (size_t)(t % p->n->seq_len) * (size_t)(c->n_rot / 2);
+		float *row = qkv + (size_t)t * ld;
+		p->k->rope(row, p->n->cos + at, p->n->sin + at, c->n_heads, c->head_dim, c->n_rot, c->arch->rope_half, inverse);
+		p->k->rope(row + nq, p->n->cos + at, p->n->sin + at, c->n_kv_heads, c->head_dim, c->n_rot, c->arch->rope_half,
+		           inverse);
+	}
+}
+
+static void activate(const struct part *p, float *h, const struct trit_net_layer *l)
+{
+	size_t at = (size_t)p->t0 * (size_t)p->c->d_ff;
+	int n = (p->t1 - p->t0) * p->c->d_ff;
+	(p->c->arch->activation == TRIT_ACT_RELU2 ? p->k->relu2_mul : p->k->silu_mul)(h + at, l->g + at, l->u + at, n);
+}
+
+/* l->g and l->u become their own gradients. */
+static void activate_backward(const struct part *p, const struct trit_net_layer *l, const float *dh)
+{
+	size_t at = (size_t)p->t0 * (size_t)p->c->d_ff;
+	int n = (p->t1 - p->t0) * p->c->d_ff;
+	(p->c->arch->activation == TRIT_ACT_RELU2 ? p->k->relu2_mul_backward : p->k->silu_mul_backward)(
+	    l->g + at, l->u + at, l->g + at, l->u + at, dh + at, n);
+}
+
+/* ---- attention, on this thread's (sequence, key/value head) pairs ------------------------------------------------------- */
+
+static void attention(const struct part *p, const struct trit_net_layer *l, bool backward)
+{
+	struct trit_net *n = p->n;
+	const struct trit_config *c = p->c;
+	size_t a = (size_t)c->head_dim, nq = query_width(c), nkv = kv_width(c), ld = nq + 2 * nkv;
+	int group = c->n_heads / c->n_kv_heads, pairs = n->tokens / n->seq_len * c->n_kv_heads;
+	for (int i = p->index; i < pairs; i += p->threads) {
+		size_t t = (size_t)(i / c->n_kv_heads) * (size_t)n->seq_len, h = (size_t)(i % c->n_kv_heads);
+		size_t q = t * ld + h * (size_t)group * a, k = t * ld + nq + h * a, v = k + nkv;
+		size_t o = t * nq + h * (size_t)group * a;
+		struct trit_attention at = { .positions = n->seq_len, .width = c->head_dim, .group = group,
+			                     .scale = 1.0f / sqrtf((float)c->head_dim), .q = l->qkv + q,
+			                     .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq };
+		if (backward)
+			trit_attention_backward(&at, p->k, n->dqkv + q, n->dqkv + k, n->dqkv + v, n->datt + o, p->scratch);
+		else
+			trit_attention_forward(&at, p->k, l->att + o, p->scratch);
+	}
+}
+
+/* ---- embedding, head and loss -------------------------------------------------------------------------------------------- */
+
+static void embed(const struct part *p, float *x)
+{
+	const struct trit_net *n = p->n;
+	size_t d = (size_t)p->c->d_model, s = (size_t)n->seq_len;
+	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
+		memcpy(x + t * d, n->embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d, d * sizeof *x);
+}
+
+/* d_embd[token] += dx, this thread's columns, tokens in order. */
+static void embed_backward(const struct part *p)
+{
+	const struct trit_net *n = p->n;
+	size_t d = (size_t)p->c->d_model, s = (size_t)n->seq_len, c0, c1;
+	trit_part(d, 16, p->index, p->threads, &c0, &c1);
+	for (size_t t = 0; c1 > c0 && t < (size_t)n->tokens; t++)
+		p->k->add(n->d_embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d + c0, n->dx + t * d + c0, (int)(c1 - c0));
+}
+
+/* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
+ * are never stored. Leaves in dx the gradient of the last layer's output. */
+static void head_and_loss(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	const struct trit_config *c = p->c;
+	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, s = (size_t)n->seq_len, c0, c1, r0, r1;
+	trit_part(v, 16, p->index, p->threads, &r0, &r1);
+	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
+		n->r[t] = p->k->rmsnorm(n->xn + t * d, n->x + t * d, n->output_norm.w, c->eps, c->d_model);
+	for (int chunk = 0; chunk < n->tokens; chunk += n->head_chunk) {
+		int size = n->tokens - chunk < n->head_chunk ? n->tokens - chunk : n->head_chunk;
+		barrier(p);
+		trit_part((size_t)size, 1, p->index, p->threads, &c0, &c1);
+		const float *xn = n->xn + (size_t)chunk * d;
+		if (c1 > c0)
+			p->k->gemm_f32(n->logits + c0 * v, v, xn + c0 * d, d, 1, n->head, 1, d, (int)(c1 - c0), c->n_vocab,
+			               c->d_model, false, p->scratch);
+		for (size_t i = c0; i < c1; i++) {
+			size_t t = (size_t)chunk + i;
+			n->losses[t] = p->k->cross_entropy(n->logits + i * v, n->batch[t / s * (s + 1) + t % s + 1], n->loss_scale,
+			                                   c->n_vocab);
+		}
+		if (!n->backward)
+			continue;
+		if (c1 > c0)
+			p->k->gemm_f32(n->dn + ((size_t)chunk + c0) * d, d, n->logits + c0 * v, v, 1, n->head, d, 1, (int)(c1 - c0),
+			               c->d_model, c->n_vocab, false, p->scratch);
+		barrier(p);
+		if (r1 > r0)
+			p->k->gemm_f32(n->d_head + r0 * d, d, n->logits + r0, 1, v, xn, d, 1, (int)(r1 - r0), c->d_model, size,
+			               true, p->scratch);
+	}
+	barrier(p);
+	if (n->backward) {
+		norm_backward_w(p, &n->output_norm, n->x, n->dn, n->r, d);
+		clear(p, n->dx, d);
+		norm_backward_x(p, &n->output_norm, n->dx, n->x, n->dn, n->r, d);
+	}
+}
+
+/* ---- the network ------------------------------------------------------------------------------------------------------------ */
+
+static void forward(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	const struct trit_config *c = p->c;
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = query_width(c), ld = nq + 2 * kv_width(c);
+
+	embed(p, n->layers[0].x);
+	for (int i = 0; i < c->n_layers; i++) {
+		struct trit_net_layer *l = &n->layers[i];
+		float *out = i + 1 < c->n_layers ? n->layers[i + 1].x : n->x;
+
+		input(p, &l->in_qkv, l->x, &l->attn_norm);
+		linear(p, &l->q, l->qkv, ld, &l->in_qkv);
+		linear(p, &l->k, l->qkv + nq, ld, &l->in_qkv);
+		linear(p, &l->v, l->qkv + nq + kv_width(c), ld, &l->in_qkv);
+		rotate(p, l->qkv, false);
+		barrier(p);
+		attention(p, l, false);
+		barrier(p);
+		input(p, &l->in_o, l->att, &l->attn_sub_norm);
+		linear(p, &l->o, l->mid, d, &l->in_o);
+		add_residual(p, l->mid, l->x);
+
+		input(p, &l->in_ffn, l->mid, &l->ffn_norm);
+		linear(p, &l->gate, l->g, ff, &l->in_ffn);
+		linear(p, &l->up, l->u, ff, &l->in_ffn);
+		activate(p, n->h, l);
+		input(p, &l->in_down, n->h, &l->ffn_sub_norm);
+		linear(p, &l->down, out, d, &l->in_down);
+		add_residual(p, out, l->mid);
+	}
+}
+
+/* From dx, the gradient of layer l's output, to that of its input, adding the gradients of its weights. */
+static void layer_backward(const struct part *p, struct trit_net_layer *l)
+{
+	struct trit_net *n = p->n;
+	const struct trit_config *c = p->c;
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = query_width(c), nkv = kv_width(c), ld = nq + 2 * nkv;
+
+	/* down and its norm: dn = gradient of the normed activation, dh = of the activation */
+	activate(p, n->h, l);
+	expand(p, &l->in_down, n->h, &l->ffn_sub_norm);
+	backward_x(p, &l->down, n->dn, n->dx, d, false);
+	barrier(p);
+	backward_w(p, &l->down, n->dx, d);
+	norm_backward_w(p, &l->ffn_sub_norm, n->h, n->dn, l->in_down.r, ff);
+	clear(p, n->dh, ff);
+	norm_backward_x(p, &l->ffn_sub_norm, n->dh, n->h, n->dn, l->in_down.r, ff);
+	activate_backward(p, l, n->dh);
+	barrier(p);
+
+	/* gate, up and their norm */
+	expand(p, &l->in_ffn, l->mid, &l->ffn_norm);
+	backward_x(p, &l->gate, n->dn, l->g, ff, false);
+	backward_x(p, &l->up, n->dn, l->u, ff, true);
+	barrier(p);
+	backward_w(p, &l->gate, l->g, ff);
+	backward_w(p, &l->up, l->u, ff);
+	norm_backward_w(p, &l->ffn_norm, l->mid, n->dn, l->in_ffn.r, d);
+	norm_backward_x(p, &l->ffn_norm, n->dx, l->mid, n->dn, l->in_ffn.r, d);
+	barrier(p);
+
+	/* attention's output projection and its norm */
+	expand(p, &l->in_o, l->att, &l->attn_sub_norm);
+	backward_x(p, &l->o, n->dn, n->dx, d, false);
+	barrier(p);
+	backward_w(p, &l->o, n->dx, d);
+	norm_backward_w(p, &l->attn_sub_norm, l->att, n->dn, l->in_o.r, nq);
+	clear(p, n->datt, nq);
+	norm_backward_x(p, &l->attn_sub_norm, n->datt, l->att, n->dn, l->in_o.r, nq);
+	barrier(p);
+	attention(p, l, true);
+	barrier(p);
+
+	/* queries, keys, values and their norm */
+	rotate(p, n->dqkv, true);
+	expand(p, &l->in_qkv, l->x, &l->attn_norm);
+	backward_x(p, &l->q, n->dn, n->dqkv, ld, false);
+	backward_x(p, &l->k, n->dn, n->dqkv + nq, ld, true);
+	backward_x(p, &l->v, n->dn, n->dqkv + nq + nkv, ld, true);
+	barrier(p);
+	backward_w(p, &l->q, n->dqkv, ld);
+	backward_w(p, &l->k, n->dqkv + nq, ld);
+	backward_w(p, &l->v, n->dqkv + nq + nkv, ld);
+	norm_backward_w(p, &l->attn_norm, l->x, n->dn, l->in_qkv.r, d);
+	norm_backward_x(p, &l->attn_norm, n->dx, l->x, n->dn, l->in_qkv.r, d);
+	barrier(p);
+}
+
+static void pass_thread(void *arg, int index, int threads)
+{
+	struct trit_net *n = arg;
+	size_t t0, t1;
+	trit_part((size_t)n->tokens, 1, index, threads, &t0, &t1);
+	struct part part = { n, n->config, n->kernels, index, threads, (int)t0, (int)t1,
+		             n->scratch + (size_t)index * n->thread_scratch };
+	forward(&part);
+	head_and_loss(&part);
+	if (!n->backward)
+		return;
+	for (int i = n->config->n_layers - 1; i >= 0; i--) {
+		barrier(&part);
+		layer_backward(&part, &n->layers[i]);
+	}
+	barrier(&part);
+	embed_backward(&part);
+}
+
+static double pass(struct trit_net *net, int n, const trit_token *batch, bool backward, float loss_scale)
+{
+	double sum = 0;
+	net->tokens = n * net->seq_len;
+	net->batch = batch;
+	net->backward = backward;
+	net->loss_scale = loss_scale;
+	trit_pool_run(net->pool, pass_thread, net);
+	for (int t = 0; t < net->tokens; t++)
+		sum += (double)net->losses[t];
+	return sum;
+}
+
+double trit_net_loss(struct trit_net *net, int n, const trit_token *batch)
+{
+	return pass(net, n, batch, false, 1.0f);
+}
+
+double trit_net_step(struct trit_net *net, int n, const trit_token *batch, float loss_scale)
+{
+	return pass(net, n, batch, true, loss_scale);
+}
+
+/* The projections of a layer, in the order of the table of tensors. */
+enum { LINEARS = 7 };
+
+static void linears_of(struct trit_net_layer *l, struct trit_bitlinear *all[LINEARS])
+{
+	struct trit_bitlinear *list[LINEARS] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
+	memcpy(all, list, sizeof list);
+}
+
+static void quantise_thread(void *arg, int index, int threads)
+{
+	struct trit_net *n = arg;
+	for (int i = 0; i < n->config->n_layers; i++) {
+		struct trit_bitlinear *all[LINEARS];
+		linears_of(&n->layers[i], all);
+		for (int j = 0; j < LINEARS; j++)
+			if ((i * LINEARS + j) % threads == index)
+				trit_bitlinear_quantise(all[j], n->kernels, n->codes + (size_t)index * n->codes_stride);
+	}
+}
+
+void trit_net_quantise(struct trit_net *net)
+{
+	if (net->kind != TRIT_WEIGHT_FULL)
+		trit_pool_run(net->pool, quantise_thread, net);
+}
+
+void trit_net_shares(const struct trit_net *net, double share[3])
+{
+	double counts[3] = { 0 }, all = 0;
+	for (int i = 0; i < net->config->n_layers; i++) {
+		struct trit_bitlinear *list[LINEARS];
+		linears_of(&net->layers[i], list);
+		for (int j = 0; j < LINEARS; j++)
+			for (int c = 0; c < 3; c++)
+				counts[c] += (double)list[j]->counts[c];
+	}
+	all = counts[0] + counts[1] + counts[2];
+	for (int c = 0; c < 3; c++)
+		share[c] = all > 0 ? counts[c] / all : 0;
+}

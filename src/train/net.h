@@ -1,0 +1,88 @@
+/*
+ * net.h - the network in training: forward pass that keeps what the backward pass needs, loss, backward pass.
+ *
+ * A micro-batch is n sequences of S + 1 tokens: the first S are fed, the last S predicted. The gradients of a step's
+ * micro-batches add up in params->g. All threads run the whole pass side by side, each with its share of tokens, heads
+ * or weight rows; sums over tokens run in token order in one thread, so the number of threads changes no bit.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_NET_H
+#define TRIT_TRAIN_NET_H
+
+#include "base/pool.h"
+#include "train/bitlinear.h"
+#include "train/params.h"
+
+struct trit_net_norm {
+	const float *w; /* NULL where the architecture has none */
+	float *dw;
+};
+
+/** Weights of a layer, and what its forward pass keeps. */
+struct trit_net_layer {
+	struct trit_net_norm attn_norm, attn_sub_norm, ffn_norm, ffn_sub_norm;
+	struct trit_bitlinear q, k, v, o, gate, up, down;
+
+	float *x;   /* [T, D] input of the layer */
+	float *qkv; /* [T, (H + 2K) A] rotated queries and keys, values */
+	float *att; /* [T, H A] output of attention */
+	float *mid; /* [T, D] input of the feed-forward half */
+	float *g, *u; /* [T, F] outputs of gate and up; the backward pass turns them into their gradients */
+	struct trit_bit_input in_qkv, in_o, in_ffn, in_down;
+};
+
+struct trit_net {
+	const struct trit_config *config;
+	const struct trit_kernels *kernels;
+	struct trit_pool *pool;
+	const struct trit_params *params;
+	enum trit_weight_kind kind;
+	int seq_len;   /* S */
+	int max_seqs;  /* sequences in a micro-batch, at most */
+	int tokens;    /* T = sequences of the current micro-batch * S */
+
+	/* private */
+	struct trit_arena arena;
+	struct trit_net_layer *layers;
+	struct trit_net_norm output_norm;
+	const float *embd, *head;
+	float *d_embd, *d_head;
+	float *cos, *sin;       /* [S, n_rot / 2] */
+	float *x;               /* [T, D] output of the last layer */
+	float *r;               /* [T] of the final norm */
+	float *xn;              /* [T, widest] normed or dequantised inputs */
+	float *dx, *dn;         /* [T, D]; [T, widest] */
+	float *h, *dh;          /* [T, F] */
+	float *datt, *dqkv;     /* [T, H A] [T, (H + 2K) A] */
+	float *logits;          /* [head_chunk, V] */
+	float *losses;          /* [T] */
+	float *scratch;         /* [threads][thread_scratch] */
+	size_t thread_scratch;
+	int head_chunk;
+	int8_t *codes;          /* [threads][largest matrix] */
+	size_t codes_stride;
+	const trit_token *batch; /* [n, S + 1] */
+	float loss_scale;
+	bool backward;
+};
+
+/** Allocates all memory of training steps of up to max_seqs sequences of seq_len tokens. The other arguments are kept
+ * by reference. Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_weight_kind kind,
+                                  const struct trit_params *params, const struct trit_kernels *k, struct trit_pool *pool,
+                                  int seq_len, int max_seqs, struct trit_error *err);
+void trit_net_release(struct trit_net *net);
+/** Bytes trit_net_init allocates. */
+size_t trit_net_bytes(const struct trit_net *net);
+
+/** Quantises all weights; once after params->w has changed. */
+void trit_net_quantise(struct trit_net *net);
+/** Shares of the quantised weights at -1, 0 and +1; all 0 in a full-precision model. */
+void trit_net_shares(const struct trit_net *net, double share[3]);
+/** Sum of the losses (nats) of n sequences; batch [n, S + 1]. */
+double trit_net_loss(struct trit_net *net, int n, const trit_token *batch);
+/** The same, and adds loss_scale * d(sum of losses)/d(weights) to params->g. */
+double trit_net_step(struct trit_net *net, int n, const trit_token *batch, float loss_scale);
+
+#endif

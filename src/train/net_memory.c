@@ -1,0 +1,155 @@
+/*
+ * net_memory.c - where everything of a network in training lies.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "model/rope.h"
+#include "train/attention.h"
+#include "train/net.h"
+
+/* Logits of at most this many floats are held at a time. */
+#define LOGITS_FLOATS (4u << 20)
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static struct trit_net_norm norm_of(const struct trit_net *net, enum trit_tensor_id id, int layer)
+{
+	const struct trit_param *p = trit_params_find(net->params, id, layer);
+	if (!p)
+		return (struct trit_net_norm){ NULL, NULL };
+	return (struct trit_net_norm){ net->params->w + p->offset, net->params->g + p->offset };
+}
+
+static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id id, int layer)
+{
+	const struct trit_param *p = trit_params_find(net->params, id, layer);
+	struct trit_bitlinear b = { .kind = net->kind, .rows = (int)p->rows, .cols = (int)p->cols, .scale = 1,
+		                    .w = net->params->w + p->offset, .dw = net->params->g + p->offset };
+	if (net->kind == TRIT_WEIGHT_FULL) {
+		b.wq = net->params->w + p->offset;
+	} else {
+		b.t2 = trit_arena_take(&net->arena, trit_t2_bytes(p->rows, p->cols), 1);
+		b.wq = trit_arena_take(&net->arena, p->rows * p->cols, sizeof(float));
+	}
+	return b;
+}
+
+static struct trit_bit_input input_of(struct trit_net *net, size_t tokens, size_t width)
+{
+	struct trit_bit_input in = { .width = (int)width, .r = trit_arena_take(&net->arena, tokens, sizeof(float)) };
+	if (net->kind != TRIT_WEIGHT_FULL) {
+		in.q = trit_arena_take(&net->arena, tokens * trit_t2_padded(width), 1);
+		in.step = trit_arena_take(&net->arena, tokens, sizeof(float));
+		in.sum = trit_arena_take(&net->arena, tokens, sizeof(int32_t));
+	}
+	return in;
+}
+
+static float *floats(struct trit_net *net, size_t rows, size_t cols)
+{
+	return trit_arena_take(&net->arena, rows * cols, sizeof(float));
+}
+
+static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
+{
+	const struct trit_config *c = net->config;
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, a = (size_t)c->head_dim;
+	size_t nq = (size_t)c->n_heads * a, nqkv = nq + 2 * (size_t)c->n_kv_heads * a;
+	struct trit_net_layer l = {
+		.attn_norm = norm_of(net, TRIT_TENSOR_ATTN_NORM, i),
+		.attn_sub_norm = norm_of(net, TRIT_TENSOR_ATTN_SUB_NORM, i),
+		.ffn_norm = norm_of(net, TRIT_TENSOR_FFN_NORM, i),
+		.ffn_sub_norm = norm_of(net, TRIT_TENSOR_FFN_SUB_NORM, i),
+	};
+	l.q = linear_of(net, TRIT_TENSOR_ATTN_Q, i);
+	l.k = linear_of(net, TRIT_TENSOR_ATTN_K, i);
+	l.v = linear_of(net, TRIT_TENSOR_ATTN_V, i);
+	l.o = linear_of(net, TRIT_TENSOR_ATTN_OUTPUT, i);
+	l.gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i);
+	l.up = linear_of(net, TRIT_TENSOR_FFN_UP, i);
+	l.down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i);
+	l.x = floats(net, tokens, d);
+	l.qkv = floats(net, tokens, nqkv);
+	l.att = floats(net, tokens, nq);
+	l.mid = floats(net, tokens, d);
+	l.g = floats(net, tokens, ff);
+	l.u = floats(net, tokens, ff);
+	l.in_qkv = input_of(net, tokens, d);
+	l.in_o = input_of(net, tokens, nq);
+	l.in_ffn = input_of(net, tokens, d);
+	l.in_down = input_of(net, tokens, ff);
+	if (net->layers)
+		net->layers[i] = l;
+}
+
+/* Takes every buffer from the arena and points weights and gradients at the parameters. Runs twice: over an empty arena
+ * to measure, then to place (base/mem.h). */
+static void lay_out(struct trit_net *net)
+{
+	const struct trit_config *c = net->config;
+	size_t tokens = (size_t)net->max_seqs * (size_t)net->seq_len, threads = (size_t)trit_pool_size(net->pool);
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, v = (size_t)c->n_vocab, a = (size_t)c->head_dim;
+	size_t nq = (size_t)c->n_heads * a, nqkv = nq + 2 * (size_t)c->n_kv_heads * a;
+	size_t widest = max_size(max_size(d, ff), nq), angles = (size_t)net->seq_len * (size_t)(c->n_rot / 2);
+
+	net->layers = trit_arena_take(&net->arena, (size_t)c->n_layers, sizeof *net->layers);
+	for (int i = 0; i < c->n_layers; i++)
+		lay_out_layer(net, i, tokens);
+
+	const struct trit_param *embd = trit_params_find(net->params, TRIT_TENSOR_TOKEN_EMBD, 0);
+	const struct trit_param *head = c->tied ? embd : trit_params_find(net->params, TRIT_TENSOR_OUTPUT, 0);
+	net->embd = net->params->w + embd->offset;
+	net->d_embd = net->params->g + embd->offset;
+	net->head = net->params->w + head->offset;
+	net->d_head = net->params->g + head->offset;
+	net->output_norm = norm_of(net, TRIT_TENSOR_OUTPUT_NORM, 0);
+
+	size_t chunk = LOGITS_FLOATS / v;
+	net->head_chunk = (int)(chunk < 16 ? 16 : chunk < tokens ? chunk : tokens);
+	net->cos = floats(net, angles, 1);
+	net->sin = floats(net, angles, 1);
+	net->x = floats(net, tokens, d);
+	net->r = floats(net, tokens, 1);
+	net->xn = floats(net, tokens, widest);
+	net->dx = floats(net, tokens, d);
+	net->dn = floats(net, tokens, widest);
+	net->h = floats(net, tokens, ff);
+	net->dh = floats(net, tokens, ff);
+	net->datt = floats(net, tokens, nq);
+	net->dqkv = floats(net, tokens, nqkv);
+	net->logits = floats(net, (size_t)net->head_chunk, v);
+	net->losses = floats(net, tokens, 1);
+	net->thread_scratch = (trit_attention_scratch(net->seq_len, c->head_dim) + 15) / 16 * 16;
+	net->scratch = floats(net, threads, net->thread_scratch);
+	net->codes_stride = max_size(ff, nq) * d;
+	net->codes = trit_arena_take(&net->arena, threads * net->codes_stride, 1);
+}
+
+int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_weight_kind kind,
+                  const struct trit_params *params, const struct trit_kernels *k, struct trit_pool *pool, int seq_len,
+                  int max_seqs, struct trit_error *err)
+{
+	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params, .kind = kind,
+		                  .seq_len = seq_len, .max_seqs = max_seqs };
+	lay_out(net);
+	int e = trit_arena_alloc(&net->arena, "training (a smaller --micro-batch or --seq-len needs less)", err);
+	if (e)
+		return e;
+	lay_out(net);
+	trit_rope_table(net->cos, net->sin, c->rope_base, c->n_rot, seq_len);
+	return TRIT_OK;
+}
+
+void trit_net_release(struct trit_net *net)
+{
+	trit_arena_release(&net->arena);
+	*net = (struct trit_net){ 0 };
+}
+
+size_t trit_net_bytes(const struct trit_net *net)
+{
+	return net->arena.size;
+}

@@ -1,0 +1,25 @@
+/*
+ * optim.h - AdamW over all parameters, with gradient clipping by the global norm [LH19; Tips, table 2].
+ *
+ *     g' = g * min(1, clip / |g|)        m = b1 m + (1 - b1) g'      v = b2 v + (1 - b2) g'^2
+ *     w -= lr (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + wd w)
+ *
+ * Norm weights do not decay. The norm of the gradient is summed over pieces of 4096 in fixed order.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_OPTIM_H
+#define TRIT_TRAIN_OPTIM_H
+
+#include "base/pool.h"
+#include "kernel/kernel.h"
+#include "train/params.h"
+#include "train/recipe.h"
+
+/** Norm of params->g, in fp64 over pieces. Inf or NaN when a gradient is. */
+double trit_optim_grad_norm(const struct trit_params *p, const struct trit_kernels *k, struct trit_pool *pool);
+/** One step, t = 1, 2, ...; then sets the gradients to zero. */
+void trit_optim_step(struct trit_params *p, const struct trit_kernels *k, struct trit_pool *pool,
+                     const struct trit_recipe *r, double grad_norm, float lr, float weight_decay, int t);
+
+#endif

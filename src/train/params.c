@@ -1,0 +1,74 @@
+/*
+ * params.c - lays out and initialises the trainable parameters.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "train/params.h"
+
+#include <math.h>
+
+static int count_tensors(const struct trit_config *c)
+{
+	struct trit_tensor_walk w = { 0 };
+	int n = 0;
+	while (trit_tensor_next(&w, c))
+		n++;
+	return n;
+}
+
+int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err)
+{
+	*p = (struct trit_params){ .n = count_tensors(c) };
+	p->list = trit_calloc((size_t)p->n, sizeof *p->list);
+	if (!p->list)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the list of parameters");
+	struct trit_tensor_walk w = { 0 };
+	for (int i = 0; trit_tensor_next(&w, c); i++) {
+		p->list[i] = (struct trit_param){ w.id, w.layer, w.rows, w.cols, p->total };
+		p->total += (w.rows * w.cols + 15) / 16 * 16;
+	}
+	float **arrays[] = { &p->w, &p->g, &p->m, &p->v };
+	for (int i = 0; i < 4; i++) {
+		*arrays[i] = trit_calloc(p->total, sizeof(float));
+		if (!*arrays[i]) {
+			trit_params_release(p);
+			return trit_fail(err, TRIT_ERR_MEMORY,
+			                 "not enough memory for the parameters: 4 x %.0f MiB; choose a smaller --size",
+			                 (double)p->total * 4 / 1048576.0);
+		}
+	}
+	return TRIT_OK;
+}
+
+void trit_params_release(struct trit_params *p)
+{
+	trit_free(p->list);
+	trit_free(p->w);
+	trit_free(p->g);
+	trit_free(p->m);
+	trit_free(p->v);
+	*p = (struct trit_params){ 0 };
+}
+
+void trit_params_randomise(struct trit_params *p, const struct trit_config *c, uint64_t seed)
+{
+	struct trit_rng rng;
+	trit_rng_init(&rng, seed);
+	for (int i = 0; i < p->n; i++) {
+		const struct trit_param *t = &p->list[i];
+		float *w = p->w + t->offset, deviation = 0.02f;
+		size_t n = t->rows * t->cols;
+		if (t->id == TRIT_TENSOR_ATTN_OUTPUT || t->id == TRIT_TENSOR_FFN_DOWN)
+			deviation /= sqrtf(2.0f * (float)c->n_layers);
+		for (size_t j = 0; j < n; j++)
+			w[j] = trit_tensors[t->id].kind == TRIT_KIND_NORM ? 1.0f : deviation * trit_rng_normal(&rng);
+	}
+}
+
+const struct trit_param *trit_params_find(const struct trit_params *p, enum trit_tensor_id id, int layer)
+{
+	for (int i = 0; i < p->n; i++)
+		if (p->list[i].id == id && p->list[i].layer == layer)
+			return &p->list[i];
+	return NULL;
+}

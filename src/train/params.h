@@ -1,0 +1,40 @@
+/*
+ * params.h - the trainable parameters: every tensor of the model in one flat fp32 array, found by the table of tensors.
+ *
+ * Master weights, gradients and the optimiser's two moments are four arrays of the same layout.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_PARAMS_H
+#define TRIT_TRAIN_PARAMS_H
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/tensors.h"
+
+struct trit_param {
+	enum trit_tensor_id id;
+	int layer;
+	size_t rows, cols;
+	size_t offset; /* of the first element in each array, a multiple of 16 */
+};
+
+struct trit_params {
+	int n;
+	struct trit_param *list; /* [n], in file order */
+	size_t total;            /* elements of each array, gaps included (they stay zero) */
+	float *w, *g, *m, *v;    /* [total]: master weights, gradients, first and second moment */
+};
+
+/** Lays out and allocates (all zero). Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err);
+void trit_params_release(struct trit_params *p);
+
+/** First weights: norms 1; matrices normal with deviation 0.02, those that write to the residual stream (attention
+ * output, down) divided by sqrt(2 L) [GPT-2]. Deterministic in seed. */
+void trit_params_randomise(struct trit_params *p, const struct trit_config *c, uint64_t seed);
+
+/** NULL when the configuration has no such tensor. */
+const struct trit_param *trit_params_find(const struct trit_params *p, enum trit_tensor_id id, int layer);
+
+#endif

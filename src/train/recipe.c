@@ -1,0 +1,212 @@
+/*
+ * recipe.c - the settings of a training run: table, sizes by name, text form.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "train/recipe.h"
+
+#include <errno.h>
+#include <limits.h>
+
+static const char *const weight_names[] = { "ternary", "binary", "full", NULL };
+static const char *const activation_names[] = { "silu", "relu2", NULL };
+
+#define AT(member) offsetof(struct trit_recipe, member)
+
+const struct trit_setting trit_settings[] = {
+	{ "weights", TRIT_SETTING_CHOICE, AT(weights), 0, 0, "KIND",
+	  "of the projections: ternary (BitNet b1.58), binary (BitNet b1), full (the LLaMA baseline)", weight_names },
+	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME", "silu (SwiGLU) or relu2 (squared ReLU)",
+	  activation_names },
+	{ "vocab-size", TRIT_SETTING_INT, AT(n_vocab), 257, 262144, "N", "tokens to learn", NULL },
+	{ "layers", TRIT_SETTING_INT, AT(n_layers), 1, TRIT_MAX_LAYERS, "N", "transformer layers", NULL },
+	{ "d-model", TRIT_SETTING_INT, AT(d_model), 16, 65536, "N", "embedding width", NULL },
+	{ "d-ff", TRIT_SETTING_INT, AT(d_ff), 16, 65536, "N", "feed-forward width", NULL },
+	{ "heads", TRIT_SETTING_INT, AT(n_heads), 1, 4096, "N", "attention heads", NULL },
+	{ "kv-heads", TRIT_SETTING_INT, AT(n_kv_heads), 1, 4096, "N", "key/value heads (grouped-query attention)", NULL },
+	{ "head-dim", TRIT_SETTING_INT, AT(head_dim), 2, 4096, "N", "width of a head", NULL },
+	{ "untied", TRIT_SETTING_BOOL, AT(untied), 0, 0, NULL, "a head of its own instead of the embedding", NULL },
+	{ "rope-base", TRIT_SETTING_FLOAT, AT(rope_base), 1, 1e9, "X", "base of the rotary embedding", NULL },
+	{ "eps", TRIT_SETTING_FLOAT, AT(eps), 1e-12, 0.1, "X", "epsilon of RMSNorm", NULL },
+	{ "seq-len", TRIT_SETTING_INT, AT(seq_len), 8, 65536, "N", "tokens a sequence, the model's context", NULL },
+	{ "batch", TRIT_SETTING_INT, AT(batch), 1, 65536, "N", "sequences a step", NULL },
+	{ "micro-batch", TRIT_SETTING_INT, AT(micro_batch), 0, 65536, "N",
+	  "sequences computed at once (0: about 2048 tokens); less memory, same gradient", NULL },
+	{ "steps", TRIT_SETTING_INT, AT(steps), 0, INT_MAX, "N", "optimiser steps (0: as --epochs says)", NULL },
+	{ "epochs", TRIT_SETTING_FLOAT, AT(epochs), 0, 1e6, "X", "passes over the text, when --steps is not given", NULL },
+	{ "warmup", TRIT_SETTING_INT, AT(warmup), 0, INT_MAX, "N",
+	  "steps over which the learning rate rises (at most a tenth of all)", NULL },
+	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate of the first half (0: by size)", NULL },
+	{ "lr2", TRIT_SETTING_FLOAT, AT(lr2), 0, 10, "X",
+	  "peak learning rate of the second half (0: 2/3 of --lr; for full weights the same)", NULL },
+	{ "weight-decay", TRIT_SETTING_FLOAT, AT(weight_decay), 0, 10, "X", "in the first half", NULL },
+	{ "weight-decay2", TRIT_SETTING_FLOAT, AT(weight_decay2), 0, 10, "X",
+	  "in the second half (0; for full weights as in the first unless given)", NULL },
+	{ "beta1", TRIT_SETTING_FLOAT, AT(beta1), 0, 0.9999999, "X", "AdamW's first moment", NULL },
+	{ "beta2", TRIT_SETTING_FLOAT, AT(beta2), 0, 0.9999999, "X", "AdamW's second moment", NULL },
+	{ "adam-eps", TRIT_SETTING_FLOAT, AT(adam_eps), 1e-16, 1, "X", "AdamW's epsilon", NULL },
+	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
+	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
+	  NULL },
+	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },
+};
+const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]);
+
+struct trit_recipe trit_recipe_defaults(void)
+{
+	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 32, .epochs = 1,
+		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .beta1 = 0.9f,
+		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .clip = 1, .val_share = 0.01f, .seed = 1337 };
+}
+
+/* ---- sizes by name ------------------------------------------------------------------------------------------------------- */
+
+/* Widths are multiples of 256 from 3m on, so that every ternary file type can hold them. The learning rates fall with
+ * size; ternary ones are about five times those of full precision [Tips, table 2]. */
+static const struct size {
+	const char *name;
+	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads;
+	float lr, lr_full;
+} sizes[] = {
+	{ "260k", 512, 4, 64, 192, 4, 4, 5e-3f, 3e-3f },
+	{ "1m", 2048, 4, 128, 384, 4, 2, 4e-3f, 2e-3f },
+	{ "3m", 4096, 4, 256, 512, 8, 4, 3e-3f, 1e-3f },
+	{ "5m", 4096, 5, 256, 768, 8, 4, 3e-3f, 1e-3f },
+	{ "10m", 4096, 4, 512, 1024, 8, 4, 2.5e-3f, 8e-4f },
+	{ "25m", 8192, 7, 512, 1536, 8, 4, 2.4e-3f, 6e-4f },
+	{ "50m", 16384, 12, 512, 1536, 8, 4, 2.4e-3f, 6e-4f },
+	{ "125m", 32768, 12, 768, 2048, 12, 6, 2.4e-3f, 6e-4f },
+	{ "350m", 32768, 24, 1024, 2816, 16, 8, 1.8e-3f, 3e-4f },
+	{ "700m", 32768, 24, 1536, 4096, 24, 24, 1.5e-3f, 2.5e-4f },
+};
+
+const char *trit_recipe_sizes(void)
+{
+	return "260k, 1m, 3m, 5m, 10m, 25m, 50m, 125m, 350m, 700m";
+}
+
+static void fill(int *value, int preset)
+{
+	if (!*value)
+		*value = preset;
+}
+
+int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_error *err)
+{
+	const struct size *s = NULL;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		if (!strcmp(sizes[i].name, name))
+			s = &sizes[i];
+	if (!s)
+		return trit_fail(err, TRIT_ERR_ARG, "no size is called \"%s\"; there are %s", name, trit_recipe_sizes());
+	/* Heads of another width than the preset's: as many as fit. */
+	if (r->d_model && !r->n_heads && r->d_model != s->d_model) {
+		int width = r->head_dim ? r->head_dim : s->d_model / s->n_heads;
+		r->n_heads = r->d_model / width > 0 ? r->d_model / width : 1;
+		if (!r->n_kv_heads)
+			r->n_kv_heads = r->n_heads;
+	}
+	if (r->n_heads && r->n_heads != s->n_heads)
+		fill(&r->n_kv_heads, r->n_heads);
+	fill(&r->n_vocab, s->n_vocab);
+	fill(&r->n_layers, s->n_layers);
+	fill(&r->d_model, s->d_model);
+	fill(&r->d_ff, s->d_ff);
+	fill(&r->n_heads, s->n_heads);
+	fill(&r->n_kv_heads, s->n_kv_heads);
+	fill(&r->head_dim, r->d_model / r->n_heads);
+	bool full = r->weights == TRIT_WEIGHT_FULL;
+	if (r->lr == 0)
+		r->lr = full ? s->lr_full : s->lr;
+	if (r->lr2 == 0)
+		r->lr2 = full ? r->lr : r->lr * (2.0f / 3.0f);
+	if (r->weight_decay2 < 0)
+		r->weight_decay2 = full ? r->weight_decay : 0;
+	int per_micro = 2048 / r->seq_len;
+	fill(&r->micro_batch, per_micro < 1 ? 1 : per_micro);
+	if (r->micro_batch > r->batch)
+		r->micro_batch = r->batch;
+	return TRIT_OK;
+}
+
+int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err)
+{
+	*c = (struct trit_config){ .n_vocab = r->n_vocab, .n_layers = r->n_layers, .d_model = r->d_model, .d_ff = r->d_ff,
+		                   .n_heads = r->n_heads, .n_kv_heads = r->n_kv_heads, .head_dim = r->head_dim,
+		                   .n_rot = r->head_dim, .n_ctx = r->seq_len, .rope_base = r->rope_base, .eps = r->eps,
+		                   .tied = !r->untied };
+	c->arch = trit_arch_for((enum trit_weight_kind)r->weights, (enum trit_activation)r->activation);
+	if (!c->arch)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "no known architecture has full-precision weights with squared ReLU; use --activation silu");
+	if (r->head_dim % 2)
+		return trit_fail(err, TRIT_ERR_ARG, "--head-dim is %d; rotary embedding needs an even width", r->head_dim);
+	if (r->untied && !c->arch->has_output)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "architecture %s always ties the head to the embedding; --untied needs --activation relu2 or "
+		                 "--weights full", c->arch->name);
+	if (trit_config_check(c, err))
+		return TRIT_ERR_ARG;
+	return TRIT_OK;
+}
+
+/* ---- text form --------------------------------------------------------------------------------------------------------------- */
+
+void trit_setting_print(char text[TRIT_SETTING_BYTES], const struct trit_setting *s, const struct trit_recipe *r)
+{
+	const char *at = (const char *)r + s->offset;
+	switch (s->type) {
+	case TRIT_SETTING_INT:
+		snprintf(text, TRIT_SETTING_BYTES, "%d", *(const int *)(const void *)at);
+		break;
+	case TRIT_SETTING_FLOAT:
+		snprintf(text, TRIT_SETTING_BYTES, "%.9g", (double)*(const float *)(const void *)at);
+		break;
+	case TRIT_SETTING_BOOL:
+		snprintf(text, TRIT_SETTING_BYTES, "%d", *(const bool *)(const void *)at ? 1 : 0);
+		break;
+	case TRIT_SETTING_U64:
+		snprintf(text, TRIT_SETTING_BYTES, "%llu", (unsigned long long)*(const uint64_t *)(const void *)at);
+		break;
+	case TRIT_SETTING_CHOICE:
+		snprintf(text, TRIT_SETTING_BYTES, "%s", s->choices[*(const int *)(const void *)at]);
+		break;
+	}
+}
+
+static int parse_choice(const struct trit_setting *s, const char *text)
+{
+	for (int i = 0; s->choices[i]; i++)
+		if (!strcmp(s->choices[i], text))
+			return i;
+	return -1;
+}
+
+int trit_setting_parse(struct trit_recipe *r, const struct trit_setting *s, const char *text, struct trit_error *err)
+{
+	char *at = (char *)r + s->offset, *end = NULL;
+	errno = 0;
+	bool ok = *text != 0;
+	if (s->type == TRIT_SETTING_CHOICE) {
+		int i = parse_choice(s, text);
+		ok = i >= 0;
+		if (ok)
+			*(int *)(void *)at = i;
+	} else if (s->type == TRIT_SETTING_U64) {
+		*(uint64_t *)(void *)at = strtoull(text, &end, 10);
+		ok = ok && *text != '-' && !*end && !errno;
+	} else {
+		double v = strtod(text, &end);
+		bool unset = v == -1 && s->type == TRIT_SETTING_FLOAT;
+		ok = ok && !*end && (unset || s->type == TRIT_SETTING_BOOL ? v >= -1 && v <= 1 : v >= s->min && v <= s->max);
+		if (ok && s->type == TRIT_SETTING_FLOAT)
+			*(float *)(void *)at = (float)v;
+		else if (ok && s->type == TRIT_SETTING_BOOL)
+			*(bool *)(void *)at = v != 0;
+		else if (ok)
+			*(int *)(void *)at = (int)v;
+	}
+	if (!ok)
+		return trit_fail(err, TRIT_ERR_FORMAT, "setting %s: \"%.32s\" is not a valid value", s->name, text);
+	return TRIT_OK;
+}

@@ -1,0 +1,64 @@
+/*
+ * recipe.h - everything that decides what a training run computes: sizes, method, schedule, data order.
+ *
+ * The table of rows serves the command line, the checkpoint's metadata and `--resume`: a new setting is a member and a
+ * row. Sizes by name ("3m") fill in the dimensions that are not given.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_RECIPE_H
+#define TRIT_TRAIN_RECIPE_H
+
+#include "model/config.h"
+
+struct trit_recipe {
+	/* the network; 0: from the size */
+	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim;
+	int weights;    /* enum trit_weight_kind */
+	int activation; /* enum trit_activation */
+	bool untied;
+	float rope_base, eps;
+	/* the run */
+	int seq_len, batch; /* S; sequences a step */
+	int micro_batch;    /* sequences computed at once; 0: about 2048 tokens */
+	int steps;          /* 0: from epochs */
+	float epochs;
+	int warmup;
+	float lr, lr2;      /* peak learning rates of the two stages; 0: from the size and method */
+	float weight_decay; /* of the first stage */
+	float weight_decay2;
+	float beta1, beta2, adam_eps, clip;
+	float val_share;    /* of the documents, held out */
+	uint64_t seed;
+};
+
+enum trit_setting_type { TRIT_SETTING_INT, TRIT_SETTING_FLOAT, TRIT_SETTING_BOOL, TRIT_SETTING_U64, TRIT_SETTING_CHOICE };
+
+/** A row: one setting. `name` is the long option and the metadata key. */
+struct trit_setting {
+	const char *name;
+	enum trit_setting_type type;
+	size_t offset; /* in struct trit_recipe */
+	double min, max;
+	const char *metavar, *help;
+	const char *const *choices; /* NULL-terminated, of a CHOICE */
+};
+
+extern const struct trit_setting trit_settings[];
+extern const int trit_n_settings;
+
+struct trit_recipe trit_recipe_defaults(void);
+/** Fills what is 0 from the preset `size` ("260k", "1m", ...). Errors: ARG (no such size; the message lists them). */
+TRIT_MUST_CHECK int trit_recipe_apply_size(struct trit_recipe *r, const char *size, struct trit_error *err);
+/** "260k, 1m, ...". */
+const char *trit_recipe_sizes(void);
+/** Derives the configuration and checks it; n_vocab as learnt may be smaller than asked for. Errors: ARG. */
+TRIT_MUST_CHECK int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err);
+
+#define TRIT_SETTING_BYTES 40
+/** A setting's value as text (floats with 9 digits, exact) and back. Errors: FORMAT. */
+void trit_setting_print(char text[TRIT_SETTING_BYTES], const struct trit_setting *s, const struct trit_recipe *r);
+TRIT_MUST_CHECK int trit_setting_parse(struct trit_recipe *r, const struct trit_setting *s, const char *text,
+                                       struct trit_error *err);
+
+#endif

@@ -1,0 +1,266 @@
+/*
+ * trainer.c - a training run from text to trained weights.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "train/metrics.h"
+#include "train/optim.h"
+#include "train/schedule.h"
+#include "train/vocab_file.h"
+
+#define MAX_SKIPPED_IN_A_ROW 10
+#define MAX_LOSS 50 /* nats a token: beyond it the run has diverged */
+
+enum { PATH_BYTES = 4096 };
+
+static int path_of(char path[PATH_BYTES], const char *out, const char *name, struct trit_error *err)
+{
+	if (snprintf(path, PATH_BYTES, "%s/%s", out, name) < PATH_BYTES)
+		return TRIT_OK;
+	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", out);
+}
+
+/* ---- setting up ------------------------------------------------------------------------------------------------------- */
+
+/* Vocabulary and shards, made now. */
+static int prepare(struct trit_trainer *t, size_t n_paths, char *const *paths, const struct trit_train_options *o,
+                   struct trit_error *err)
+{
+	char vocab_path[PATH_BYTES], data_path[PATH_BYTES];
+	struct trit_corpus corpus;
+	struct trit_vocab vocab = { 0 };
+	int e;
+	if ((e = path_of(vocab_path, t->out, "vocab.gguf", err)) || (e = path_of(data_path, t->out, "data", err)) ||
+	    (e = trit_corpus_open(&corpus, n_paths, paths, err)))
+		return e;
+	if (o->tokenizer)
+		e = trit_vocab_file_read(o->tokenizer, &vocab, err);
+	else
+		e = trit_data_learn_vocab(&corpus, &t->recipe, &vocab, o->progress, o->progress_arg, err);
+	if (!e)
+		e = trit_vocab_file_write(vocab_path, &vocab, err);
+	if (!e) {
+		t->recipe.n_vocab = vocab.n_tokens;
+		e = trit_tokenizer_new(&t->tokenizer, &vocab, err);
+	} else {
+		trit_vocab_release(&vocab);
+	}
+	if (!e)
+		e = trit_data_prepare(&corpus, &t->recipe, t->tokenizer, data_path, o->progress, o->progress_arg, err);
+	trit_corpus_close(&corpus);
+	return e;
+}
+
+static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
+{
+	char path[PATH_BYTES];
+	struct trit_vocab vocab = { 0 };
+	int e = path_of(path, t->out, "vocab.gguf", err);
+	if (e || (e = trit_vocab_file_read(path, &vocab, err)))
+		return e;
+	if (vocab.n_tokens != t->recipe.n_vocab) {
+		trit_vocab_release(&vocab);
+		return trit_fail(err, TRIT_ERR_FORMAT, "%s: not the vocabulary of the checkpoint beside it", path);
+	}
+	return trit_tokenizer_new(&t->tokenizer, &vocab, err);
+}
+
+/* Everything that recipe and shards decide. */
+static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	char data_path[PATH_BYTES];
+	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
+	t->max_val_windows = o->max_val_windows;
+	if ((e = trit_recipe_config(&t->recipe, &t->config, err)) || (e = path_of(data_path, t->out, "data", err)) ||
+	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
+	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
+	    (e = trit_net_init(&t->net, &t->config, (enum trit_weight_kind)t->recipe.weights, &t->params, &t->kernels,
+	                       t->pool, t->recipe.seq_len, t->recipe.micro_batch, err)))
+		return e;
+	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
+	return t->batch ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
+}
+
+/* Fails before the first step rather than at the first save. */
+static int check_space(const struct trit_trainer *t, struct trit_error *err)
+{
+	uint64_t need = 2 * trit_checkpoint_bytes(&t->params) + trit_checkpoint_bytes(&t->params) / 3, have;
+	have = trit_free_space(t->out);
+	if (have >= need)
+		return TRIT_OK;
+	return trit_fail(err, TRIT_ERR_IO, "%s: checkpoints need %.1f MiB of disk and %.1f are free; free some or choose another --out",
+	                 t->out, (double)need / 1048576.0, (double)have / 1048576.0);
+}
+
+static int open_trainer(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	*t = (struct trit_trainer){ 0 };
+	t->out = trit_strndup(o->out, strlen(o->out));
+	if (!t->out)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to begin");
+	return trit_kernels_select(&t->kernels, o->cpu, err);
+}
+
+static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
+                  const struct trit_train_options *o, struct trit_error *err)
+{
+	char path[PATH_BYTES], metrics[PATH_BYTES];
+	struct trit_config ignored;
+	int e;
+	if ((e = open_trainer(t, o, err)) || (e = path_of(path, t->out, "checkpoint.safetensors", err)) ||
+	    (e = path_of(metrics, t->out, "metrics.jsonl", err)))
+		return e;
+	t->recipe = *r;
+	if (trit_path_kind(path) >= 0)
+		return trit_fail(err, TRIT_ERR_IO, "%s already holds a training run; add --resume to go on with it, or choose another --out",
+		                 t->out);
+	if ((e = trit_recipe_config(r, &ignored, err)) || (e = trit_make_dirs(t->out, err)) ||
+	    (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)) || (e = check_space(t, err)))
+		return e;
+	double steps = t->recipe.steps;
+	if (!t->recipe.steps)
+		steps = ceil((double)t->recipe.epochs * (double)t->data.n_windows / t->recipe.batch);
+	if (!(steps >= 1 && steps < 1e9))
+		return trit_fail(err, TRIT_ERR_ARG, "%g epochs of this text are %.0f steps; use --steps", (double)t->recipe.epochs,
+		                 steps);
+	t->recipe.steps = (int)steps;
+	t->progress = (struct trit_progress){ 0, t->recipe.steps };
+	trit_params_randomise(&t->params, &t->config, t->recipe.seed);
+	if ((e = trit_metrics_open(&t->metrics, metrics, 0, err)))
+		return e;
+	return trit_trainer_save(t, err);
+}
+
+static int resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	char path[PATH_BYTES], metrics[PATH_BYTES];
+	int e;
+	if ((e = open_trainer(t, o, err)) || (e = path_of(path, t->out, "checkpoint.safetensors", err)) ||
+	    (e = path_of(metrics, t->out, "metrics.jsonl", err)))
+		return e;
+	if (trit_path_kind(path) < 0)
+		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run", path);
+	if ((e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) || (e = load_tokenizer(t, err)) ||
+	    (e = set_up(t, o, err)) || (e = trit_checkpoint_load(path, &t->params, err)))
+		return e;
+	return trit_metrics_open(&t->metrics, metrics, t->progress.step, err);
+}
+
+int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
+                        const struct trit_train_options *o, struct trit_error *err)
+{
+	int e = create(t, r, n_paths, paths, o, err);
+	if (e)
+		trit_trainer_close(t);
+	return e;
+}
+
+int trit_trainer_resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	int e = resume(t, o, err);
+	if (e)
+		trit_trainer_close(t);
+	return e;
+}
+
+void trit_trainer_close(struct trit_trainer *t)
+{
+	if (t->metrics)
+		fclose(t->metrics);
+	trit_net_release(&t->net);
+	trit_params_release(&t->params);
+	trit_data_close(&t->data);
+	trit_tokenizer_free(t->tokenizer);
+	trit_pool_free(t->pool);
+	trit_free(t->batch);
+	trit_free(t->out);
+	*t = (struct trit_trainer){ 0 };
+}
+
+int trit_trainer_save(struct trit_trainer *t, struct trit_error *err)
+{
+	char path[PATH_BYTES];
+	int e = path_of(path, t->out, "checkpoint.safetensors", err);
+	if (!e)
+		e = trit_metrics_flush(t->metrics, err);
+	return e ? e : trit_checkpoint_save(path, &t->params, &t->recipe, &t->config, t->progress, err);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------- */
+
+double trit_trainer_validate(struct trit_trainer *t)
+{
+	uint64_t n = t->data.n_val_windows;
+	if (t->max_val_windows > 0 && n > (uint64_t)t->max_val_windows)
+		n = (uint64_t)t->max_val_windows;
+	if (!n)
+		return (double)NAN;
+	double loss = 0;
+	trit_net_quantise(&t->net);
+	for (uint64_t i = 0; i < n;) {
+		int m = n - i < (uint64_t)t->recipe.micro_batch ? (int)(n - i) : t->recipe.micro_batch;
+		trit_data_val(&t->data, i, m, t->batch);
+		loss += trit_net_loss(&t->net, m, t->batch);
+		i += (uint64_t)m;
+	}
+	return loss / ((double)n * t->recipe.seq_len);
+}
+
+/* Loss and gradient of the step's batch, in micro-batches. */
+static double batch_gradient(struct trit_trainer *t)
+{
+	const struct trit_recipe *r = &t->recipe;
+	size_t length = (size_t)r->seq_len + 1;
+	float scale = 1.0f / ((float)r->batch * (float)r->seq_len);
+	double loss = 0;
+	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch, r->batch, t->batch);
+	trit_net_quantise(&t->net);
+	for (int i = 0; i < r->batch; i += r->micro_batch) {
+		int n = r->batch - i < r->micro_batch ? r->batch - i : r->micro_batch;
+		loss += trit_net_step(&t->net, n, t->batch + (size_t)i * length, scale);
+	}
+	return loss / ((double)r->batch * r->seq_len);
+}
+
+int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report, struct trit_error *err)
+{
+	const struct trit_recipe *r = &t->recipe;
+	double begin = trit_clock();
+	int step = t->progress.step;
+	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->params, &t->kernels, t->pool);
+	float lr = trit_schedule_lr(r, step, t->progress.steps);
+	if (isfinite(norm) && isfinite(loss)) {
+		trit_optim_step(&t->params, &t->kernels, t->pool, r, norm, lr,
+		                trit_schedule_weight_decay(r, step, t->progress.steps), step + 1);
+		t->skipped_in_a_row = 0;
+	} else {
+		memset(t->params.g, 0, t->params.total * sizeof *t->params.g);
+		t->skipped++;
+		t->skipped_in_a_row++;
+	}
+	t->progress.step++;
+
+	uint64_t tokens = (uint64_t)r->batch * (uint64_t)r->seq_len;
+	*report = (struct trit_step_report){ .step = t->progress.step, .steps = t->progress.steps,
+		                             .tokens = tokens * (uint64_t)t->progress.step, .loss = loss,
+		                             .val_loss = (double)NAN, .lr = lr, .grad_norm = norm,
+		                             .tokens_per_s = (double)tokens / (trit_clock() - begin),
+		                             .skipped = t->skipped };
+	trit_net_shares(&t->net, report->share);
+	if (validate)
+		report->val_loss = trit_trainer_validate(t);
+	int e = trit_metrics_write(t->metrics, report, err);
+	if (e)
+		return e;
+	if (t->skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW || loss > MAX_LOSS)
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "training diverged at step %d (loss %g, gradient norm %g); resume from the last checkpoint is of "
+		                 "no use: begin again with a smaller --lr", t->progress.step, loss, norm);
+	return TRIT_OK;
+}

@@ -1,0 +1,68 @@
+/*
+ * trainer.h - a training run: prepares the data, steps, validates, saves, resumes.
+ *
+ * The output folder:
+ *     data/train-*.safetensors, data/val-*.safetensors   tokens             vocab.gguf   the vocabulary
+ *     checkpoint.safetensors   weights, moments, settings, step              metrics.jsonl   a line a step
+ * model.gguf, the packed result, is made from the checkpoint by convert/.
+ *
+ * Order of use: _create or _resume, then _step until it says done, _save now and then, _close. Interrupting between two steps loses
+ * nothing that was saved; a resumed run goes on bit for bit as the uninterrupted one would have.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_TRAINER_H
+#define TRIT_TRAIN_TRAINER_H
+
+#include "train/checkpoint.h"
+#include "train/data.h"
+#include "train/metrics.h"
+#include "train/net.h"
+
+/** What does not change the result. */
+struct trit_train_options {
+	const char *out;           /* folder */
+	const char *tokenizer;     /* GGUF or tokenizer.json to take the vocabulary from; NULL: learn it */
+	const char *cpu;           /* kernel tier; NULL: best */
+	int n_threads;             /* 0: all cores */
+	int max_val_windows;       /* validate on at most so many */
+	trit_prepare_fn *progress; /* while text is prepared; may be NULL */
+	void *progress_arg;
+};
+
+struct trit_trainer {
+	struct trit_recipe recipe;
+	struct trit_config config;
+	struct trit_progress progress;
+	struct trit_kernels kernels;
+	struct trit_pool *pool;
+	struct trit_tokenizer *tokenizer;
+	struct trit_data data;
+	struct trit_params params;
+	struct trit_net net;
+	trit_token *batch; /* [batch, S + 1] */
+	char *out;
+	int max_val_windows;
+	int skipped, skipped_in_a_row;
+	FILE *metrics;
+};
+
+/** Begins a run in an empty or new folder: vocabulary, shards, first weights. Errors: ARG, IO, FORMAT, MEMORY; IO when
+ * the folder already holds a run, or when the disk has not the room. */
+TRIT_MUST_CHECK int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths,
+                                        char *const *paths, const struct trit_train_options *o, struct trit_error *err);
+/** Goes on from OUT/checkpoint.safetensors; drops what metrics.jsonl has beyond it. */
+TRIT_MUST_CHECK int trit_trainer_resume(struct trit_trainer *t, const struct trit_train_options *o,
+                                        struct trit_error *err);
+void trit_trainer_close(struct trit_trainer *t);
+
+/** One optimiser step; measures the validation loss after it if `validate`. A step whose gradient is not finite changes
+ * nothing and is counted; ten in a row are an error. Errors: IO (metrics), FORMAT (diverged). */
+TRIT_MUST_CHECK int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report,
+                                      struct trit_error *err);
+/** Mean nats a token of the validation text, NaN if there is none. */
+double trit_trainer_validate(struct trit_trainer *t);
+/** Writes OUT/checkpoint.safetensors. */
+TRIT_MUST_CHECK int trit_trainer_save(struct trit_trainer *t, struct trit_error *err);
+
+#endif

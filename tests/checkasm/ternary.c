@@ -1,0 +1,247 @@
+/*
+ * ternary.c - checks the quantisers and the ternary products.
+ *
+ * Plain C itself is checked here against sums over unpacked weights; tests/test_pack.c has the layout.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define TRIT_MAY_PRINT
+#include <math.h>
+#include <sys/mman.h>
+
+#include "checkasm.h"
+
+static void test_act_quant(struct check *ck)
+{
+	for (int i = 0; i < 400; i++) {
+		int n = check_size(ck, 1, 1100), padded = i % 3 ? (int)trit_t2_padded((size_t)n) : n;
+		check_case(ck, "n %d, padded %d, number %d", n, padded, i);
+		float *x = check_in(ck, (size_t)n * sizeof *x);
+		int8_t *q_c = check_out(ck, (size_t)padded), *q = check_out(ck, (size_t)padded);
+		float step_c = 0, step = 0;
+		int32_t sum_c = 0, sum = 0;
+		if (i % 8 == 0) /* halves that are ties after scaling, and the largest value's both signs */
+			for (int j = 0; j < n; j++)
+				x[j] = j % 5 == 0 ? (j % 2 ? 127 : -127) : (float)((int)trit_rng_below(&ck->rng, 253) - 126) + 0.5f;
+		else
+			check_fill_f32(ck, x, (size_t)n);
+		for (int j = 0; i % 8 == 1 && j < n; j++)
+			x[j] *= 1e-8f; /* all below the least scale */
+		for (int j = 0; i % 8 == 2 && j < n; j++)
+			x[j] = copysignf(3.0e38f, x[j]);
+		ck->c->act_quant(q_c, &step_c, &sum_c, x, n, padded);
+		ck->k->act_quant(q, &step, &sum, x, n, padded);
+		check_same_i8(ck, "q", q_c, q, (size_t)padded);
+		check_same_f32(ck, "step", &step_c, &step, 1);
+		check_same_i32(ck, "sum", &sum_c, &sum, 1);
+		int32_t total = 0;
+		for (int j = 0; j < padded; j++)
+			total += q[j];
+		check_same_i32(ck, "sum of q", &total, &sum, 1);
+	}
+	check_case(ck, "benchmark");
+	float *x = check_aligned(ck, 2560 * sizeof *x), step;
+	int8_t *q = check_aligned(ck, 2560);
+	int32_t sum;
+	check_fill_normal(ck, x, 2560, 1);
+	CHECK_BENCH(ck, "n 2560", 2560, "elem", 2560 * 5, ck->now->act_quant(q, &step, &sum, x, 2560, 2560));
+}
+
+/* ternarize (arg 0), binarize (arg 1). */
+static void test_weights(struct check *ck)
+{
+	trit_ternarize_fn *c = ck->arg ? ck->c->binarize : ck->c->ternarize;
+	trit_ternarize_fn *k = ck->arg ? ck->k->binarize : ck->k->ternarize;
+	trit_ternarize_fn *member;
+
+	for (int i = 0; i < 400; i++) {
+		int n = check_size(ck, 0, 1100);
+		check_case(ck, "n %d, number %d", n, i);
+		float *w = check_in(ck, (size_t)n * sizeof *w), p = trit_rng_normal(&ck->rng);
+		int8_t *t_c = check_out(ck, (size_t)n), *t = check_out(ck, (size_t)n);
+		check_fill_f32(ck, w, (size_t)n);
+		if (i % 4 == 0)
+			p = n > 0 ? w[n / 2] : 0; /* equal to the mean */
+		if (i % 4 == 1)
+			p = 1.0f; /* halves stay halves */
+		if (i % 4 == 2)
+			p = 3.0e38f;
+		c(t_c, w, p, n);
+		k(t, w, p, n);
+		check_same_i8(ck, "t", t_c, t, (size_t)n);
+	}
+	check_case(ck, "benchmark");
+	float *w = check_aligned(ck, 65536 * sizeof *w);
+	int8_t *t = check_aligned(ck, 65536);
+	check_fill_normal(ck, w, 65536, 1);
+	CHECK_BENCH(ck, "n 65536", 65536, "elem", 65536 * 5,
+	            (member = ck->arg ? ck->now->binarize : ck->now->ternarize, member(t, w, 0.7f, 65536)));
+}
+
+static void test_dequant_i8(struct check *ck)
+{
+	for (int i = 0; i < 200; i++) {
+		int n = check_size(ck, 0, 1100);
+		check_case(ck, "n %d", n);
+		int8_t *q = check_in(ck, (size_t)n);
+		float *y_c = check_out(ck, (size_t)n * sizeof *y_c), *y = check_out(ck, (size_t)n * sizeof *y);
+		float step = trit_rng_normal(&ck->rng);
+		check_fill_i8(ck, q, (size_t)n, -128, 127);
+		ck->c->dequant_i8(y_c, q, step, n);
+		ck->k->dequant_i8(y, q, step, n);
+		check_same_f32(ck, "y", y_c, y, (size_t)n);
+	}
+	check_case(ck, "benchmark");
+	int8_t *q = check_aligned(ck, 4096);
+	float *y = check_aligned(ck, 4096 * sizeof *y);
+	check_fill_i8(ck, q, 4096, -127, 127);
+	CHECK_BENCH(ck, "n 4096", 4096, "elem", 4096 * 5, ck->now->dequant_i8(y, q, 0.01f, 4096));
+}
+
+/* ---- gemm_t2 ---------------------------------------------------------------------------------------------------------- */
+
+enum fill { FILL_RANDOM, FILL_PLUS, FILL_MINUS, FILL_ZERO, N_FILLS };
+
+/* Weights of one kind in layout t2; codes beyond rows and cols are 1. */
+static void fill_t2(struct check *ck, unsigned char *w, int rows, int cols, enum fill fill)
+{
+	static int8_t trits[TRIT_T2_ROWS * TRIT_MAX_COLS];
+	for (int r = 0; r < rows; r += TRIT_T2_ROWS) {
+		int n = rows - r < TRIT_T2_ROWS ? rows - r : TRIT_T2_ROWS;
+		if (fill == FILL_RANDOM)
+			check_fill_i8(ck, trits, (size_t)n * (size_t)cols, -1, 1);
+		else
+			memset(trits, fill == FILL_PLUS ? 1 : fill == FILL_MINUS ? -1 : 0, (size_t)n * (size_t)cols);
+		trit_t2_pack(w, (size_t)r, trits, (size_t)n, (size_t)cols);
+	}
+}
+
+/* y[t][r] by its definition, for some of the elements. */
+static void check_definition(struct check *ck, const float *y, size_t ldy, const unsigned char *w, const int8_t *q,
+                             size_t ldq, const float *step, float scale, int rows, int tokens, int cols)
+{
+	static int8_t trits[TRIT_MAX_COLS];
+	for (int i = 0; i < 4; i++) {
+		size_t r = i ? trit_rng_below(&ck->rng, (uint64_t)rows) : (size_t)rows - 1;
+		size_t t = i ? trit_rng_below(&ck->rng, (uint64_t)tokens) : (size_t)tokens - 1;
+		int64_t sum = 0;
+		trit_t2_unpack(trits, w, r, (size_t)cols);
+		for (int c = 0; c < cols; c++)
+			sum += trits[c] * q[t * ldq + (size_t)c];
+		float expected = (float)sum * (scale * step[t]);
+		check_same_f32(ck, "element by definition", &expected, &y[t * ldy + r], 1);
+	}
+}
+
+static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum fill weights, enum fill activations)
+{
+	size_t padded = trit_t2_padded((size_t)cols), ldq = padded + trit_rng_below(&ck->rng, 3) * 8;
+	size_t ldy = (size_t)rows + trit_rng_below(&ck->rng, 20);
+	size_t n_y = (size_t)(tokens - 1) * ldy + (size_t)rows, n_q = (size_t)(tokens - 1) * ldq + padded;
+	float scale = trit_rng_normal(&ck->rng);
+
+	check_case(ck, "rows %d, tokens %d, cols %d, weights %d, activations %d", rows, tokens, cols, weights, activations);
+	unsigned char *w = check_in(ck, trit_t2_bytes((size_t)rows, (size_t)cols));
+	int8_t *q = check_in(ck, n_q);
+	int32_t *sum = check_in(ck, (size_t)tokens * sizeof *sum);
+	float *step = check_in(ck, (size_t)tokens * sizeof *step);
+	float *y_c = check_out(ck, n_y * sizeof *y_c), *y = check_out(ck, n_y * sizeof *y);
+
+	fill_t2(ck, w, rows, cols, weights);
+	check_fill_i8(ck, q, n_q, -127, 127);
+	for (int t = 0; t < tokens; t++) {
+		int8_t *row = q + (size_t)t * ldq;
+		if (activations != FILL_RANDOM)
+			memset(row, activations == FILL_PLUS ? 127 : activations == FILL_MINUS ? -127 : 0, (size_t)cols);
+		memset(row + cols, 0, padded - (size_t)cols);
+		sum[t] = 0;
+		for (int c = 0; c < cols; c++)
+			sum[t] += row[c];
+	}
+	check_fill_normal(ck, step, (size_t)tokens, 1);
+	ck->c->gemm_t2(y_c, ldy, w, q, ldq, sum, step, scale, rows, tokens, cols);
+	ck->k->gemm_t2(y, ldy, w, q, ldq, sum, step, scale, rows, tokens, cols);
+	check_same_f32(ck, "y", y_c, y, n_y);
+	check_definition(ck, y, ldy, w, q, ldq, step, scale, rows, tokens, cols);
+}
+
+/* One token, weights out of cache: a model's worth of matrices, one after the other. */
+static void bench_gemv(struct check *ck, size_t all, int rows, int cols, const char *label)
+{
+	size_t bytes = trit_t2_bytes((size_t)rows, (size_t)cols), at = 0;
+	check_case(ck, "benchmark");
+	int8_t *q = check_aligned(ck, (size_t)cols);
+	float *y = check_aligned(ck, (size_t)rows * sizeof *y), step = 0.5f;
+	int32_t sum = 0;
+	unsigned char *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (w == MAP_FAILED)
+		check_fail(ck, "not enough memory");
+	madvise(w, all, MADV_HUGEPAGE); /* small pages cost a fifth of the speed; refused is fine */
+	memset(w, 0x64, all);
+	check_fill_i8(ck, q, (size_t)cols, -127, 127);
+	if (all > bytes)
+		check_read_speed(ck, w, all);
+	CHECK_BENCH(ck, label, (double)rows * cols, "w", (double)bytes,
+	            (at = at + 2 * bytes > all ? 0 : at + bytes,
+	             ck->now->gemm_t2(y, (size_t)rows, w + at, q, (size_t)cols, &sum, &step, 1, rows, 1, cols)));
+	munmap(w, all);
+}
+
+static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
+{
+	char label[64];
+	check_case(ck, "benchmark");
+	unsigned char *w = check_aligned(ck, trit_t2_bytes((size_t)rows, (size_t)cols));
+	int8_t *q = check_aligned(ck, (size_t)tokens * (size_t)cols);
+	float *y = check_aligned(ck, (size_t)tokens * (size_t)rows * sizeof *y);
+	float *step = check_aligned(ck, (size_t)tokens * sizeof *step);
+	int32_t *sum = check_aligned(ck, (size_t)tokens * sizeof *sum);
+	memset(w, 0x64, trit_t2_bytes((size_t)rows, (size_t)cols));
+	memset(sum, 0, (size_t)tokens * sizeof *sum);
+	check_fill_i8(ck, q, (size_t)tokens * (size_t)cols, -127, 127);
+	check_fill_normal(ck, step, (size_t)tokens, 1);
+	snprintf(label, sizeof label, "%d tokens, %d x %d", tokens, rows, cols);
+	CHECK_BENCH(ck, label, 2.0 * rows * cols * tokens, "op", 0,
+	            ck->now->gemm_t2(y, (size_t)rows, w, q, (size_t)cols, sum, step, 1, rows, tokens, cols));
+}
+
+static void test_gemm_t2(struct check *ck)
+{
+	static const int edges[][3] = {{1, 1, 1}, {16, 1, 16}, {17, 2, 17}, {64, 8, 512}, {65, 9, 513}, {128, 13, 1040}, {15, 1, 65536},
+	                               {80, 6, 2560}, {80, 7, 2576}, {64, 30, 272}, {63, 12, 256}};
+	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
+		gemm_case(ck, edges[i][0], edges[i][1], edges[i][2], FILL_RANDOM, FILL_RANDOM);
+	for (int i = 0; i < 250; i++)
+		gemm_case(ck, check_size(ck, 1, 200), i % 2 ? 1 : check_size(ck, 1, 24), check_size(ck, 1, 700),
+		          (enum fill)(i % 3 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)),
+		          (enum fill)(i % 5 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)));
+	for (int weights = 0; weights < N_FILLS; weights++) /* the largest sums there can be, in both ways of computing */
+		for (int activations = 0; activations < FILL_ZERO; activations++) {
+			gemm_case(ck, 16, 1, TRIT_MAX_COLS, (enum fill)weights, (enum fill)activations);
+			gemm_case(ck, 64, 9, 16400, (enum fill)weights, (enum fill)activations);
+		}
+	gemm_case(ck, 64, 8, TRIT_MAX_COLS, FILL_PLUS, FILL_MINUS);
+	if (!ck->bench)
+		return;
+	bench_gemv(ck, (size_t)420 << 20, 6912, 2560, "6912 x 2560, memory");
+	bench_gemv(ck, (size_t)420 << 20, 2560, 6912, "2560 x 6912, memory");
+	bench_gemv(ck, trit_t2_bytes(1536, 512), 1536, 512, "1536 x 512, cache");
+	bench_gemv(ck, trit_t2_bytes(256, 256), 256, 256, "256 x 256, cache");
+	for (int tokens = 2; tokens <= 16; tokens += tokens < 8 ? 2 : 8)
+		bench_gemm(ck, 2560, tokens, 2560);
+	bench_gemm(ck, 2560, 64, 2560);
+	bench_gemm(ck, 256, 512, 256);
+	bench_gemm(ck, 768, 512, 256);
+	bench_gemm(ck, 1536, 512, 512);
+	bench_gemm(ck, 2560, 512, 2560);
+	bench_gemm(ck, 256, 512, 6912);
+}
+
+const struct check_test check_ternary[] = {
+    CHECK(act_quant, test_act_quant),
+    {"ternarize", offsetof(struct trit_kernels, ternarize), test_weights, 0},
+    {"binarize", offsetof(struct trit_kernels, binarize), test_weights, 1},
+    CHECK(dequant_i8, test_dequant_i8),
+    CHECK(gemm_t2, test_gemm_t2),
+    CHECK_END,
+};
