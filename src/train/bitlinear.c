@@ -27,12 +27,12 @@ void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels
 }
 
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
-                            const float *w, float eps, float *xn, int t0, int t1)
+                            const float *w, float eps, float *xn, size_t ldn, int t0, int t1)
 {
 	size_t padded = trit_t2_padded((size_t)in->width);
 	for (int t = t0; t < t1; t++) {
 		const float *row = x + (size_t)t * ldx;
-		float *out = xn + (size_t)t * (size_t)in->width;
+		float *out = xn + (size_t)t * ldn;
 		if (w)
 			in->r[t] = k->rmsnorm(out, row, w, eps, in->width);
 		else
@@ -43,11 +43,11 @@ void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels
 }
 
 void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
-                           const float *w, float eps, float *xd, int t0, int t1)
+                           const float *w, float eps, float *xd, size_t ldd, int t0, int t1)
 {
 	size_t padded = trit_t2_padded((size_t)in->width);
 	for (int t = t0; t < t1; t++) {
-		float *out = xd + (size_t)t * (size_t)in->width;
+		float *out = xd + (size_t)t * ldd;
 		if (in->q)
 			k->dequant_i8(out, in->q + (size_t)t * padded, in->step[t], in->width);
 		else if (w)
@@ -58,13 +58,14 @@ void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_ke
 }
 
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
-                            const struct trit_bit_input *in, const float *xn, int t0, int t1, float *scratch)
+                            const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1,
+                            float *scratch)
 {
 	size_t cols = (size_t)b->cols, padded = trit_t2_padded(cols), t = (size_t)t0;
 	if (t1 <= t0)
 		return;
 	if (b->kind == TRIT_WEIGHT_FULL)
-		k->gemm_f32(y + t * ldy, ldy, xn + t * cols, cols, 1, b->w, 1, cols, t1 - t0, b->rows, b->cols, false, scratch);
+		k->gemm_f32(y + t * ldy, ldy, xn + t * ldn, ldn, 1, b->w, 1, cols, t1 - t0, b->rows, b->cols, false, scratch);
 	else
 		k->gemm_t2(y + t * ldy, ldy, b->t2, in->q + t * padded, padded, in->sum + t, in->step + t, b->scale, b->rows,
 		           t1 - t0, b->cols);
@@ -80,10 +81,10 @@ void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit
 }
 
 void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy, size_t ldy,
-                               const float *xd, int tokens, int r0, int r1, float *scratch)
+                               const float *xd, size_t ldd, int tokens, int r0, int r1, float *scratch)
 {
 	size_t cols = (size_t)b->cols;
 	if (r1 > r0)
-		k->gemm_f32(b->dw + (size_t)r0 * cols, cols, dy + r0, 1, ldy, xd, cols, 1, r1 - r0, b->cols, tokens, true,
+		k->gemm_f32(b->dw + (size_t)r0 * cols, cols, dy + r0, 1, ldy, xd, ldd, 1, r1 - r0, b->cols, tokens, true,
 		            scratch);
 }

@@ -40,22 +40,23 @@ struct trit_bit_input {
 /** Once per optimiser step: scale, codes, packing and g T from the master weights. codes: scratch [M, K]. */
 void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes);
 
-/** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go to xn [T, K], which
- * a full-precision linear reads. */
+/** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go to
+ * xn [T, ldn], which a full-precision linear reads. */
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
-                            const float *w, float eps, float *xn, int t0, int t1);
-/** For tokens t0..t1: what the products saw, as fp32 xd [T, K]: a q, or the normed input made again. */
+                            const float *w, float eps, float *xn, size_t ldn, int t0, int t1);
+/** For tokens t0..t1: what the products saw, as fp32 xd [T, ldd]: a q, or the normed input made again. */
 void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
-                           const float *w, float eps, float *xd, int t0, int t1);
+                           const float *w, float eps, float *xd, size_t ldd, int t0, int t1);
 
 /** y [T, ldy], tokens t0..t1; xn as written by trit_bit_input_forward. scratch: see trit_gemm_f32_fn. */
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
-                            const struct trit_bit_input *in, const float *xn, int t0, int t1, float *scratch);
+                            const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1,
+                            float *scratch);
 /** dx [T, K] (= or +=) dy g T, tokens t0..t1. */
 void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,
                                size_t ldy, bool accumulate, int t0, int t1, float *scratch);
 /** dw += dy^T xd over all T tokens, rows r0..r1. */
 void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy, size_t ldy,
-                               const float *xd, int tokens, int r0, int r1, float *scratch);
+                               const float *xd, size_t ldd, int tokens, int r0, int r1, float *scratch);
 
 #endif

@@ -41,18 +41,18 @@ static size_t kv_width(const struct trit_config *c)
 /* The input of the next projections: x, normed and quantised. */
 static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
 {
-	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->t0, p->t1);
+	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
 }
 
 static void expand(const struct part *p, const struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
 {
-	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->t0, p->t1);
+	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
 }
 
 static void linear(const struct part *p, const struct trit_bitlinear *b, float *y, size_t ldy,
                    const struct trit_bit_input *in)
 {
-	trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->t0, p->t1, p->scratch);
+	trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 }
 
 static void backward_x(const struct part *p, const struct trit_bitlinear *b, float *dx, const float *dy, size_t ldy,
@@ -66,7 +66,7 @@ static void backward_w(const struct part *p, const struct trit_bitlinear *b, con
 {
 	size_t r0, r1;
 	trit_part((size_t)b->rows, 16, p->index, p->threads, &r0, &r1);
-	trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->tokens, (int)r0, (int)r1, p->scratch);
+	trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->ldn, p->n->tokens, (int)r0, (int)r1, p->scratch);
 }
 
 /* Gradient of a norm's weights from that of its output dy: this thread's columns, over all tokens. */
@@ -183,17 +183,17 @@ static void head_and_loss(const struct part *p)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, s = (size_t)n->seq_len, c0, c1, r0, r1;
+	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, s = (size_t)n->seq_len, ldn = n->ldn, c0, c1, r0, r1;
 	trit_part(v, 16, p->index, p->threads, &r0, &r1);
 	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
-		n->r[t] = p->k->rmsnorm(n->xn + t * d, n->x + t * d, n->output_norm.w, c->eps, c->d_model);
+		n->r[t] = p->k->rmsnorm(n->xn + t * ldn, n->x + t * d, n->output_norm.w, c->eps, c->d_model);
 	for (int chunk = 0; chunk < n->tokens; chunk += n->head_chunk) {
 		int size = n->tokens - chunk < n->head_chunk ? n->tokens - chunk : n->head_chunk;
 		barrier(p);
 		trit_part((size_t)size, 1, p->index, p->threads, &c0, &c1);
-		const float *xn = n->xn + (size_t)chunk * d;
+		const float *xn = n->xn + (size_t)chunk * ldn;
 		if (c1 > c0)
-			p->k->gemm_f32(n->logits + c0 * v, v, xn + c0 * d, d, 1, n->head, 1, d, (int)(c1 - c0), c->n_vocab,
+			p->k->gemm_f32(n->logits + c0 * v, v, xn + c0 * ldn, ldn, 1, n->head, 1, d, (int)(c1 - c0), c->n_vocab,
 			               c->d_model, false, p->scratch);
 		for (size_t i = c0; i < c1; i++) {
 			size_t t = (size_t)chunk + i;
@@ -207,7 +207,7 @@ static void head_and_loss(const struct part *p)
 			               c->d_model, c->n_vocab, false, p->scratch);
 		barrier(p);
 		if (r1 > r0)
-			p->k->gemm_f32(n->d_head + r0 * d, d, n->logits + r0, 1, v, xn, d, 1, (int)(r1 - r0), c->d_model, size,
+			p->k->gemm_f32(n->d_head + r0 * d, d, n->logits + r0, 1, v, xn, ldn, 1, (int)(r1 - r0), c->d_model, size,
 			               true, p->scratch);
 	}
 	barrier(p);

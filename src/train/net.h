@@ -51,7 +51,9 @@ struct trit_net {
 	float *cos, *sin;       /* [S, n_rot / 2] */
 	float *x;               /* [T, D] output of the last layer */
 	float *r;               /* [T] of the final norm */
-	float *xn;              /* [T, widest] normed or dequantised inputs */
+	float *xn;              /* [T, ldn] normed or dequantised inputs; rows apart by ldn whatever their width, so that
+	                         * threads at different steps do not meet */
+	size_t ldn;             /* widest input */
 	float *dx, *dn;         /* [T, D]; [T, widest] */
 	float *h, *dh;          /* [T, F] */
 	float *datt, *dqkv;     /* [T, H A] [T, (H + 2K) A] */

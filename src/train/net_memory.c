@@ -113,7 +113,8 @@ static void lay_out(struct trit_net *net)
 	net->sin = floats(net, angles, 1);
 	net->x = floats(net, tokens, d);
 	net->r = floats(net, tokens, 1);
-	net->xn = floats(net, tokens, widest);
+	net->ldn = widest;
+	net->xn = floats(net, tokens, net->ldn);
 	net->dx = floats(net, tokens, d);
 	net->dn = floats(net, tokens, widest);
 	net->h = floats(net, tokens, ff);
