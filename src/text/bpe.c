@@ -93,7 +93,7 @@ static int reserve(struct trit_bpe_work *w, size_t n, struct trit_error *err)
 	grown.heap = trit_calloc(grown.capacity, 3 * sizeof *grown.heap);
 	if (!grown.next || !grown.previous || !grown.rank || !grown.heap) {
 		trit_bpe_work_release(&grown);
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to tokenize a word of %zu bytes", n);
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a word of %zu bytes", n);
 	}
 	trit_bpe_work_release(w);
 	*w = grown;

@@ -50,6 +50,8 @@ int trit_bpe_trainer_new(struct trit_bpe_trainer **out, const char *pre, struct 
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to learn a vocabulary");
 	t->words.max_words = TRIT_BPE_MAX_WORDS;
 	t->words.max_bytes = TRIT_BPE_MAX_WORDS_BYTES;
+	if (!*pre)
+		pre = "gpt-2";
 	status = trit_pretok_new(&t->pretok, pre, err);
 	snprintf(t->pre, sizeof t->pre, "%s", pre); /* it is known now, so it fits */
 	if (status == 0)
@@ -259,7 +261,7 @@ static int add_place(struct learner *l, uint32_t left, uint32_t right, uint32_t 
 
 static bool better(const struct learner *l, struct candidate a, struct candidate b)
 {
-	const struct pair *x = (const struct pair *)l->pairs.data + a.pair, *y = (const struct pair *)l->pairs.data + b.pair;
+	const struct pair *pairs = l->pairs.data, *x = &pairs[a.pair], *y = &pairs[b.pair];
 
 	if (a.count != b.count)
 		return a.count > b.count;
@@ -506,8 +508,8 @@ int trit_bpe_train(struct trit_bpe_trainer *t, int n_tokens, struct trit_vocab *
 	int status;
 
 	if (n_tokens < 257 || n_tokens > TRIT_MAX_VOCAB)
-		return trit_fail(err, TRIT_ERR_ARG, "a vocabulary of %d tokens; it must have 257 (the bytes and one) to %d",
-		                 n_tokens, TRIT_MAX_VOCAB);
+		return trit_fail(err, TRIT_ERR_ARG, "a vocabulary of %d tokens; it must have 257 to %d", n_tokens,
+		                 TRIT_MAX_VOCAB);
 	if (t->words.n == 0)
 		return trit_fail(err, TRIT_ERR_FORMAT, "no text to learn a vocabulary from");
 	status = prepare(&l, &t->words, err);

@@ -21,7 +21,7 @@
 
 struct trit_bpe_trainer;
 
-/** `pre` names the pre-tokeniser ("gpt-2"). Errors: UNSUPPORTED, MEMORY. */
+/** `pre` names the pre-tokeniser; "" means "gpt-2". Errors: UNSUPPORTED, MEMORY. */
 TRIT_MUST_CHECK int trit_bpe_trainer_new(struct trit_bpe_trainer **out, const char *pre, struct trit_error *err);
 void trit_bpe_trainer_free(struct trit_bpe_trainer *t);
 /** Counts the words of one document. Errors: MEMORY; the trainer is then only good to be freed. */

@@ -1,8 +1,8 @@
 /*
  * encoder.c - text to tokens: special tokens, words, a cache of words, merges.
  *
- * Natural text repeats its words, so most words are answered by the cache: a table of fixed size in which a word has one
- * place, given by its hash, and the last one stays. It holds short words only, one per cache line:
+ * Natural text repeats its words, so most words are answered by the cache: a table of fixed size in which a word has
+ * one place, given by its hash, and the last one stays. It holds short words only, one per cache line:
  *
  *     | 24 bytes of word, rest 0 | length | tokens | 2 unused | up to 9 tokens |     64 bytes
  *
@@ -154,7 +154,7 @@ static int encode_word(struct trit_encoder *e, size_t len, const char *bytes, si
 			capacity *= 2; /* ends: words have at most TRIT_MAX_WORD_BYTES */
 		tokens = trit_calloc(capacity, sizeof *tokens);
 		if (!tokens)
-			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to tokenize a word of %zu bytes", len);
+			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a word of %zu bytes", len);
 		trit_free(e->tokens);
 		e->tokens = tokens;
 		e->capacity = capacity;
@@ -174,7 +174,7 @@ static int append_word(struct trit_encoder *e, size_t len, const char *bytes, st
 
 	if (len <= CACHE_BYTES) {
 		slot = cache_slot(e, len, bytes, word);
-		if (slot->len == len && slot->word[0] == word[0] && slot->word[1] == word[1] && slot->word[2] == word[2])
+		if (slot->len == len && !memcmp(slot->word, word, sizeof word))
 			return append(out, slot->n_tokens, slot->tokens, err);
 	}
 	status = encode_word(e, len, bytes, &n, err);

@@ -2,8 +2,8 @@
  * pretok.c - the table of pre-tokenisers, and cutting text with it by PCRE2.
  *
  * The expressions are the ones the models' makers published (in tokenizer.json or in tiktoken's source), with \s and \S
- * written out: there they mean Unicode's White_Space, in PCRE2 also U+180E. The whole text is checked for UTF-8 once, so
- * the matching itself does not check, which keeps long documents linear.
+ * written out: there they mean Unicode's White_Space, in PCRE2 also U+180E. The whole text is checked for UTF-8 once,
+ * so the matching itself does not check, which keeps long documents linear.
  *
  * References: Radford et al. 2019 (GPT-2's encoder.py); the tokenizer.json of Llama 3, Qwen 2, SmolLM, StarCoder
  * and Mistral Nemo; the names, and what "default" means, are llama.cpp's.
@@ -91,7 +91,8 @@ static const struct family *find_family(const char *name, struct trit_error *err
 		n = snprintf(list + used, sizeof list - used, "%s%s", i ? " " : "", names[i].name);
 		used += used + (size_t)n < sizeof list ? (size_t)n : 0;
 	}
-	trit_fail(err, TRIT_ERR_UNSUPPORTED, "pre-tokenizer \"%.40s\" is unknown; known are: %.*s", name, (int)used, list);
+	trit_fail(err, TRIT_ERR_UNSUPPORTED, "pre-tokenizer \"%.40s\" is unknown; known are: %.*s", name, (int)used,
+	          list);
 	return NULL;
 }
 
@@ -103,7 +104,7 @@ int trit_pretok_new(struct trit_pretok **out, const char *name, struct trit_erro
 	if (!find_family(name, err))
 		return TRIT_ERR_UNSUPPORTED;
 	return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-	                 "this build cannot tokenize text: it was made without PCRE2; install libpcre2-dev and build again");
+	                 "this build cannot tokenize: it is without PCRE2; install libpcre2-dev and build again");
 }
 
 void trit_pretok_free(struct trit_pretok *p)
@@ -188,9 +189,12 @@ static int compile(struct trit_pretok *p, enum stage_kind kind, const char *patt
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a pre-tokenizer");
 	code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &error, &where, context);
 	pcre2_compile_context_free(context);
-	if (!code) /* the patterns are ours and sound, so it is memory, or a PCRE2 without Unicode */
-		return trit_fail(err, error == PCRE2_ERROR_UNICODE_NOT_SUPPORTED ? TRIT_ERR_UNSUPPORTED : TRIT_ERR_MEMORY,
+	if (!code) { /* the patterns are ours and sound, so it is memory, or a PCRE2 without Unicode */
+		bool no_unicode = error == PCRE2_ERROR_UNICODE_NOT_SUPPORTED;
+
+		return trit_fail(err, no_unicode ? TRIT_ERR_UNSUPPORTED : TRIT_ERR_MEMORY,
 		                 "PCRE2 cannot compile a pre-tokenizer (its error %d)", error);
+	}
 	p->stages[p->n_stages].kind = kind;
 	p->stages[p->n_stages].code = code;
 	p->stages[p->n_stages].compiled = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
@@ -298,7 +302,7 @@ void trit_cutter_start(struct trit_cutter *c, size_t len, const char *text)
 	c->depth = 0;
 }
 
-/* Matches stage `s` somewhere in the text (if TILE: at its beginning). 1: found, 0: no match, negative: PCRE2's error. */
+/* Matches stage `s` somewhere in the text (TILE: at its beginning). 1: found, 0: no match, negative: PCRE2's error. */
 static int match(struct trit_cutter *c, int s, const char *text, const char *end, const char **begin_found,
                  const char **end_found)
 {
@@ -328,8 +332,8 @@ static int next_tile(struct trit_cutter *c, int s, const struct level *l, const 
 
 	if (window_end - l->at > TRIT_MAX_WORD_BYTES) {
 		window_end = l->at + TRIT_MAX_WORD_BYTES;
-		while ((*window_end & 0xc0) == 0x80) /* valid UTF-8: at most three steps back to a character's first byte */
-			window_end--;
+		while ((*window_end & 0xc0) == 0x80)
+			window_end--; /* at most three steps, as it is valid UTF-8 */
 	}
 	n = match(c, s, l->at, window_end, &begin, part_end);
 	if (n == PCRE2_ERROR_NOMEMORY)

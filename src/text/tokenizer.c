@@ -53,7 +53,8 @@ static int index_texts(struct trit_tokenizer *t, struct trit_error *err)
 		uint32_t *slot;
 
 		if (p->type == 0)
-			return trit_fail(err, TRIT_ERR_FORMAT, "token %d of %d has no text and no type", i, v->n_tokens);
+			return trit_fail(err, TRIT_ERR_FORMAT, "token %d of %d has no text and no type", i,
+			                 v->n_tokens);
 		if (p->len == 0)
 			continue;
 		slot = find_slot(t, p->len, p->text);
@@ -105,8 +106,9 @@ static int find_bytes(struct trit_tokenizer *t, struct trit_error *err)
 			                 "no token for byte 0x%02X; a byte-level vocabulary has one for each byte", b);
 		decoded = trit_decode_token(t, id, &len);
 		if (len != 1 || *decoded != byte)
-			return trit_fail(err, TRIT_ERR_FORMAT, "token %d, for byte 0x%02X, has type %d; expected %d (normal)",
-			                 (int)id, b, t->vocab.pieces[id].type, TRIT_TOKEN_NORMAL);
+			return trit_fail(err, TRIT_ERR_FORMAT,
+			                 "token %d, for byte 0x%02X, has type %d; expected %d (normal)", (int)id, b,
+			                 t->vocab.pieces[id].type, TRIT_TOKEN_NORMAL);
 		t->bytes[b] = id;
 	}
 	return 0;
@@ -140,9 +142,10 @@ static int add_merge(struct trit_tokenizer *t, int rank, char *joined, struct tr
 		                 left < 0 ? "left part" : right < 0 ? "right part" : "result");
 	if (decoded_len(t, left) == 0 || decoded_len(t, right) == 0 ||
 	    decoded_len(t, left) + decoded_len(t, right) != decoded_len(t, result))
-		return trit_fail(err, TRIT_ERR_FORMAT, "merge %d: tokens %d and %d do not make token %d (types %d, %d, %d)",
-		                 rank, (int)left, (int)right, (int)result, t->vocab.pieces[left].type,
-		                 t->vocab.pieces[right].type, t->vocab.pieces[result].type);
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "merge %d: tokens %d and %d do not make token %d (types %d, %d, %d)", rank, (int)left,
+		                 (int)right, (int)result, t->vocab.pieces[left].type, t->vocab.pieces[right].type,
+		                 t->vocab.pieces[result].type);
 	return trit_bpe_add(&t->bpe, rank, left, right, result, err);
 }
 

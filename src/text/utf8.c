@@ -104,7 +104,7 @@ size_t trit_utf8_stream_feed(struct trit_utf8_stream *s, size_t len, const char 
 			to += n;
 			s->n_held = 0;
 		} else if (n < 0) {
-			/* Held bytes were a good beginning until this one came, so it is this one or all before it that go. */
+			/* They were a good beginning until this byte came: it goes, or all before it. */
 			to += put_replacement(to);
 			if (s->n_held > 1)
 				i--; /* it may begin a character itself: look at it again */

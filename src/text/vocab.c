@@ -36,13 +36,14 @@ int trit_vocab_init(struct trit_vocab *v, const char *model, const char *pre, si
 	size_t storage;
 
 	if (!copy_name(sizeof made.model, made.model, model) || !copy_name(sizeof made.pre, made.pre, pre))
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "tokenizer model \"%.40s\", pre-tokenizer \"%.40s\": unknown",
-		                 model, pre);
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "tokenizer model \"%.40s\", pre-tokenizer \"%.40s\": unknown", model, pre);
 	if (n_tokens == 0)
 		return trit_fail(err, TRIT_ERR_FORMAT, "a vocabulary without tokens");
 	if (n_tokens > TRIT_MAX_VOCAB || n_merges > TRIT_MAX_VOCAB)
-		return trit_fail(err, TRIT_ERR_LIMIT, "a vocabulary of %zu tokens and %zu merges; the limit is %d of each",
-		                 n_tokens, n_merges, TRIT_MAX_VOCAB);
+		return trit_fail(err, TRIT_ERR_LIMIT,
+		                 "a vocabulary of %zu tokens and %zu merges; the limit is %d of each", n_tokens,
+		                 n_merges, TRIT_MAX_VOCAB);
 	made.n_tokens = (int)n_tokens;
 	made.n_merges = (int)n_merges;
 	made.pieces = trit_calloc(n_tokens, sizeof *made.pieces);
@@ -65,8 +66,9 @@ static int store(struct trit_vocab *v, struct trit_piece *piece, size_t len, con
 	struct trit_buf *b = &v->bytes;
 
 	if (len > b->max - b->len)
-		return trit_fail(err, TRIT_ERR_LIMIT, "%s %zu: %zu bytes, but the vocabulary has room for only %zu more",
-		                 what, index, len, b->max - b->len);
+		return trit_fail(err, TRIT_ERR_LIMIT,
+		                 "%s %zu: %zu bytes, but the vocabulary has room for only %zu more", what, index, len,
+		                 b->max - b->len);
 	if (len > 0)
 		memcpy(b->data + b->len, text, len);
 	piece->text = b->data + b->len;

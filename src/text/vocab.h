@@ -3,7 +3,7 @@
  *
  * A value built once (from a GGUF file, a tokenizer.json, or learnt from text by text/bpe_train), then immutable and
  * shared. Token texts are kept as GGUF keeps them: for a byte-level vocabulary ("gpt2") in the printable alphabet of
- * GPT-2, where each byte is one Unicode character (text/bpe decodes them).
+ * GPT-2, where each byte is one Unicode character (text/alphabet decodes them).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -35,7 +35,7 @@ struct trit_piece {
 
 struct trit_vocab {
 	char model[16];           /* tokenizer.ggml.model: "gpt2" (byte-level BPE), "llama" (SentencePiece), ... */
-	char pre[32];             /* tokenizer.ggml.pre: which pre-tokeniser, text/pretok.h; "" when the file has none */
+	char pre[32];             /* tokenizer.ggml.pre: the pre-tokeniser, text/pretok.h; "" when the file has none */
 	int n_tokens;             /* V */
 	struct trit_piece *pieces; /* [V] */
 	float *scores;            /* [V], or NULL */

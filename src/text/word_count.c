@@ -91,7 +91,8 @@ static int prune(struct trit_word_count *c, struct trit_error *err)
 /* Room for one more word of len bytes. */
 static int reserve(struct trit_word_count *c, size_t len, struct trit_error *err)
 {
-	size_t words = c->words_capacity ? c->words_capacity : 1024, bytes = c->bytes_capacity ? c->bytes_capacity : 8192;
+	size_t words = c->words_capacity ? c->words_capacity : 1024;
+	size_t bytes = c->bytes_capacity ? c->bytes_capacity : 8192;
 
 	if (c->n == c->max_words || len > c->max_bytes - c->n_bytes) {
 		int status = prune(c, err);
