@@ -6,8 +6,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -399,4 +401,28 @@ void trit_writer_close(struct trit_writer *w)
 	trit_free(w->path);
 	trit_free(w->buffer);
 	*w = (struct trit_writer){ .fd = -1 };
+}
+
+/* Whether the name ends in ".tmp.PID" or ".tmp.PID.N" of a process that is gone. */
+static bool is_leftover(const char *name)
+{
+	const char *at = NULL;
+	for (const char *p = name; (p = strstr(p, ".tmp.")); p++)
+		at = p + 5;
+	char *end;
+	long pid = at ? strtol(at, &end, 10) : 0;
+	return pid > 0 && (*end == 0 || *end == '.') && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+void trit_remove_leftovers(const char *dir)
+{
+	char path[4096];
+	DIR *d = opendir(dir);
+	if (!d)
+		return;
+	for (struct dirent *entry; (entry = readdir(d));)
+		if (is_leftover(entry->d_name) &&
+		    snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) < (int)sizeof path)
+			unlink(path);
+	closedir(d);
 }

@@ -43,6 +43,9 @@ struct trit_writer {
 	char *buffer;
 };
 
+/** Removes from a folder the temporary files of writers whose process is gone (it was killed). */
+void trit_remove_leftovers(const char *dir);
+
 TRIT_MUST_CHECK int trit_writer_open(struct trit_writer *w, const char *path, struct trit_error *err);
 TRIT_MUST_CHECK int trit_writer_write(struct trit_writer *w, size_t len, const void *bytes, struct trit_error *err);
 /** Zero bytes up to the next multiple of `align`. */

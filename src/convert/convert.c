@@ -148,6 +148,21 @@ static int read_vocab(const char *checkpoint, struct trit_vocab *vocab, struct t
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
+/* The name of the run: its folder's. */
+static void name_model(struct trit_config *c, const char *checkpoint)
+{
+	char path[PATH_BYTES];
+	char *end = memccpy(path, checkpoint, 0, sizeof path);
+	char *slash = end ? strrchr(path, '/') : NULL;
+	if (!slash)
+		return;
+	while (slash > path && slash[-1] == '/')
+		slash--;
+	*slash = 0;
+	char *name = strrchr(path, '/');
+	snprintf(c->name, sizeof c->name, "%.63s", name ? name + 1 : path);
+}
+
 static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
 {
 	const char *name = trit_safetensors_meta(s, "weights");
@@ -175,6 +190,7 @@ static int convert_checkpoint(const char *in, const char *out, const struct trit
 		e = trit_fail_prefix(err, e, "%s", in);
 	} else if (!(e = trit_kernels_select(&c.kernels, NULL, err)) && !(e = read_vocab(in, &vocab, err))) {
 		s.quantised = c.kind != TRIT_WEIGHT_FULL;
+		name_model(&s.config, in);
 		e = trit_export(out, &s, o, err);
 	}
 	trit_vocab_release(&vocab);

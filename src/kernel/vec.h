@@ -21,7 +21,11 @@
 
 #include "base/num.h"
 
+#if defined(VEC_C) /* the compiler's choice: forced, the arrays make it slow beyond measure with sanitizers on */
+#define VEC_INLINE static inline __attribute__((unused))
+#else
 #define VEC_INLINE static inline __attribute__((always_inline, unused))
+#endif
 
 /** for i = 0, 16, 32, ... < n, with m = the number of elements of the group at i. */
 #define VEC_FOR(i, m, n) for (int i = 0, m; (m = (n) - i < 16 ? (n) - i : 16) > 0; i += 16)
@@ -64,6 +68,7 @@ VEC_INLINE struct vec vec_load_f16(const uint16_t *p)
 {
 	return (struct vec){_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p))};
 }
+VEC_INLINE struct vec vec_set1_f16(uint16_t h) { return (struct vec){_mm512_cvtph_ps(_mm256_set1_epi16((short)h))}; }
 VEC_INLINE struct vec vec_load_bf16(const uint16_t *p)
 {
 	__m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
@@ -81,7 +86,7 @@ VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 VEC_INLINE __mmask16 vec_mask(int m) { return (__mmask16)((1u << m) - 1); }
 VEC_INLINE struct vec vec_load_n(const float *p, int m)
 {
-	return (struct vec){_mm512_maskz_loadu_ps(vec_mask(m), p)};
+	return m == 16 ? vec_load(p) : (struct vec){_mm512_maskz_loadu_ps(vec_mask(m), p)};
 }
 VEC_INLINE void vec_store_n(float *p, struct vec a, int m) { _mm512_mask_storeu_ps(p, vec_mask(m), a.v); }
 /** Lanes m..15 replaced by x. */
@@ -154,6 +159,12 @@ VEC_INLINE struct vec vec_load_f16(const uint16_t *p)
 {
 	return (struct vec){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
 	                    _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
+}
+VEC_INLINE struct vec vec_set1_f16(uint16_t h)
+{
+	__m256 x = _mm256_cvtph_ps(_mm_set1_epi16((short)h));
+
+	return (struct vec){x, x};
 }
 VEC_INLINE __m256 vec_load_bf16_half(const uint16_t *p)
 {
@@ -266,6 +277,7 @@ VEC_INLINE struct vec vec_round(struct vec a) { VEC_EACH(rintf(a.f[i])); }
 /** 2^n for integers n in -126..127. */
 VEC_INLINE struct vec vec_pow2(struct vec n) { VEC_EACH(trit_f32_from_bits(trit_f32_bits(n.f[i] + VEC_POW2_BIAS) << 23)); }
 VEC_INLINE struct vec vec_load_f16(const uint16_t *p) { VEC_EACH(trit_f16_to_f32(p[i])); }
+VEC_INLINE struct vec vec_set1_f16(uint16_t h) { return vec_set1(trit_f16_to_f32(h)); }
 VEC_INLINE struct vec vec_load_bf16(const uint16_t *p) { VEC_EACH(trit_bf16_to_f32(p[i])); }
 VEC_INLINE struct vec vec_load_i8(const signed char *p) { VEC_EACH((float)p[i]); }
 /** To IEEE half, nearest even. */
@@ -297,12 +309,6 @@ VEC_INLINE void vec_zip(struct vec *u, struct vec *v, struct vec a, struct vec b
 
 #else
 #error "define VEC_C, VEC_AVX2 or VEC_AVX512 before including vec.h"
-#endif
-
-#if defined(VEC_C)
-VEC_INLINE float vec_f16_to_f32(uint16_t h) { return trit_f16_to_f32(h); }
-#else
-VEC_INLINE float vec_f16_to_f32(uint16_t h) { return _cvtsh_ss(h); }
 #endif
 
 /* ---- the ends of arrays of 2-byte elements, through a small copy ----------------------------------------------------- */

@@ -104,6 +104,7 @@ static int open_trainer(struct trit_trainer *t, const struct trit_train_options 
 	t->out = trit_strndup(o->out, strlen(o->out));
 	if (!t->out)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to begin");
+	trit_remove_leftovers(t->out);
 	return trit_kernels_select(&t->kernels, o->cpu, err);
 }
 
