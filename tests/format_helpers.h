@@ -1,6 +1,6 @@
 /*
- * format_helpers.h - what the tests of src/format share: bytes to assemble files from, a directory of one's own, and the
- * walk over everything that can go wrong with memory.
+ * format_helpers.h - what the tests of src/format share: bytes to assemble files from, a directory of one's own, and
+ * the walk over everything that can go wrong with memory.
  *
  * SPDX-License-Identifier: MIT
  */

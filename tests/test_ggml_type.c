@@ -164,7 +164,7 @@ static void test_tq1_0_digits(void **state)
 	(void)state;
 	for (unsigned q = 0; q < 243; q++) {
 		unsigned digit[5], rest = q;
-		unsigned char block[54] = { 0 };
+		unsigned char block[54] = { 0 }, again[54];
 		struct trit_error err;
 		float scale, values[256];
 		int8_t trits[256];
@@ -182,6 +182,11 @@ static void test_tq1_0_digits(void **state)
 			assert_int_equal(trits[e], expected);
 			assert_true(values[e] == 2.0f * (float)expected);
 		}
+		trit_ggml_encode_trits(TRIT_GGML_TQ1_0, trits, q == 121 ? 0 : 2, 1, 256, again); /* 121: all digits 1 */
+		memset(block + 48, (int)((q / 3 * 3 * 256 + 242) / 243), 4);
+		if (q == 121)
+			trit_put16(block + 52, 0);
+		assert_memory_equal(again, block, sizeof block);
 	}
 }
 
@@ -270,7 +275,8 @@ static void test_trits_round_trip(void **state)
 			/* A matrix of zeros keeps its scale only where it stands apart from the blocks. */
 			assert_true(scale == (zero && types[t] != TRIT_GGML_I2_S ? 1 : 0.375f));
 			/* A row of zeros: still the scale of the whole. */
-			assert_int_equal(trit_ggml_decode_trits(types[t], data, ROWS, COLS, 1, 1, out, &scale, &err), 0);
+			assert_int_equal(trit_ggml_decode_trits(types[t], data, ROWS, COLS, 1, 1, out, &scale, &err),
+			                 0);
 			assert_true(scale == (zero && types[t] != TRIT_GGML_I2_S ? 1 : 0.375f));
 			trit_free(data);
 		}
@@ -297,7 +303,8 @@ static void test_q8_0_not_finite(void **state)
 
 /* ---- what is not ternary ---------------------------------------------------------------------------------------- */
 
-static void expect_not_trits(uint32_t type, const unsigned char *data, uint64_t rows, uint64_t cols, const char *message)
+static void expect_not_trits(uint32_t type, const unsigned char *data, uint64_t rows, uint64_t cols,
+                             const char *message)
 {
 	int8_t *out = trit_calloc((size_t)(rows * cols), 1);
 	struct trit_error err;
@@ -404,9 +411,12 @@ static void test_bad_calls(void **state)
 
 	check_error(trit_ggml_decode_f32(14, data, 1, 256, 0, 1, out, &err), TRIT_ERR_UNSUPPORTED, &err,
 	            "type Q6_K cannot be read");
-	check_error(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 1, 2, out, &err), TRIT_ERR_ARG, &err, "rows 1 to 3");
-	check_error(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 3, 0, out, &err), TRIT_ERR_ARG, &err, "rows 3 to 3");
-	check_error(trit_ggml_decode_f32(TRIT_GGML_TQ1_0, data, 2, 8, 0, 1, out, &err), TRIT_ERR_ARG, &err, "8 columns");
+	check_error(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 1, 2, out, &err), TRIT_ERR_ARG, &err,
+	            "rows 1 to 3");
+	check_error(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 3, 0, out, &err), TRIT_ERR_ARG, &err,
+	            "rows 3 to 3");
+	check_error(trit_ggml_decode_f32(TRIT_GGML_TQ1_0, data, 2, 8, 0, 1, out, &err), TRIT_ERR_ARG, &err,
+	            "8 columns");
 	assert_int_equal(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 2, 0, out, &err), 0);
 }
 

@@ -144,7 +144,8 @@ int trit_st_put_tensor(struct trit_st_writer *w, const char *name, enum trit_dty
 	if (status == 0)
 		status = trit_buf_printf(&w->tensors, err, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}",
 		                         w->data_bytes, w->data_bytes + bytes);
-	w->data_bytes += bytes;
+	if (status == 0)
+		w->data_bytes += bytes;
 	return status;
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """make_format_golden.py - writes tests/data/format/ with other people's libraries: gguf, safetensors, tokenizers.
 
-The tests read these files and compare with values that the same libraries computed, so nothing here shares code with Trit.
+The tests read these files and compare with values that the same libraries computed, so nothing shares code with Trit.
 
     pip install gguf==0.19.0 safetensors==0.8.0 tokenizers==0.23.3 numpy
     python3 tests/reference/make_format_golden.py
