@@ -99,13 +99,14 @@ trit_token trit_token_eos(const struct trit_model *model);
 /** 1 when generation should stop after this token (EOS, end of turn), else 0. */
 int trit_token_is_end(const struct trit_model *model, trit_token token);
 
-/* ---- session: one sequence of tokens with its KV cache ------------------------------------------------------------ */
+/* ---- session: one sequence of tokens with its KV cache ----------------------------------------------------------- */
 
 struct trit_session;
 
 struct trit_session_options {
 	int n_ctx;     /**< tokens the session can hold; 0: the model's context length */
-	int n_threads; /**< threads that compute, the caller's included; 0: as many as the machine has cores, at most 64 */
+	int n_threads; /**< threads that compute, the caller's included; 0: as many as help, which is one a core, at most
+	                *   64, and one for every 2 million weights */
 	int n_batch;   /**< tokens computed together when many are fed; 0: 256. Changes speed and memory, never a logit */
 };
 

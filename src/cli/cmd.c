@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -50,27 +51,49 @@ void trit_cmd_note(const char *command, const char *fmt, ...)
 
 /* ---- standard output --------------------------------------------------------------------------------------------- */
 
+/* A buffer of our own over write(2), since stdio does not say what it has written when a signal interrupts it. */
+static char held[1 << 16];
+static size_t n_held;
 static int lost; /* errno of the first failed write, or 0 */
 
-static void note_loss(bool failed)
+void trit_out_flush(void)
 {
-	if (failed && !lost)
+	/* What was printed by stdio (help) comes first. */
+	if (!lost && fflush(stdout) != 0)
 		lost = errno ? errno : EIO;
+	for (size_t at = 0; at < n_held && !lost;) {
+		ssize_t n = write(STDOUT_FILENO, held + at, n_held - at);
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno == EAGAIN) /* somebody we share the terminal with made it non-blocking */
+			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, -1);
+		else if (n == 0 || errno != EINTR || trit_interrupts > 1) /* the second Ctrl-C ends a write that hangs */
+			lost = n < 0 ? errno : EIO;
+	}
+	n_held = 0;
 }
 
 void trit_out(size_t len, const char *bytes)
 {
-	if (len && !lost)
-		note_loss(fwrite(bytes, 1, len, stdout) != len);
+	while (len && !lost) {
+		size_t room = sizeof held - n_held, n = len < room ? len : room;
+		memcpy(held + n_held, bytes, n);
+		n_held += n;
+		bytes += n;
+		len -= n;
+		if (n_held == sizeof held)
+			trit_out_flush();
+	}
 }
 
 void trit_outf(const char *fmt, ...)
 {
+	char text[4096];
 	va_list args;
 	va_start(args, fmt);
-	if (!lost)
-		note_loss(vfprintf(stdout, fmt, args) < 0);
+	int n = vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
+	trit_out(n < 0 ? 0 : n < (int)sizeof text ? (size_t)n : sizeof text - 1, text);
 }
 
 void trit_out_text(size_t len, const char *text)
@@ -113,12 +136,6 @@ void trit_out_json(size_t len, const char *text)
 	trit_out(1, "\"");
 }
 
-void trit_out_flush(void)
-{
-	if (!lost)
-		note_loss(fflush(stdout) != 0);
-}
-
 bool trit_out_alive(void)
 {
 	return !lost;
@@ -129,6 +146,8 @@ int trit_out_finish(const char *command, int status)
 	trit_out_flush();
 	if (!lost)
 		return status;
+	if (lost == EINTR)
+		return 130;
 	if (lost != EPIPE)
 		fprintf(stderr, "trit %s: cannot write to standard output: %s\n", command, strerror(lost));
 	return status ? status : 1;

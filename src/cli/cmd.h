@@ -31,10 +31,11 @@ int trit_cmd_failf(const char *command, const char *fmt, ...) TRIT_PRINTF(2, 3);
 /** "trit COMMAND: note: ..." on stderr. */
 void trit_cmd_note(const char *command, const char *fmt, ...) TRIT_PRINTF(2, 3);
 
-/* ---- standard output ----------------------------------------------------------------------------------------------- */
+/* ---- standard output --------------------------------------------------------------------------------------------- */
 
 /** Writes to stdout and remembers failure. After a closed pipe or a full disk all further output is dropped. */
 void trit_out(size_t len, const char *bytes);
+/** The same from a format; at most 4095 bytes. */
 void trit_outf(const char *fmt, ...) TRIT_PRINTF(1, 2);
 void trit_out_flush(void);
 /** False once stdout is gone: there is nobody left to write for, stop. */
@@ -49,45 +50,45 @@ void trit_out_text(size_t len, const char *text);
 /** Writes a JSON string, quotes included: control characters escaped, bytes that are not UTF-8 as U+FFFD. */
 void trit_out_json(size_t len, const char *text);
 
-/* ---- Ctrl-C ---------------------------------------------------------------------------------------------------------- */
+/* ---- Ctrl-C ------------------------------------------------------------------------------------------------------ */
 
 /** How many SIGINT and SIGTERM came since trit_interrupt_catch or the last reset. */
 extern volatile sig_atomic_t trit_interrupts;
 /** Whether one of them was SIGTERM: end, whatever Ctrl-C would mean. */
 extern volatile sig_atomic_t trit_terminated;
-/** From now on SIGINT and SIGTERM are counted; blocking system calls end with EINTR. The fifth that is not answered by a
- * reset ends the program. */
+/** From now on SIGINT and SIGTERM are counted; blocking system calls end with EINTR. The fifth that is not answered by
+ * a reset ends the program. */
 void trit_interrupt_catch(void);
 void trit_interrupt_reset(void);
 
-/* ---- options that several commands have, as rows of a table ------------------------------------------------------------ */
+/* ---- options that several commands have, as rows of a table ------------------------------------------------------ */
 
 #define TRIT_ROW_MODEL(path)                                                                                           \
-	{ 'm', "model", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "model, a GGUF file", .env = "TRIT_MODEL",    \
+	{ 'm', "model", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "model, a GGUF file", .env = "TRIT_MODEL",\
 	  .required = true }
 #define TRIT_ROW_THREADS(n)                                                                                            \
-	{ 't', "threads", TRIT_OPT_INT, &(n), .max = 256, .metavar = "N", .help = "threads that compute",                  \
-	  .shown = "one a core", .env = "TRIT_THREADS" }
+	{ 't', "threads", TRIT_OPT_INT, &(n), .max = 256, .metavar = "N", .help = "threads that compute",              \
+	  .shown = "as many as help", .env = "TRIT_THREADS" }
 #define TRIT_ROW_CPU(name)                                                                                             \
-	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512 (same results)",        \
+	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512 (same results)",    \
 	  .shown = "the best", .env = "TRIT_CPU" }
 #define TRIT_ROW_BATCH(n)                                                                                              \
-	{ 'b', "batch-size", TRIT_OPT_INT, &(n), .max = 65536, .metavar = "N",                                             \
+	{ 'b', "batch-size", TRIT_OPT_INT, &(n), .max = 65536, .metavar = "N",                                         \
 	  .help = "tokens of a prompt computed together", .shown = "256" }
 
 /** Types of a written GGUF file, as strings that start as "auto". */
-#define TRIT_ROWS_EXPORT(projections, embeddings)                                                                     \
-	{ 0, "type", TRIT_OPT_STRING, &(projections), .metavar = "TYPE",                                                   \
-	  .help = "of the projections: tq2_0, tq1_0, i2_s, q8_0, f16, bf16, f32;\n"                                        \
-	          "auto: the smallest that fits and llama.cpp reads" },                                                    \
-	{ 0, "embedding-type", TRIT_OPT_STRING, &(embeddings), .metavar = "TYPE",                                          \
+#define TRIT_ROWS_EXPORT(projections, embeddings)                                                                      \
+	{ 0, "type", TRIT_OPT_STRING, &(projections), .metavar = "TYPE",                                               \
+	  .help = "of the projections: tq2_0, tq1_0, i2_s, q8_0, f16, bf16, f32;\n"                                    \
+	          "auto: the smallest that fits and llama.cpp reads" },                                                \
+	{ 0, "embedding-type", TRIT_OPT_STRING, &(embeddings), .metavar = "TYPE",                                      \
 	  .help = "of embedding and head: q8_0, f16, bf16, f32" }
 struct trit_export_options;
 /** Turns those strings into options. Returns -1, or the exit status after an error line. */
 int trit_export_types_parse(const struct trit_opt_table *table, const char *type, const char *embedding_type,
                             struct trit_export_options *o);
 
-/* ---- numbers for people ---------------------------------------------------------------------------------------------- */
+/* ---- numbers for people ------------------------------------------------------------------------------------------ */
 
 #define TRIT_NUMBER_BYTES 32
 /** "3.42 MiB", "512 B". Returns text. */

@@ -1,8 +1,8 @@
 /*
  * cmd_chat.c - trit chat: a conversation in one session.
  *
- * The form of a conversation: a vocabulary with a chat template gets "User: TEXT", its end-of-turn token, "Assistant: ";
- * without one the model is no chat model, and each line just continues the text so far.
+ * The form of a conversation: a vocabulary with a chat template gets "User: TEXT", its end-of-turn token, then
+ * "Assistant: "; without one the model is no chat model, and each line just continues the text so far.
  *
  * When the context is full the older half of the conversation is forgotten: the session is rewound to the tokens that
  * begin it (BOS) and fed the newer half again.
@@ -57,16 +57,16 @@ static int parse(struct chat_options *o, int argc, char **argv)
 	struct trit_opt_table table = {
 		.command = "chat",
 		.usage = "-m FILE [OPTIONS]",
-		.about = "Answers line by line. Answers go to standard output, everything else to standard error. Ctrl-C stops an\n"
-		         "answer; Ctrl-D, or Ctrl-C twice, ends. /help lists commands. A model without a chat template continues\n"
-		         "the text that the lines make; an empty line lets it go on.",
+		.about = "Answers line by line. Answers go to standard output, everything else to standard error.\n"
+		         "Ctrl-C stops an answer; Ctrl-D, or Ctrl-C twice, ends. /help lists commands. A model without a\n"
+		         "chat template continues the text that the lines make; an empty line lets it go on.",
 		.options = options,
 		.n_options = TRIT_N(options),
 	};
 	return trit_opt_parse(&table, argc, argv);
 }
 
-/* ---- what the session holds ---------------------------------------------------------------------------------------- */
+/* ---- what the session holds -------------------------------------------------------------------------------------- */
 
 /* Feeds tokens[n] and notes them in `held`. When Ctrl-C stops it, or it fails, all is as before. */
 static int feed(struct chat *c, size_t n, const trit_token *tokens, struct trit_error *err)
@@ -93,7 +93,8 @@ static int make_room(struct chat *c, size_t n, struct trit_error *err)
 	if (c->held.len && c->held.data[0] == trit_token_bos(c->model))
 		begin = 1;
 	if (begin + n > capacity)
-		return trit_fail(err, TRIT_ERR_LIMIT, "%zu tokens at once do not fit the context of %zu: write less%s", n, capacity,
+		return trit_fail(err, TRIT_ERR_LIMIT, "%zu tokens at once do not fit the context of %zu: write less%s",
+		                 n, capacity,
 		                 capacity < (size_t)trit_model_context_length(c->model) ? " or raise -c" : "");
 	size_t drop = (c->held.len - begin) / 2, needed = c->held.len + n - capacity;
 	drop = drop > needed ? drop : needed;
@@ -107,7 +108,7 @@ static int make_room(struct chat *c, size_t n, struct trit_error *err)
 	return keep ? trit_session_feed(c->g.session, keep, c->held.data + begin, err) : TRIT_OK;
 }
 
-/* ---- a turn -------------------------------------------------------------------------------------------------------- */
+/* ---- a turn ------------------------------------------------------------------------------------------------------ */
 
 /* Appends the tokens that a line of the user's adds to the conversation, the pending one first. */
 static int encode_turn(struct chat *c, const struct trit_buf *line, struct trit_tokens *out, struct trit_error *err)
@@ -196,7 +197,7 @@ static int regenerate(struct chat *c, struct trit_error *err)
 	return e || trit_interrupts ? e : answer(c, err);
 }
 
-/* ---- the program --------------------------------------------------------------------------------------------------- */
+/* ---- the program ------------------------------------------------------------------------------------------------- */
 
 static void forget_all(struct chat *c)
 {
@@ -229,7 +230,7 @@ static int command(struct chat *c, const char *line, bool *done, struct trit_err
 	return TRIT_OK;
 }
 
-/* Reads and answers until the end. A turn that fails is reported and the conversation goes on, unless nobody is there. */
+/* Reads and answers until the end. A turn that fails is reported and, when a person is there, the next one read. */
 static int converse(struct chat *c, struct trit_line_reader *reader, struct trit_error *err)
 {
 	struct trit_buf line;

@@ -50,8 +50,9 @@ int trit_cmd_convert(int argc, char **argv)
 	struct trit_opt_table table = {
 		.command = "convert",
 		.usage = "IN OUT.gguf [--type TYPE]",
-		.about = "Writes IN - a GGUF model, the folder of a training run, or its checkpoint - as the GGUF file OUT, one\n"
-		         "tensor at a time. Ternary to ternary keeps every weight and scale. OUT appears when it is complete.",
+		.about =
+			"Writes IN - a GGUF model, the folder of a training run, or its checkpoint - as the GGUF file OUT, one\n"
+			"tensor at a time. Ternary to ternary keeps every weight and scale. OUT appears when it is complete.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.min_args = 2,

@@ -18,7 +18,7 @@ struct printer {
 	bool json, first;
 };
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static void begin_row(struct printer *p, const char *label, const char *key)
 {
@@ -89,7 +89,7 @@ static void put_bytes(struct printer *p, const char *label, const char *key, dou
 		put_text(p, label, key, trit_text_bytes(text, v));
 }
 
-/* ---- what is known about a model ------------------------------------------------------------------------------------- */
+/* ---- what is known about a model --------------------------------------------------------------------------------- */
 
 static void put_sizes(struct printer *p, const struct trit_config *c)
 {
@@ -116,7 +116,8 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	           c->arch->rope_half ? "(i, i + n/2)" : "(2i, 2i + 1)");
 	if (p->json)
 		put_number(p, "", "rope_base", (double)c->rope_base, "%s", "");
-	put_number(p, "norm epsilon", "norm_eps", (double)c->eps, ", %s", c->arch->sub_norm ? "with sub-norms" : "no sub-norms");
+	put_number(p, "norm epsilon", "norm_eps", (double)c->eps, ", %s",
+	           c->arch->sub_norm ? "with sub-norms" : "no sub-norms");
 	put_number(p, "context", "context_length", c->n_ctx, " tokens");
 	put_number(p, "vocabulary", "vocab_size", c->n_vocab, " tokens, head %s", c->tied ? "tied" : "of its own");
 }
@@ -157,7 +158,8 @@ static void put_weights(struct printer *p, const struct trit_model *m)
 	put_number(p, "  entropy", "ternary_entropy_bits", entropy(share), " bits a weight");
 }
 
-static void put_special(struct printer *p, const struct trit_vocab *v, const char *label, const char *key, trit_token id)
+static void put_special(struct printer *p, const struct trit_vocab *v, const char *label, const char *key,
+                        trit_token id)
 {
 	if (p->json)
 		put_number(p, label, key, id, "%s", "");

@@ -30,12 +30,14 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 	*o = (struct perplexity_options){ .measure = { .n_ctx = 512, .n_batch = 512 } };
 	struct trit_opt options[] = {
 		TRIT_ROW_MODEL(o->model),
-		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE", .help = "the text; -: standard input", .required = true },
+		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE", .help = "the text; -: standard input",
+		  .required = true },
 		{ 'c', "ctx-size", TRIT_OPT_INT, &o->measure.n_ctx, .min = 4, .max = INT_MAX, .metavar = "N",
 		  .help = "tokens a chunk; the second half of each is scored" },
 		{ 0, "chunks", TRIT_OPT_INT, &o->measure.n_chunks, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "measure the first N chunks only", .shown = "all" },
-		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .help = "form of the result", .choices = outputs },
+		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .help = "form of the result",
+		  .choices = outputs },
 		{ .type = TRIT_OPT_HEADING, .help = "Computing" },
 		TRIT_ROW_THREADS(o->measure.n_threads),
 		{ 'b', "batch-size", TRIT_OPT_INT, &o->measure.n_batch, .min = 1, .max = 65536, .metavar = "N",
@@ -45,9 +47,10 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 	struct trit_opt_table table = {
 		.command = "perplexity",
 		.usage = "-m FILE -f TEXT [-c N] [OPTIONS]",
-		.about = "Cuts the text into chunks of N tokens and measures how well the model predicts the second half of each\n"
-		         "from all that stands before it in the chunk, as llama-perplexity does. Prints the running value after each\n"
-		         "chunk and the final estimate with its standard error; with -o json one JSON object instead.",
+		.about = "Cuts the text into chunks of N tokens and measures how well the model predicts the second half\n"
+		         "of each from all that stands before it in the chunk, as llama-perplexity does. Prints the running\n"
+		         "value after each chunk and the final estimate with its standard error; with -o json one JSON\n"
+		         "object instead.",
 		.options = options,
 		.n_options = TRIT_N(options),
 	};
@@ -117,7 +120,7 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 		size_t n = tokens.len / (size_t)o->measure.n_ctx;
 		if (o->measure.n_chunks && (size_t)o->measure.n_chunks < n)
 			n = (size_t)o->measure.n_chunks;
-		if (n)
+		if (tokens.len / 2 >= (size_t)o->measure.n_ctx)
 			fprintf(stderr, "perplexity: calculating perplexity over %zu chunks, n_ctx=%d, batch_size=%d, n_seq=1\n", n,
 			        o->measure.n_ctx, o->measure.n_batch);
 		trit_interrupt_catch();

@@ -51,8 +51,8 @@ static int parse(struct run_options *o, int argc, char **argv)
 		.command = "run",
 		.usage = "-m FILE [-p TEXT | -f FILE] [OPTIONS]",
 		.about = "Writes the prompt and the text that the model lets follow it to standard output, token by token;\n"
-		         "everything else goes to standard error. One newline at the end of a prompt from a file or a pipe is\n"
-		         "dropped. Ctrl-C stops.",
+		         "everything else goes to standard error. One newline at the end of a prompt from a file or a pipe\n"
+		         "is dropped. Ctrl-C stops.",
 		.options = options,
 		.n_options = TRIT_N(options),
 	};
@@ -87,7 +87,8 @@ static int encode_prompt(struct trit_tokens *tokens, const struct trit_model *mo
 		return e;
 	trit_token start = trit_token_bos(model) >= 0 ? trit_token_bos(model) : trit_token_eos(model);
 	if (start < 0)
-		return trit_fail(err, TRIT_ERR_ARG, "the prompt is empty and the model has no token that begins a text; give -p TEXT");
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "the prompt is empty and the model has no token that begins a text; give -p TEXT");
 	return trit_tokens_append(tokens, start, err);
 }
 
@@ -97,8 +98,8 @@ static int new_session(struct trit_session **session, const struct trit_model *m
 	struct trit_session_options so = { .n_ctx = o->n_ctx, .n_threads = o->n_threads, .n_batch = o->n_batch };
 	size_t n_trained = (size_t)trit_model_context_length(model), n_ctx = o->n_ctx ? (size_t)o->n_ctx : n_trained;
 	if (n_prompt > n_ctx && n_ctx <= n_trained)
-		return trit_fail(err, TRIT_ERR_LIMIT, "the prompt has %zu tokens, the context %zu: shorten it%s", n_prompt, n_ctx,
-		                 n_prompt <= n_trained ? " or raise -c" : "");
+		return trit_fail(err, TRIT_ERR_LIMIT, "the prompt has %zu tokens, the context %zu: shorten it%s",
+		                 n_prompt, n_ctx, n_prompt <= n_trained ? " or raise -c" : "");
 	/* No more memory than prompt and text can use. */
 	if (o->n_ctx == 0 && o->n_predict >= 0 && n_prompt + (size_t)o->n_predict < n_trained)
 		so.n_ctx = (int)n_prompt + o->n_predict;

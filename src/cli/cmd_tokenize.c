@@ -30,7 +30,8 @@ static int parse(struct tokenize_options *o, int argc, char **argv)
 	struct trit_opt_table table = {
 		.command = "tokenize",
 		.usage = "-m FILE [OPTIONS] [TEXT]",
-		.about = "Prints the tokens of TEXT, or of standard input, byte for byte: a line for each, its number and its text.",
+		.about = "Prints the tokens of TEXT, or of standard input, byte for byte: a line for each, its number and\n"
+		         "its text.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.max_args = 1,

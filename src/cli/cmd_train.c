@@ -26,7 +26,7 @@ struct train_options {
 
 enum { MAX_OPTIONS = 64 };
 
-/* ---- the command line -------------------------------------------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------------------------------------- */
 
 /* A setting of the recipe as a row of the option table. */
 static struct trit_opt setting_row(struct trit_recipe *r, const struct trit_setting *s)
@@ -78,7 +78,8 @@ static int parse(struct train_options *o, int argc, char **argv)
 		TRIT_ROW_THREADS(o->run.n_threads),
 		TRIT_ROW_CPU(o->run.cpu),
 		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
-		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME", .help = "260k, 1m, 3m, 5m, 10m, 25m, 50m, 125m, 350m, 700m" },
+		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME",
+		  .help = "260k, 1m, 3m, 5m, 10m, 25m, 50m, 125m, 350m, 700m" },
 	};
 	int n = TRIT_N(fixed), first_setting = n - 1; /* --size */
 	memcpy(options, fixed, sizeof fixed);
@@ -87,9 +88,10 @@ static int parse(struct train_options *o, int argc, char **argv)
 	struct trit_opt_table table = {
 		.command = "train",
 		.usage = "--data FILE|DIR... --out DIR [--size NAME] [OPTIONS]",
-		.about = "Trains a ternary (1.58-bit) language model on text and packs it. Learns a vocabulary, cuts the text into\n"
-		         "tokens, holds some documents out for validation, trains, and writes DIR/model.gguf. Ctrl-C saves and\n"
-		         "ends; --resume goes on, bit for bit.",
+		.about =
+			"Trains a ternary (1.58-bit) language model on text and packs it. Learns a vocabulary, cuts the text into\n"
+			"tokens, holds some documents out for validation, trains, and writes DIR/model.gguf. Ctrl-C saves and\n"
+			"ends; --resume goes on, bit for bit.",
 		.options = options,
 		.n_options = n,
 	};
@@ -103,12 +105,14 @@ static int parse(struct train_options *o, int argc, char **argv)
 	if (!o->data.n)
 		return trit_opt_error(&table, "no text: give --data FILE or folder, or --resume");
 	struct trit_error err;
-	if (trit_recipe_apply_size(&o->recipe, o->size, &err))
+	struct trit_config c;
+	if (trit_recipe_apply_size(&o->recipe, o->size, &err) || trit_recipe_config(&o->recipe, &c, &err) ||
+	    trit_export_check(&c, o->recipe.weights != TRIT_WEIGHT_FULL, &o->export, &err))
 		return trit_opt_error(&table, "%s", err.message);
 	return -1;
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------------------------------------- */
 
 struct display {
 	bool terminal;
@@ -167,7 +171,8 @@ static void show_start(const struct trit_trainer *t)
 	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
 	fprintf(stderr,
 	        "%s: %s parameters, %d layers of %d (feed-forward %d, heads %d/%d), vocabulary %d\n"
-	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %s of memory, %d threads, %s\n",
+	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %s of memory, %d threads, "
+	        "%s\n",
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
 	        tokens, (unsigned long long)t->data.val.n_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
 	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
@@ -175,7 +180,9 @@ static void show_start(const struct trit_trainer *t)
 		trit_cmd_note("train", "too little text to hold some out: no validation loss (--val-share raises the share)");
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Checkpoint and packed model. */
 static int save(struct trit_trainer *t, const struct train_options *o, struct trit_error *err)
@@ -231,6 +238,10 @@ int trit_cmd_train(int argc, char **argv)
 		fputc('\n', stderr);
 	if (e)
 		return trit_cmd_fail("train", &err);
+	if (trit_export_check(&t.config, t.recipe.weights != TRIT_WEIGHT_FULL, &o.export, &err)) {
+		trit_trainer_close(&t);
+		return trit_cmd_fail("train", &err);
+	}
 	show_start(&t);
 	e = run(&t, &o, &d, &err);
 	if (d.width)

@@ -1,5 +1,5 @@
 /*
- * generate.h - writing text with a model, for run and chat: feeding, choosing, printing, timing, and the options for it.
+ * generate.h - writing text with a model, for run and chat: feeding, choosing, printing, timing, and their options.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,20 +20,20 @@ struct trit_generate_options {
 struct trit_generate_options trit_generate_defaults(void);
 
 #define TRIT_ROWS_SAMPLING(o)                                                                                          \
-	{ .type = TRIT_OPT_HEADING, .help = "Choosing tokens, in this order" },                                            \
-	{ 0, "repeat-penalty", TRIT_OPT_FLOAT, &(o).sampler.repeat_penalty, .min = 0.01, .max = 100, .metavar = "X",       \
-	  .help = "lower the logits of recent tokens by this factor; 1: off" },                                            \
-	{ 0, "repeat-last-n", TRIT_OPT_INT, &(o).sampler.repeat_last_n, .max = 1 << 24, .metavar = "N",                    \
-	  .help = "how many tokens are recent" },                                                                          \
-	{ 0, "top-k", TRIT_OPT_INT, &(o).sampler.top_k, .max = INT32_MAX, .metavar = "N",                                  \
-	  .help = "keep the N most likely tokens; 0: all" },                                                               \
-	{ 0, "top-p", TRIT_OPT_FLOAT, &(o).sampler.top_p, .max = 1, .metavar = "P",                                        \
-	  .help = "keep the smallest set with probability P; 1: all" },                                                    \
-	{ 0, "min-p", TRIT_OPT_FLOAT, &(o).sampler.min_p, .max = 1, .metavar = "P",                                        \
-	  .help = "drop tokens P times less likely than the likeliest" },                                                  \
-	{ 0, "temp,temperature", TRIT_OPT_FLOAT, &(o).sampler.temperature, .max = 1e6, .metavar = "T",                     \
-	  .help = "below 1 safer, above 1 wilder; 0: the likeliest token" },                                               \
-	{ 's', "seed", TRIT_OPT_UINT64, &(o).sampler.seed, .metavar = "N",                                                 \
+	{ .type = TRIT_OPT_HEADING, .help = "Choosing tokens, in this order" },                                        \
+	{ 0, "repeat-penalty", TRIT_OPT_FLOAT, &(o).sampler.repeat_penalty, .min = 0.01, .max = 100, .metavar = "X",   \
+	  .help = "lower the logits of recent tokens by this factor; 1: off" },                                        \
+	{ 0, "repeat-last-n", TRIT_OPT_INT, &(o).sampler.repeat_last_n, .max = 1 << 24, .metavar = "N",                \
+	  .help = "how many tokens are recent" },                                                                      \
+	{ 0, "top-k", TRIT_OPT_INT, &(o).sampler.top_k, .max = INT32_MAX, .metavar = "N",                              \
+	  .help = "keep the N most likely tokens; 0: all" },                                                           \
+	{ 0, "top-p", TRIT_OPT_FLOAT, &(o).sampler.top_p, .max = 1, .metavar = "P",                                    \
+	  .help = "keep the smallest set with probability P; 1: all" },                                                \
+	{ 0, "min-p", TRIT_OPT_FLOAT, &(o).sampler.min_p, .max = 1, .metavar = "P",                                    \
+	  .help = "drop tokens less than P times as likely as the first" },                                            \
+	{ 0, "temp,temperature", TRIT_OPT_FLOAT, &(o).sampler.temperature, .max = 1e6, .metavar = "T",                 \
+	  .help = "below 1 safer, above 1 wilder; 0: the likeliest token" },                                           \
+	{ 's', "seed", TRIT_OPT_UINT64, &(o).sampler.seed, .metavar = "N",                                             \
 	  .help = "the same seed gives the same text", .shown = "from the clock, printed", .env = "TRIT_SEED" }
 
 struct trit_generator {

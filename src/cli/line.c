@@ -1,8 +1,8 @@
 /*
  * line.c - reading lines.
  *
- * Bytes come from read(2), not from stdio, in both ways of reading: only so a Ctrl-C that interrupts the wait can be told
- * from the end of the input.
+ * Bytes come from read(2), not from stdio, in both ways of reading: only so a Ctrl-C that interrupts the wait can be
+ * told from the end of the input.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -18,7 +18,7 @@
 
 #define WORD 31
 
-/* Insertions, omissions, replacements and swaps of neighbours between two words; of longer ones the first WORD letters. */
+/* Insertions, omissions, replacements and swaps of neighbours between two words; only WORD letters of each count. */
 static int edit_distance(const char *a, const char *b)
 {
 	int d[WORD + 1][WORD + 1], n = (int)strnlen(a, WORD), m = (int)strnlen(b, WORD);
@@ -304,6 +304,17 @@ static int check_all_given(const struct trit_opt_table *t)
 	return -1;
 }
 
+static void release_lists(const struct trit_opt_table *t)
+{
+	for (int i = 0; i < t->n_options; i++) {
+		if (t->options[i].type != TRIT_OPT_LIST)
+			continue;
+		struct trit_opt_list *list = t->options[i].value;
+		trit_free(list->items);
+		*list = (struct trit_opt_list){ 0 };
+	}
+}
+
 int trit_opt_parse(struct trit_opt_table *t, int argc, char **argv)
 {
 	t->args = argv + 1;
@@ -337,12 +348,17 @@ int trit_opt_parse(struct trit_opt_table *t, int argc, char **argv)
 		else
 			t->args[t->n_args++] = argv[i];
 	}
-	return status < 0 ? check_all_given(t) : status;
+	if (status < 0)
+		status = check_all_given(t);
+	if (status >= 0)
+		release_lists(t);
+	return status;
 }
 
 /* ---- help -------------------------------------------------------------------------------------------------------- */
 
 #define HELP_COLUMN 30
+#define HELP_WIDTH 100
 
 static void default_text(const struct trit_opt *o, size_t size, char *text)
 {
@@ -373,6 +389,31 @@ static void default_text(const struct trit_opt *o, size_t size, char *text)
 	}
 }
 
+/* Prints text that begins at HELP_COLUMN, its lines broken at newlines and before words that would pass HELP_WIDTH. */
+static void print_wrapped(const char *text, FILE *f)
+{
+	size_t column = HELP_COLUMN;
+	while (*text) {
+		size_t len = strcspn(text, " \n");
+		if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
+			fprintf(f, "\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+		} else if (column > HELP_COLUMN) {
+			fputc(' ', f);
+			column++;
+		}
+		fprintf(f, "%.*s", (int)len, text);
+		column += len;
+		text += len;
+		if (*text == '\n') {
+			fprintf(f, "\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+		}
+		text += *text != 0;
+	}
+	fputc('\n', f);
+}
+
 static void help_option(const struct trit_opt *o, FILE *f)
 {
 	char letter[8] = "    ", left[128], text[128];
@@ -385,21 +426,18 @@ static void help_option(const struct trit_opt *o, FILE *f)
 		fprintf(f, "\n%*s", HELP_COLUMN, "");
 	else
 		fprintf(f, "%*s", HELP_COLUMN - width, "");
-	for (const char *c = o->help; *c; c++) {
-		fputc(*c, f);
-		if (*c == '\n')
-			fprintf(f, "%*s", HELP_COLUMN, "");
-	}
-	for (int i = 0; o->type == TRIT_OPT_CHOICE && o->choices[i]; i++)
-		fprintf(f, "%s%s", i ? ", " : ": ", o->choices[i]);
+	char right[1024];
+	size_t at = (size_t)snprintf(right, sizeof right, "%s", o->help);
+	for (int i = 0; o->type == TRIT_OPT_CHOICE && o->choices[i] && at < sizeof right; i++)
+		at += (size_t)snprintf(right + at, sizeof right - at, "%s%s", i ? ", " : ": ", o->choices[i]);
 	default_text(o, sizeof text, text);
-	if (o->required)
-		fprintf(f, " (required)");
-	else if (text[0])
-		fprintf(f, " (default: %s)", text);
-	if (o->env)
-		fprintf(f, " [%s]", o->env);
-	fputc('\n', f);
+	if (at < sizeof right && o->required)
+		at += (size_t)snprintf(right + at, sizeof right - at, " (required)");
+	else if (at < sizeof right && text[0])
+		at += (size_t)snprintf(right + at, sizeof right - at, " (default: %s)", text);
+	if (at < sizeof right && o->env)
+		snprintf(right + at, sizeof right - at, " [%s]", o->env);
+	print_wrapped(right, f);
 }
 
 void trit_opt_help(const struct trit_opt_table *t, FILE *f)

@@ -56,7 +56,7 @@ struct trit_opt {
 	bool given;                /* set by trit_opt_parse: it was on the command line or in the environment */
 };
 
-/** The strings are argv's; the array is allocated by trit_opt_parse, the caller's to trit_free. */
+/** The strings are argv's; the array is allocated by trit_opt_parse when it returns -1, the caller's to trit_free. */
 struct trit_opt_list {
 	char **items;
 	int n;

@@ -98,21 +98,22 @@ static int check(const struct trit_model *model, size_t n_tokens, const trit_tok
 {
 	const struct trit_config *c = &model->config;
 	if (o->n_ctx < MIN_CTX || o->n_ctx > c->n_ctx)
-		return trit_fail(err, TRIT_ERR_ARG, "a context of %d tokens: must be from %d to the model's %d", o->n_ctx, MIN_CTX,
-		                 c->n_ctx);
+		return trit_fail(err, TRIT_ERR_ARG, "a context of %d tokens: must be from %d to the model's %d",
+		                 o->n_ctx, MIN_CTX, c->n_ctx);
 	if (o->n_batch < 0 || o->n_threads < 0 || o->n_threads > TRIT_MAX_THREADS || o->n_chunks < 0)
-		return trit_fail(err, TRIT_ERR_ARG, "batch size %d, %d threads, %d chunks: out of range", o->n_batch, o->n_threads,
-		                 o->n_chunks);
+		return trit_fail(err, TRIT_ERR_ARG, "batch size %d, %d threads, %d chunks: out of range", o->n_batch,
+		                 o->n_threads, o->n_chunks);
 	if (n_tokens / 2 < (size_t)o->n_ctx)
 		return trit_fail(err, TRIT_ERR_ARG,
-		                 "the text has %zu tokens; a context of %d needs at least %zu: give more text or a smaller context",
+		                 "the text has %zu tokens; a context of %d needs at least %zu: "
+		                 "give more text or a smaller context",
 		                 n_tokens, o->n_ctx, 2 * (size_t)o->n_ctx);
 	if (n_tokens / (size_t)o->n_ctx > INT32_MAX)
 		return trit_fail(err, TRIT_ERR_ARG, "the text has %zu tokens: too many", n_tokens);
 	for (size_t i = 0; i < n_tokens; i++)
 		if (tokens[i] < 0 || tokens[i] >= c->n_vocab)
-			return trit_fail(err, TRIT_ERR_ARG, "token %d (number %zu) is not in the vocabulary of %d", (int)tokens[i], i,
-			                 c->n_vocab);
+			return trit_fail(err, TRIT_ERR_ARG, "token %d (number %zu) is not in the vocabulary of %d",
+			                 (int)tokens[i], i, c->n_vocab);
 	return TRIT_OK;
 }
 

@@ -1,5 +1,5 @@
 /*
- * perplexity.h - the perplexity of a text, by llama-perplexity's rule, so that values can be compared with published ones.
+ * perplexity.h - the perplexity of a text, by llama-perplexity's rule: values compare with published ones.
  *
  *     The text's tokens (BOS first, where the model asks for it) are cut into chunks of n_ctx; what is left over is not
  *     used. Each chunk is read by itself, its first token replaced by BOS where the model asks for it. Only its second
@@ -38,8 +38,8 @@ struct trit_perplexity_options {
 
 /** Measures. The result is the same to the bit for any number of threads, batch size and instruction set. Memory for
  * logits stays below 64 MiB (or one row). Errors: ARG (sizes; fewer than 2 n_ctx tokens), MEMORY. */
-TRIT_MUST_CHECK int trit_perplexity_measure(struct trit_perplexity *out, const struct trit_model *model, size_t n_tokens,
-                                            const trit_token *tokens, const struct trit_perplexity_options *options,
-                                            struct trit_error *err);
+TRIT_MUST_CHECK int trit_perplexity_measure(struct trit_perplexity *out, const struct trit_model *model,
+                                            size_t n_tokens, const trit_token *tokens,
+                                            const struct trit_perplexity_options *options, struct trit_error *err);
 
 #endif

@@ -109,7 +109,7 @@ void trit_sampler_accept(struct trit_sampler *s, trit_token token)
 	s->count[token]++;
 }
 
-/* ---- ordering ----------------------------------------------------------------------------------------------------- */
+/* ---- ordering ---------------------------------------------------------------------------------------------------- */
 
 static bool before(const struct trit_candidate *a, const struct trit_candidate *b)
 {
@@ -138,8 +138,8 @@ static void sift_down(struct trit_candidate *c, int n, int at)
 	}
 }
 
-/* Moves the best candidates to the front, in order, until there are `most` of them or their p sum to `mass`. Returns how
- * many that were; at least 1. n >= 1, most >= 1. */
+/* Moves the best candidates to the front, in order, until there are `most` of them or their p sum to `mass`. Returns
+ * how many that were; at least 1. n >= 1, most >= 1. */
 static int take_best(struct trit_candidate *c, int n, int most, double mass)
 {
 	int taken = 0;
@@ -157,10 +157,10 @@ static int take_best(struct trit_candidate *c, int n, int most, double mass)
 	return taken;
 }
 
-/* ---- the steps ------------------------------------------------------------------------------------------------------ */
+/* ---- the steps --------------------------------------------------------------------------------------------------- */
 
-/* The finite logits, penalised as Keskar et al. (2019) do, but negative ones multiplied instead of divided, so that all go
- * down. */
+/* The finite logits, penalised as Keskar et al. (2019) do, but negative ones multiplied instead of divided, so that all
+ * go down. */
 static int gather(struct trit_sampler *s, const float *logits)
 {
 	float penalty = s->options.repeat_penalty;

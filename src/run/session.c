@@ -7,6 +7,8 @@
 #include "model/forward.h"
 
 #define DEFAULT_THREADS_MAX 64
+/* With fewer weights a thread, a token's share of work is shorter than the waits at its barriers. */
+#define WEIGHTS_PER_THREAD 2000000
 #define DEFAULT_BATCH 256
 #define MAX_BATCH 65536
 
@@ -19,6 +21,14 @@ struct trit_session {
 	bool has_logits;
 };
 
+static int default_threads(const struct trit_config *c)
+{
+	int64_t n = trit_config_parameters(c) / WEIGHTS_PER_THREAD;
+	n = n < trit_cpu_count() ? n : trit_cpu_count();
+	n = n < DEFAULT_THREADS_MAX ? n : DEFAULT_THREADS_MAX;
+	return n < 1 ? 1 : (int)n;
+}
+
 static int check_options(struct trit_session_options *o, const struct trit_config *c, struct trit_error *err)
 {
 	if (o->n_ctx < 0 || o->n_ctx > c->n_ctx)
@@ -26,7 +36,7 @@ static int check_options(struct trit_session_options *o, const struct trit_confi
 		                 "a context of %d tokens: the model was trained for %d; ask for 1 to %d, or 0 for all of it",
 		                 o->n_ctx, c->n_ctx, c->n_ctx);
 	if (o->n_threads < 0 || o->n_threads > TRIT_MAX_THREADS)
-		return trit_fail(err, TRIT_ERR_ARG, "%d threads: must be 1 to %d, or 0 for one a core", o->n_threads,
+		return trit_fail(err, TRIT_ERR_ARG, "%d threads: must be 1 to %d, or 0 for as many as help", o->n_threads,
 		                 TRIT_MAX_THREADS);
 	if (o->n_batch < 0 || o->n_batch > MAX_BATCH)
 		return trit_fail(err, TRIT_ERR_ARG, "a batch of %d tokens: must be 1 to %d, or 0 for %d", o->n_batch, MAX_BATCH,
@@ -34,7 +44,7 @@ static int check_options(struct trit_session_options *o, const struct trit_confi
 	if (o->n_ctx == 0)
 		o->n_ctx = c->n_ctx;
 	if (o->n_threads == 0)
-		o->n_threads = trit_cpu_count() < DEFAULT_THREADS_MAX ? trit_cpu_count() : DEFAULT_THREADS_MAX;
+		o->n_threads = default_threads(c);
 	if (o->n_batch == 0)
 		o->n_batch = DEFAULT_BATCH;
 	if (o->n_batch > o->n_ctx)

@@ -1,0 +1,42 @@
+#!/bin/bash
+# perplexity.sh - trit perplexity: llama-perplexity's output, JSON, and texts that are too short.
+#
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/common"
+for i in $(seq 120); do
+	echo "The king had $i sons, and every one of them went out to see the world."
+done >text
+
+expect 0 "$T" perplexity -m "$MODEL" -f text -c 64 --chunks 5
+[ "$(sed -n 1p out | grep -oE '\[[0-9]+\][0-9]+\.[0-9]{4},' | wc -l)" -eq 5 ] || fail "not five running values"
+has out '^\[1\][0-9.]+,\[2\][0-9.]+,.*,$' '^Final estimate: PPL = [0-9]+\.[0-9]{4} \+/- [0-9]+\.[0-9]{5}$'
+has err '^perplexity: calculating perplexity over 5 chunks, n_ctx=64, batch_size=512, n_seq=1$'
+final=$(sed -n 's/.*PPL = \([0-9.]*\) .*/\1/p' out)
+last=$(sed -n '1s/.*\]\([0-9.]*\),$/\1/p' out)
+[ "$final" = "$last" ] || fail "the last running value $last is not the final $final"
+
+for way in '-t 1' '-t 3' '-b 5' '--cpu c'; do
+	cp out before
+	# shellcheck disable=SC2086
+	expect 0 "$T" perplexity -m "$MODEL" -f text -c 64 --chunks 5 $way
+	same out before "$way"
+done
+"$T" perplexity -m "$MODEL" -f - -c 64 --chunks 5 <text >out 2>err || fail "standard input"
+same out before "standard input"
+
+expect 0 "$T" perplexity -m "$MODEL" -f text -c 64 --chunks 5 -o json
+[ "$(wc -l <out)" -eq 1 ] || fail "JSON on more than a line"
+number='[0-9]+\.[0-9]+'
+has out "^\{\"perplexity\": $number, \"stderr\": $number, \"tokens\": 155, \"nats_per_token\": $number, " \
+	' "n_ctx": 64, "chunks": 5, "model": ".*", "file": "text"\}$'
+json=$(sed 's/^{"perplexity": \([0-9.]*\),.*/\1/' out)
+awk -v a="$json" -v b="$final" 'BEGIN { d = a - b; exit !(d < 0.0001 && d > -0.0001) }' || fail "JSON says $json"
+
+refuse 1 'the text has [0-9]+ tokens; a context of 64 needs at least 128' \
+	"$T" perplexity -m "$MODEL" -f <(head -n 2 text) -c 64
+refuse 1 'needs at least' "$T" perplexity -m "$MODEL" -f /dev/null -c 64
+refuse 2 'file FILE is missing' "$T" perplexity -m "$MODEL"
+refuse 2 'is none of: text, json' "$T" perplexity -m "$MODEL" -f text -o xml
+expect 1 "$T" perplexity -m "$MODEL" -f text -c 9999
+has err "a context of 9999 tokens: must be from 4 to the model's"
+exit 0

@@ -1,0 +1,35 @@
+#!/bin/bash
+# tokenize.sh - trit tokenize: both forms of output, arguments and standard input, special tokens, any bytes.
+#
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/common"
+text="It's 10 o'clock,	said the étude \\ queen."
+
+expect 0 "$T" tokenize -m "$MODEL" "$text"
+[ -s err ] && fail "tokenize writes on stderr"
+cp out lines
+grep -vqE "^ *[0-9]+  '.*'$" lines && fail "a line is not: id  'text'"
+has lines "\\\\t" "\\\\\\\\"
+expect 0 "$T" tokenize -m "$MODEL" --ids "$text"
+[ "$(wc -l <out)" -eq 1 ] || fail "--ids prints more than a line"
+sed 's/^ *//; s/ .*//' lines | paste -sd' ' >want
+same out want "ids of both forms"
+
+# Plain words come back: the texts of the tokens make the line, without BOS.
+expect 0 "$T" tokenize -m "$MODEL" --no-bos "once there was a king"
+[ "$(sed "s/^ *[0-9]*  '//; s/'\$//" out | tr -d '\n')" = "once there was a king" ] || fail "texts do not make the line"
+expect 0 "$T" tokenize -m "$MODEL" --no-bos --ids "once there was a king"
+cp out argument
+printf 'once there was a king' | "$T" tokenize -m "$MODEL" --no-bos --ids >out 2>err || fail "standard input"
+same out argument "standard input"
+
+expect 0 "$T" tokenize -m "$MODEL" --no-bos --ids ''
+[ "$(od -c <out | head -1)" = "0000000  \\n" ] || fail "an empty text has tokens"
+expect 0 "$T" tokenize -m "$MODEL" --no-bos --special --ids '<|endoftext|>'
+[ "$(wc -w <out)" -eq 1 ] || fail "a special token is not read with --special"
+expect 0 "$T" tokenize -m "$MODEL" --no-bos --ids '<|endoftext|>'
+[ "$(wc -w <out)" -gt 1 ] || fail "a special token is read without --special"
+printf '\0\377\303' | "$T" tokenize -m "$MODEL" --no-bos >out 2>err || fail "bytes"
+has out "'.*\\\\x00" "\\\\xff" "\\\\xc3"
+refuse 2 'unexpected argument "b"' "$T" tokenize -m "$MODEL" a b
+exit 0
