@@ -1,8 +1,8 @@
 /*
  * fmath.c - exp, ln, sin, cos, pow: reduction to a small interval, then a series long enough for double precision.
  *
- * The reductions are those of W. J. Cody and W. Waite, "Software manual for the elementary functions", 1980: a constant is
- * cut into parts with so many zeros at their ends that n times a part is exact.
+ * The reductions are those of W. J. Cody and W. Waite, "Software manual for the elementary functions", 1980: a constant
+ * is cut into parts with so many zeros at their ends that n times a part is exact.
  *
  * SPDX-License-Identifier: MIT
  */

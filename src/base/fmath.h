@@ -2,8 +2,8 @@
  * fmath.h - exp, ln, sin, cos and pow in double precision with the same bits on every machine.
  *
  * Made of +, -, *, / and operations on bits only, which IEEE 754 defines to the last bit; libm's functions differ from
- * one C library to another. For what is computed once: rotary tables, schedules, initial weights, log-likelihoods. Not for
- * kernels.
+ * one C library to another. For what is computed once: rotary tables, schedules, initial weights, log-likelihoods; not
+ * for kernels.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -8,8 +8,8 @@
  * condition variable.
  *
  * No wake-up is lost: a sleeper announces itself (`sleepers`, `caller_sleeps`) and then looks at the counter once more;
- * the other side changes the counter and then looks for sleepers. All of these are sequentially consistent, so at least one
- * of them sees the other.
+ * the other side changes the counter and then looks for sleepers. All of these are sequentially consistent, so at least
+ * one of them sees the other.
  *
  * SPDX-License-Identifier: MIT
  */

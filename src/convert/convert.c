@@ -12,7 +12,7 @@
 
 enum { PATH_BYTES = 4096 };
 
-/* ---- from GGUF ----------------------------------------------------------------------------------------------------------- */
+/* ---- from GGUF --------------------------------------------------------------------------------------------------- */
 
 static int gguf_tensor(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
                        struct trit_error *err)
@@ -87,7 +87,7 @@ static int convert_gguf(const char *in, const char *out, const struct trit_expor
 	return e;
 }
 
-/* ---- from a checkpoint --------------------------------------------------------------------------------------------------- */
+/* ---- from a checkpoint ------------------------------------------------------------------------------------------- */
 
 struct checkpoint {
 	struct trit_safetensors file;

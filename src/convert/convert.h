@@ -9,8 +9,9 @@
 #include "convert/export.h"
 
 /**
- * Reads `in` (a GGUF model, or the folder of a training run, or its checkpoint.safetensors) and writes the GGUF file `out`.
- * Ternary to ternary keeps every code and scale. Errors: IO, FORMAT, UNSUPPORTED, ARG, MEMORY; a failure leaves `out` as it was.
+ * Reads `in` (a GGUF model, or the folder of a training run, or its checkpoint.safetensors) and writes the GGUF file
+ * `out`. Ternary to ternary keeps every code and scale. Errors: IO, FORMAT, UNSUPPORTED, ARG, MEMORY; a failure leaves
+ * `out` as it was.
  */
 TRIT_MUST_CHECK int trit_convert(const char *in, const char *out, const struct trit_export_options *o,
                                  struct trit_error *err);

@@ -31,7 +31,7 @@ static uint32_t type_of(const struct writer *w, enum trit_tensor_id id)
 	}
 }
 
-/* ---- choosing types ------------------------------------------------------------------------------------------------------ */
+/* ---- choosing types ---------------------------------------------------------------------------------------------- */
 
 /* Whether all tensors of the kind have a whole number of blocks of the type a row. */
 static bool fits(const struct trit_config *c, enum trit_tensor_kind kind, uint32_t type)
@@ -62,14 +62,42 @@ static int choose_types(struct writer *w, const struct trit_export_options *o, s
 	                                                                                     : TRIT_GGML_F16;
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(w->type);
 	if (info->ternary && !w->s->quantised)
-		return trit_fail(err, TRIT_ERR_ARG,
-		                 "type %s holds ternary weights and this model's are full precision; choose q8_0, f16, bf16 or f32",
-		                 info->name);
+		return trit_fail(
+			err, TRIT_ERR_ARG,
+			"type %s holds ternary weights and this model's are full precision; choose q8_0, f16, bf16 or f32",
+			info->name);
 	w->split_scale = w->s->quantised && w->type != TRIT_GGML_I2_S && w->type != TRIT_GGML_F32;
 	return TRIT_OK;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------------------- */
+/* The rows of the tensor in whole blocks of its type: *bytes of it. */
+static int tensor_bytes(const struct writer *w, const struct trit_tensor_walk *t, uint64_t *bytes,
+                        struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	int e = trit_ggml_tensor_bytes(type_of(w, t->id), t->rows, t->cols, bytes, err);
+	if (!e)
+		return TRIT_OK;
+	trit_tensor_name(name, t->id, t->layer, "weight");
+	return trit_fail_prefix(err, e, "%s cannot be %s (choose another %s)", name,
+	                        trit_ggml_type_info(type_of(w, t->id))->name,
+	                        trit_tensors[t->id].kind == TRIT_KIND_EMBEDDING ? "--embedding-type" : "--type");
+}
+
+int trit_export_check(const struct trit_config *c, bool quantised, const struct trit_export_options *o,
+                      struct trit_error *err)
+{
+	struct trit_source s = { .config = *c, .quantised = quantised };
+	struct writer w = { .s = &s };
+	struct trit_tensor_walk t = { 0 };
+	uint64_t bytes;
+	int e = choose_types(&w, o, err);
+	while (!e && trit_tensor_next(&t, c))
+		e = tensor_bytes(&w, &t, &bytes, err);
+	return e;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static int describe(struct writer *w, struct trit_error *err)
 {
@@ -83,10 +111,8 @@ static int describe(struct writer *w, struct trit_error *err)
 		uint64_t dims[2] = { t.cols, t.rows }, one = 1, bytes = 0;
 		uint32_t type = type_of(w, t.id);
 		trit_tensor_name(name, t.id, t.layer, "weight");
-		e = trit_ggml_tensor_bytes(type, t.rows, t.cols, &bytes, err);
-		if (e)
-			return trit_fail_prefix(err, e, "%s cannot be %s (choose another --type)", name,
-			                        trit_ggml_type_info(type)->name);
+		if ((e = tensor_bytes(w, &t, &bytes, err)))
+			return e;
 		largest = t.rows * t.cols > largest ? t.rows * t.cols : largest;
 		most_bytes = bytes > most_bytes ? bytes : most_bytes;
 		e = trit_gguf_put_tensor(w->out, name, type, norm ? 1 : 2, dims, err);
@@ -111,7 +137,7 @@ static int write_tensor(struct writer *w, const struct trit_tensor_walk *t, stru
 	bool coded = w->s->quantised && trit_tensors[t->id].kind == TRIT_KIND_LINEAR;
 	uint64_t bytes = 0;
 	float scale = 1;
-	int e = trit_ggml_tensor_bytes(type, t->rows, t->cols, &bytes, err);
+	int e = tensor_bytes(w, t, &bytes, err);
 	if (e)
 		return e;
 	if (coded) {

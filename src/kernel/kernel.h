@@ -5,16 +5,17 @@
  * or heads, never a sum. Outputs come first, sizes last. Arrays do not overlap unless said; nothing is read or written
  * beyond the sizes given; any alignment is right, 64 bytes is fast.
  *
- * Same bits everywhere. Integer sums are exact. A float reduction over n elements keeps 16 running sums, element i in sum
- * i mod 16 (a last partial group is filled with zeros), each step one fused multiply-add, then adds sums 8 apart, 4, 2, 1. A
- * "chain" is one running sum, one fused multiply-add a step, in ascending order. Elementwise work uses +, -, *, /, sqrt and
- * fma, correctly rounded. exp is the polynomial of float_body.h. So C, AVX2 and AVX-512 give the same result to the bit,
- * and tests compare bits.
+ * Same bits everywhere. Integer sums are exact. A float reduction over n elements keeps 16 running sums, element i in
+ * sum i mod 16 (a last partial group is filled with zeros), each step one fused multiply-add, then adds sums 8 apart,
+ * 4, 2, 1. A "chain" is one running sum, one fused multiply-add a step, in ascending order. Elementwise work uses +, -,
+ * *, /, sqrt and fma, correctly rounded. exp is the polynomial of float_body.h. So C, AVX2 and AVX-512 give the same
+ * result to the bit, and tests compare bits.
  *
- * Adding a kernel: its contract and a member here; its C form in ref_ternary.c or float_body.h (float kernels are written
- * once and compiled for each tier); faster forms as trit_<op>_<layout>_<isa> in the file of their instruction set; the
- * assignment in that tier's init; a test in tests/checkasm/.
- * Adding a tier: its bits in cpu.h, an init file under x86/ or arm/, a row in kernel.c's list. AMX (int8 and bf16 tiles) is to come there.
+ * Adding a kernel: its contract and a member here; its C form in ref_ternary.c or float_body.h (float kernels are
+ * written once and compiled for each tier); faster forms as trit_<op>_<layout>_<isa> in the file of their instruction
+ * set; the assignment in that tier's init; a test in tests/checkasm/.
+ * Adding a tier: its bits in cpu.h, an init file under x86/ or arm/, a row in kernel.c's list. AMX (int8 and bf16
+ * tiles) is to come there.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -35,7 +36,8 @@
  *                                                 d=3   d=2   d=1   d=0
  *
  * So one 64-byte load is 16 rows x 16 columns; its four 2-bit fields each meet four consecutive activations, the same
- * for all rows, and a 32-bit lane accumulates one row: no horizontal sum. Rows beyond M and columns beyond K hold code 1.
+ * for all rows, and a 32-bit lane accumulates one row: no horizontal sum. Rows beyond M and columns beyond K hold code
+ * 1.
  */
 #define TRIT_T2_ROWS 16
 #define TRIT_T2_COLS 16
@@ -58,16 +60,17 @@ static inline size_t trit_t2_padded(size_t cols)
 	return (cols + TRIT_T2_COLS - 1) / TRIT_T2_COLS * TRIT_T2_COLS;
 }
 
-/** Packs rows [row0, row0 + n) (row0 a multiple of 16; n too, or up to the last row) of trits [n, cols] (int8, -1/0/1). */
+/** Packs rows [row0, row0 + n) (row0 a multiple of 16; n too, or up to the last row) of trits [n, cols] (int8,
+ * -1/0/1). */
 void trit_t2_pack(unsigned char *w, size_t row0, const int8_t *trits, size_t n, size_t cols);
 /** Row `row` as trits [cols]. */
 void trit_t2_unpack(int8_t *trits, const unsigned char *w, size_t row, size_t cols);
 
-/* ---- quantisers --------------------------------------------------------------------------------------------------- */
+/* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
 /**
- * Per-token 8-bit activations [B158 FAQ, activation_quant]: a = max(max|x|, 1e-5), q_i = rint(x_i * (127 / a)) half to even,
- * *step = a / 127, *sum = sum of q. x [n] finite; q [n_padded], zero from n on. |q| <= 127.
+ * Per-token 8-bit activations [B158 FAQ, activation_quant]: a = max(max|x|, 1e-5), q_i = rint(x_i * (127 / a)) half to
+ * even, *step = a / 127, *sum = sum of q. x [n] finite; q [n_padded], zero from n on. |q| <= 127.
  */
 typedef void trit_act_quant_fn(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded);
 /** Ternary weights: t_i = clamp(rint(w_i * inverse), -1, 1) half to even [B158, eq. 1-3]; inverse = 1 / absmean. */
@@ -77,20 +80,20 @@ typedef void trit_binarize_fn(int8_t *t, const float *w, float mean, int n);
 /** y_i = step * q_i. */
 typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
 
-/* ---- ternary products --------------------------------------------------------------------------------------------- */
+/* ---- ternary products -------------------------------------------------------------------------------------------- */
 
 /**
  * y[t][r] = (float)(sum_k w[r][k] q[t][k]) * (scale * step[t])  for r < rows, t < tokens.
  * w: t2, [rows, cols]; q int8 [tokens, ldq], ldq >= trit_t2_padded(cols), zero from cols on; sum[t] = sum of q[t];
- * y fp32 [tokens, ldy]. |q| <= 127 and cols <= 65536, so |integer sum| < 2^23.1 and no 32-bit accumulator overflows in any form
- * (codes weighted by 64: 65536 / 4 * 4 * 128 * 127 < 2^31).
+ * y fp32 [tokens, ldy]. |q| <= 127 and cols <= 65536, so |integer sum| < 2^23.1 and no 32-bit accumulator overflows in
+ * any form (codes weighted by 64: 65536 / 4 * 4 * 128 * 127 < 2^31).
  * The GEMV form is the same with tokens = 1.
  */
 typedef void trit_gemm_t2_fn(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq,
                              const int32_t *sum, const float *step, float scale, int rows, int tokens, int cols);
 #define TRIT_MAX_COLS 65536
 
-/* ---- dense products, for inference: every row a 16-sum reduction ------------------------------------------------------- */
+/* ---- dense products, for inference: every row a 16-sum reduction ------------------------------------------------- */
 
 enum trit_dense_type { TRIT_DENSE_F32, TRIT_DENSE_F16, TRIT_DENSE_BF16, TRIT_DENSE_Q8_0, TRIT_N_DENSE };
 
@@ -100,14 +103,15 @@ static inline size_t trit_dense_row_bytes(enum trit_dense_type type, size_t cols
 	return type == TRIT_DENSE_F32 ? 4 * cols : type == TRIT_DENSE_Q8_0 ? cols / 32 * 34 : 2 * cols;
 }
 
-/** y[t][r] = sum_k w[r][k] x[t][k]. w: rows x cols in the file's layout (fp32 | IEEE half | bfloat16 | Q8_0 blocks of 32, cols % 32 == 0,
- * a weight being (float)q * d rounded once), row after row without gaps; x fp32 [tokens, ldx]; y fp32 [tokens, ldy]. */
+/** y[t][r] = sum_k w[r][k] x[t][k]. w: rows x cols in the file's layout (fp32 | IEEE half | bfloat16 | Q8_0 blocks of
+ * 32, cols % 32 == 0, a weight being (float)q * d rounded once), row after row without gaps; x fp32 [tokens, ldx]; y
+ * fp32 [tokens, ldy]. */
 typedef void trit_gemm_dense_fn(float *y, size_t ldy, const void *w, const float *x, size_t ldx, int rows, int tokens,
                                 int cols);
 /** One row of such a matrix as fp32 [cols] (embedding look-up). w points at the row. */
 typedef void trit_row_dense_fn(float *y, const void *w, int cols);
 
-/* ---- dense products, for training: every element a chain ---------------------------------------------------------------- */
+/* ---- dense products, for training: every element a chain --------------------------------------------------------- */
 
 /**
  * C[i][j] = (accumulate ? C[i][j] : 0) + chain over p < k of A[i][p] * B[p][j].   i < m, j < n
@@ -119,7 +123,7 @@ typedef void trit_gemm_f32_fn(float *c, size_t ldc, const float *a, size_t a_row
                               size_t b_row, size_t b_col, int m, int n, int k, bool accumulate, float *scratch);
 #define TRIT_GEMM_SCRATCH (512 * 1024)
 
-/* ---- float kernels -------------------------------------------------------------------------------------------------- */
+/* ---- float kernels ----------------------------------------------------------------------------------------------- */
 
 /** y_i = x_i * r * w_i, evaluated (x_i * r) * w_i, with r = 1 / sqrt(sum(x^2) / n + eps). y may be x. Returns r. */
 typedef float trit_rmsnorm_fn(float *y, const float *x, const float *w, float eps, int n);
@@ -130,8 +134,8 @@ typedef void trit_silu_mul_fn(float *y, const float *gate, const float *up, int 
 /** y_i = max(gate_i, 0)^2 * up_i. y may be gate or up. */
 typedef void trit_relu2_mul_fn(float *y, const float *gate, const float *up, int n);
 /**
- * Rotary embedding, in place, of `heads` heads of width `width` at x + h * width: the first n_rot elements of each rotate.
- * half ("NEOX"): pairs (i, i + n_rot/2); else ("NORM"): pairs (2i, 2i + 1), for i < n_rot/2.
+ * Rotary embedding, in place, of `heads` heads of width `width` at x + h * width: the first n_rot elements of each
+ * rotate. half ("NEOX"): pairs (i, i + n_rot/2); else ("NORM"): pairs (2i, 2i + 1), for i < n_rot/2.
  * (a, b) -> (a c_i - b s_i, a s_i + b c_i), as fma(a, c, -(b * s)) and fma(a, s, b * c). cos, sin [n_rot / 2].
  * The inverse rotation (backward pass) is the same with sin negated by the caller's flag `inverse`.
  */
@@ -145,15 +149,15 @@ typedef float trit_sum_exp_fn(float *max, const float *x, int n);
 typedef float trit_sum_fn(const float *x, int n);
 
 /**
- * One head of attention for one query: s_i = scale * (q . k_i) (16-sum reduction), p = softmax(s), out = chain over i of p_i v_i.
- * q, out fp32 [width]; k, v IEEE half, k_i at k + i * stride (elements), i < n; scores [n] scratch.
+ * One head of attention for one query: s_i = scale * (q . k_i) (16-sum reduction), p = softmax(s), out = chain over i
+ * of p_i v_i. q, out fp32 [width]; k, v IEEE half, k_i at k + i * stride (elements), i < n; scores [n] scratch.
  */
 typedef void trit_attend_f16_fn(float *out, const float *q, const uint16_t *k, const uint16_t *v, size_t stride,
                                 float *scores, float scale, int width, int n);
 /** fp32 to IEEE half, nearest even. */
 typedef void trit_to_f16_fn(uint16_t *y, const float *x, int n);
 
-/* ---- float kernels for training --------------------------------------------------------------------------------------- */
+/* ---- float kernels for training ---------------------------------------------------------------------------------- */
 
 /** dx_i += r (w_i dy_i) - x_i (r^3 / n) sum_j(x_j w_j dy_j): the backward of trit_rmsnorm_fn, r as it returned. */
 typedef void trit_rmsnorm_backward_fn(float *dx, const float *x, const float *w, const float *dy, float r, int n);
@@ -179,7 +183,7 @@ struct trit_adamw {
 /** m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; w -= lr (m c1 / (sqrt(v c2) + eps) + weight_decay w). */
 typedef void trit_adamw_fn(float *w, float *m, float *v, const float *g, const struct trit_adamw *p, int n);
 
-/* ---- the table ------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 enum trit_tier { TRIT_TIER_C, TRIT_TIER_AVX2, TRIT_TIER_AVX512, TRIT_N_TIERS };
 
@@ -222,9 +226,9 @@ enum trit_tier trit_best_tier(void);
 /** Fills a table with plain C, then raises it tier by tier up to `tier` (at most trit_best_tier()). */
 void trit_kernels_fill(struct trit_kernels *k, enum trit_tier tier);
 /**
- * Fills a table for this process: the tier named by `cpu`, or if that is NULL by the environment variable TRIT_CPU, or the best one; then
- * runs the self-test of every kernel that is not plain C, and puts the C form back (with a logged warning) where the bits
- * differ. Errors: ARG for a name that is none, UNSUPPORTED for a tier this CPU lacks.
+ * Fills a table for this process: the tier named by `cpu`, or if that is NULL by the environment variable TRIT_CPU, or
+ * the best one; then runs the self-test of every kernel that is not plain C, and puts the C form back (with a logged
+ * warning) where the bits differ. Errors: ARG for a name that is none, UNSUPPORTED for a tier this CPU lacks.
  */
 TRIT_MUST_CHECK int trit_kernels_select(struct trit_kernels *k, const char *cpu, struct trit_error *err);
 

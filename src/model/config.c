@@ -1,8 +1,9 @@
 /*
  * config.c - the table of architectures, and a configuration's way into and out of GGUF keys.
  *
- * An architecture is a row here. What llama.cpp and bitnet.cpp call "bitnet" is the paper's network (SwiGLU); "bitnet-b1.58"
- * and "bitnet-25" are the 2B-4T's (squared ReLU); "llama" is the full-precision baseline, and ternary models without sub-norms.
+ * An architecture is a row here. What llama.cpp and bitnet.cpp call "bitnet" is the paper's network (SwiGLU);
+ * "bitnet-b1.58" and "bitnet-25" are the 2B-4T's (squared ReLU); "llama" is the full-precision baseline, and ternary
+ * models without sub-norms.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -194,7 +195,7 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 	return TRIT_OK;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* Keys ARCH.SUFFIX of the sizes, the same in GGUF files and in checkpoints. */
 static const struct {
@@ -253,7 +254,7 @@ int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int
 	return put_float(w, arch, "attention.layer_norm_rms_epsilon", c->eps, err);
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
 static int put_text(struct trit_st_writer *w, const char *arch, const char *suffix, const char *text,
                     struct trit_error *err)

@@ -4,8 +4,8 @@
  * Letters for sizes, everywhere: T tokens in a batch, S positions of a sequence, V vocabulary, L layers, D model width,
  * F feed-forward width, H heads, K key/value heads, A head width.
  *
- * Adding an architecture: a row in config.c's table; a new kind of tensor: a row in tensors.c; whatever neither can say:
- * one branch in forward.c (and train/net.c).
+ * Adding an architecture: a row in config.c's table; a new kind of tensor: a row in tensors.c; whatever neither can
+ * say: one branch in forward.c (and train/net.c).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,7 +18,8 @@
 #include "format/safetensors.h"
 #include "text/vocab.h"
 
-/** What a BitLinear holds: BitNet b1.58, BitNet b1, or plain numbers (full precision: no activation quantiser either). */
+/** What a BitLinear holds: BitNet b1.58, BitNet b1, or plain numbers (full precision: no activation quantiser
+ * either). */
 enum trit_weight_kind { TRIT_WEIGHT_TERNARY, TRIT_WEIGHT_BINARY, TRIT_WEIGHT_FULL };
 
 enum trit_activation { TRIT_ACT_SILU, TRIT_ACT_RELU2 };
@@ -60,7 +61,8 @@ struct trit_config {
 
 /** Checks ranges and divisibility; messages name the size by its long word and say what would be right. */
 TRIT_MUST_CHECK int trit_config_check(const struct trit_config *c, struct trit_error *err);
-/** From the keys of a GGUF file (n_vocab from the number of tokens or rows of the embedding, tied from whether output.weight is there). */
+/** From the keys of a GGUF file (n_vocab from the number of tokens or rows of the embedding, tied from whether
+ * output.weight is there). */
 TRIT_MUST_CHECK int trit_config_read(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err);
 /** Writes general.architecture (first), general.name and the architecture's keys. */
 TRIT_MUST_CHECK int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int file_type,

@@ -30,8 +30,9 @@ int trit_kv_init(struct trit_kv *kv, const struct trit_config *c, int n_ctx, str
 	if (kv->k && kv->v)
 		return TRIT_OK;
 	trit_kv_release(kv);
-	return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a KV cache of %d positions (%.0f MiB); use a smaller context",
-	                 n_ctx, (double)trit_kv_bytes(c, n_ctx) / 1048576.0);
+	return trit_fail(err, TRIT_ERR_MEMORY,
+	                 "not enough memory for a KV cache of %d positions (%.0f MiB); use a smaller context", n_ctx,
+	                 (double)trit_kv_bytes(c, n_ctx) / 1048576.0);
 }
 
 void trit_kv_release(struct trit_kv *kv)

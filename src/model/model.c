@@ -13,7 +13,7 @@
 
 #include "format/gguf_vocab.h"
 
-/* ---- one tensor ----------------------------------------------------------------------------------------------------- */
+/* ---- one tensor -------------------------------------------------------------------------------------------------- */
 
 struct loader {
 	struct trit_model *m;
@@ -37,8 +37,8 @@ static int dense_type(uint32_t ggml_type)
 }
 
 /* The tensor of the walk's current row, with its type and shape checked. */
-static int find_tensor(const struct trit_model *m, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
-                       struct trit_error *err)
+static int find_tensor(const struct trit_model *m, const struct trit_tensor_walk *w,
+                       const struct trit_gguf_tensor **out, struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
 	trit_tensor_name(name, w->id, w->layer, "weight");
@@ -63,7 +63,8 @@ static bool is_ternary(const struct trit_model *m, const struct trit_gguf_tensor
 }
 
 /* The optional factor blk.N.NAME.scale, 1 if absent. */
-static int read_scale(const struct trit_model *m, const struct trit_tensor_walk *w, float *scale, struct trit_error *err)
+static int read_scale(const struct trit_model *m, const struct trit_tensor_walk *w, float *scale,
+                      struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
 	trit_tensor_name(name, w->id, w->layer, "scale");
@@ -97,7 +98,9 @@ static int load_ternary(struct loader *ld, const struct trit_tensor_walk *w, con
 	for (size_t i = 0, n = w->rows * w->cols; i < n; i++)
 		m->stats.codes[ld->codes[i] + 1]++;
 	m->stats.ternary_bytes += t->bytes;
-	*out = (struct trit_linear){ .ternary = true, .rows = (int)w->rows, .cols = (int)w->cols, .scale = scale, .w = packed };
+	*out = (struct trit_linear){
+		.ternary = true, .rows = (int)w->rows, .cols = (int)w->cols, .scale = scale, .w = packed
+	};
 	return TRIT_OK;
 }
 
@@ -142,7 +145,7 @@ static int load_norm(struct loader *ld, const struct trit_tensor_walk *w, const 
 	return TRIT_OK;
 }
 
-/* ---- the whole model -------------------------------------------------------------------------------------------------- */
+/* ---- the whole model --------------------------------------------------------------------------------------------- */
 
 /* Where a projection, and where a norm, of the table belongs. */
 static struct trit_linear *linear_slot(struct trit_model *m, const struct trit_tensor_walk *w)
@@ -316,7 +319,7 @@ int trit_model_load(struct trit_model **out, const char *path, const char *cpu, 
 	return TRIT_OK;
 }
 
-/* ---- public API ---------------------------------------------------------------------------------------------------------- */
+/* ---- public API -------------------------------------------------------------------------------------------------- */
 
 int trit_model_open(struct trit_model **out, const char *path, struct trit_error *err)
 {

@@ -5,8 +5,8 @@
  *     dv_j = sum_i p_ij do_i            dp_ij = do_i . v_j            ds_ij = scale p_ij (dp_ij - sum_j p_ij dp_ij)
  *     dq_i = sum_j ds_ij k_j            dk_j = sum_i ds_ij q_i
  *
- * Works in blocks of TRIT_ATTENTION_BLOCK queries against the keys before them, so the S x S matrix is never stored and the
- * backward pass computes p again.
+ * Works in blocks of TRIT_ATTENTION_BLOCK queries against the keys before them, so the S x S matrix is never stored and
+ * the backward pass computes p again.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,7 +18,8 @@
 #define TRIT_ATTENTION_BLOCK 64
 
 /** One key/value head with the `group` query heads that share it. Pointers are at its first position; rows are `ld`
- * elements apart for q, k, v and their gradients, `ldo` for o. Query head h of the group is at q + h * width, o + h * width. */
+ * elements apart for q, k, v and their gradients, `ldo` for o. Query head h of the group is at q + h * width, o + h *
+ * width. */
 struct trit_attention {
 	int positions, width, group; /* S, A, H / K */
 	float scale;

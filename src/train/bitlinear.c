@@ -80,8 +80,8 @@ void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit
 		            scratch);
 }
 
-void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy, size_t ldy,
-                               const float *xd, size_t ldd, int tokens, int r0, int r1, float *scratch)
+void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy,
+                               size_t ldy, const float *xd, size_t ldd, int tokens, int r0, int r1, float *scratch)
 {
 	size_t cols = (size_t)b->cols;
 	if (r1 > r0)

@@ -1,10 +1,10 @@
 /*
  * bitlinear.h - the BitLinear of training: quantised forward, straight-through backward [B158; Tips, fig. 3].
  *
- *     T = codes of W, g their scale (model/quant.h)        q_t, a_t = 8-bit codes and step of token t (kernel.h, act_quant)
- *     y_t  = g a_t sum_k T_k q_tk                           exact integer sums
- *     dX   = dY (g T)                                       straight through the activation quantiser
- *     dW  += dY^T (a q)                                     straight through the weight quantiser: added to the master weights' gradient
+ *     T = codes of W, g their scale (model/quant.h)        q_t, a_t = 8-bit codes and step of token t (kernel.h,
+ * act_quant) y_t  = g a_t sum_k T_k q_tk                           exact integer sums dX   = dY (g T) straight through
+ * the activation quantiser dW  += dY^T (a q)                                     straight through the weight quantiser:
+ * added to the master weights' gradient
  *
  * In a full-precision model T is W itself, and (a q) the unquantised input. Functions work on a range of tokens or of
  * rows, so that threads can share; every gradient element is one chain over tokens in order.
@@ -40,8 +40,8 @@ struct trit_bit_input {
 /** Once per optimiser step: scale, codes, packing and g T from the master weights. codes: scratch [M, K]. */
 void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes);
 
-/** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go to
- * xn [T, ldn], which a full-precision linear reads. */
+/** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go
+ * to xn [T, ldn], which a full-precision linear reads. */
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
                             const float *w, float eps, float *xn, size_t ldn, int t0, int t1);
 /** For tokens t0..t1: what the products saw, as fp32 xd [T, ldd]: a q, or the normed input made again. */
@@ -56,7 +56,7 @@ void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_ke
 void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,
                                size_t ldy, bool accumulate, int t0, int t1, float *scratch);
 /** dw += dy^T xd over all T tokens, rows r0..r1. */
-void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy, size_t ldy,
-                               const float *xd, size_t ldd, int tokens, int r0, int r1, float *scratch);
+void trit_bitlinear_backward_w(const struct trit_bitlinear *b, const struct trit_kernels *k, const float *dy,
+                               size_t ldy, const float *xd, size_t ldd, int tokens, int r0, int r1, float *scratch);
 
 #endif

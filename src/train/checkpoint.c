@@ -25,7 +25,7 @@ static void tensor_name(char *name, size_t size, int which, const struct trit_pa
 	snprintf(name, size, "%s%s", prefixes[which], plain);
 }
 
-/* ---- saving ---------------------------------------------------------------------------------------------------------------- */
+/* ---- saving ------------------------------------------------------------------------------------------------------ */
 
 static int describe(struct trit_st_writer *w, const struct trit_params *p, const struct trit_recipe *r,
                     const struct trit_config *c, struct trit_progress progress, struct trit_error *err)
@@ -80,7 +80,7 @@ uint64_t trit_checkpoint_bytes(const struct trit_params *p)
 	return (uint64_t)p->total * 3 * sizeof(float) + 65536;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 static int open_checkpoint(struct trit_safetensors *s, const char *path, struct trit_error *err)
 {

@@ -1,9 +1,10 @@
 /*
  * checkpoint.h - the state of a training run in one safetensors file.
  *
- * Tensors, all F32: the master weights under their GGUF names ("blk.0.attn_q.weight") and AdamW's moments under "m." and
- * "v." + name. Metadata: "format" "trit-checkpoint", "version" "1", "step" (optimiser steps done), "total-steps", every
- * setting of the recipe by name, and the configuration by its GGUF keys. The vocabulary is vocab.gguf beside it; random numbers need no state (train/data.h).
+ * Tensors, all F32: the master weights under their GGUF names ("blk.0.attn_q.weight") and AdamW's moments under "m."
+ * and "v." + name. Metadata: "format" "trit-checkpoint", "version" "1", "step" (optimiser steps done), "total-steps",
+ * every setting of the recipe by name, and the configuration by its GGUF keys. The vocabulary is vocab.gguf beside it;
+ * random numbers need no state (train/data.h).
  *
  * Written to a temporary file and renamed: a killed process leaves the previous checkpoint or the new one, whole.
  *

@@ -14,7 +14,7 @@
 #define MAX_DEPTH 32
 static const char end_mark[] = "<|endoftext|>";
 
-/* ---- files ------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static int add_path(struct trit_corpus *c, const char *path, struct trit_error *err)
 {
@@ -105,7 +105,7 @@ void trit_corpus_close(struct trit_corpus *c)
 	*c = (struct trit_corpus){ 0 };
 }
 
-/* ---- documents ----------------------------------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------------------------- */
 
 static bool is_blank(char ch)
 {
@@ -139,7 +139,8 @@ static int each_piece(const char *text, size_t len, trit_piece_fn *fn, void *arg
 	return TRIT_OK;
 }
 
-/* The next line that is exactly the end mark, in [at, end); *next is where text goes on behind it. NULL if there is none. */
+/* The next line that is exactly the end mark, in [at, end); *next is where text goes on behind it. NULL if there is
+ * none. */
 static const char *find_mark(const char *begin, const char *at, const char *end, const char **next)
 {
 	size_t n = sizeof end_mark - 1;
@@ -200,6 +201,7 @@ int trit_corpus_each(const struct trit_corpus *c, trit_piece_fn *fn, void *arg, 
 			return e;
 	}
 	if (!any)
-		return trit_fail(err, TRIT_ERR_FORMAT, "%s%s: no text to train on", c->paths[0], c->n > 1 ? " and the others" : "");
+		return trit_fail(err, TRIT_ERR_FORMAT, "%s%s: no text to train on", c->paths[0],
+		                 c->n > 1 ? " and the others" : "");
 	return TRIT_OK;
 }

@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "text/bpe_train.h"
 
-/* ---- preparing --------------------------------------------------------------------------------------------------------- */
+/* ---- preparing --------------------------------------------------------------------------------------------------- */
 
 struct progress {
 	trit_prepare_fn *fn;
@@ -98,7 +98,7 @@ int trit_data_prepare(const struct trit_corpus *c, const struct trit_recipe *r, 
 	return e;
 }
 
-/* ---- order --------------------------------------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------------------------------------- */
 
 /* Permutation and offset of an epoch: Fisher-Yates from a generator seeded by (seed, epoch). */
 static void shuffle(struct trit_data *d, uint64_t epoch)
@@ -131,9 +131,11 @@ int trit_data_open(struct trit_data *d, const char *dir, int n_vocab, int seq_le
 	}
 	uint64_t s = (uint64_t)seq_len;
 	if (d->train.n_tokens < s + 1) {
-		e = trit_fail(err, TRIT_ERR_LIMIT,
-		              "the training text has %llu tokens, fewer than one sequence of %d + 1; use more text or a smaller "
-		              "--seq-len", (unsigned long long)d->train.n_tokens, seq_len);
+		e = trit_fail(
+			err, TRIT_ERR_LIMIT,
+			"the training text has %llu tokens, fewer than one sequence of %d + 1; use more text or a smaller "
+			"--seq-len",
+			(unsigned long long)d->train.n_tokens, seq_len);
 		trit_data_close(d);
 		return e;
 	}

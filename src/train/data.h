@@ -1,8 +1,8 @@
 /*
  * data.h - text to token shards, and the order in which a run sees them.
  *
- * Preparing: a vocabulary is learnt from the text or given; every piece of a document goes to the training or, by a hash of
- * its bytes, to the validation shards. A document begins with the BOS token.
+ * Preparing: a vocabulary is learnt from the text or given; every piece of a document goes to the training or, by a
+ * hash of its bytes, to the validation shards. A document begins with the BOS token.
  *
  * Order: an epoch is the training tokens cut into windows of S + 1 (each shares one token with the next), from an
  * offset below S that differs every epoch, in a random order that is a function of (seed, epoch) only. So window i of

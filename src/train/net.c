@@ -36,7 +36,7 @@ static size_t kv_width(const struct trit_config *c)
 	return (size_t)c->n_kv_heads * (size_t)c->head_dim;
 }
 
-/* ---- pieces, on this thread's tokens ---------------------------------------------------------------------------------- */
+/* ---- pieces, on this thread's tokens ----------------------------------------------------------------------------- */
 
 /* The input of the next projections: x, normed and quantised. */
 static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
@@ -44,7 +44,8 @@ static void input(const struct part *p, struct trit_bit_input *in, const float *
 	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
 }
 
-static void expand(const struct part *p, const struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
+static void expand(const struct part *p, const struct trit_bit_input *in, const float *x,
+                   const struct trit_net_norm *norm)
 {
 	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
 }
@@ -135,7 +136,7 @@ static void activate_backward(const struct part *p, const struct trit_net_layer 
 	    l->g + at, l->u + at, l->g + at, l->u + at, dh + at, n);
 }
 
-/* ---- attention, on this thread's (sequence, key/value head) pairs ------------------------------------------------------- */
+/* ---- attention, on this thread's (sequence, key/value head) pairs ------------------------------------------------ */
 
 static void attention(const struct part *p, const struct trit_net_layer *l, bool backward)
 {
@@ -157,7 +158,7 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 	}
 }
 
-/* ---- embedding, head and loss -------------------------------------------------------------------------------------------- */
+/* ---- embedding, head and loss ------------------------------------------------------------------------------------ */
 
 static void embed(const struct part *p, float *x)
 {
@@ -218,7 +219,7 @@ static void head_and_loss(const struct part *p)
 	}
 }
 
-/* ---- the network ------------------------------------------------------------------------------------------------------------ */
+/* ---- the network ------------------------------------------------------------------------------------------------- */
 
 static void forward(const struct part *p)
 {

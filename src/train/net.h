@@ -72,8 +72,8 @@ struct trit_net {
 /** Allocates all memory of training steps of up to max_seqs sequences of seq_len tokens. The other arguments are kept
  * by reference. Errors: MEMORY. */
 TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_weight_kind kind,
-                                  const struct trit_params *params, const struct trit_kernels *k, struct trit_pool *pool,
-                                  int seq_len, int max_seqs, struct trit_error *err);
+                                  const struct trit_params *params, const struct trit_kernels *k,
+                                  struct trit_pool *pool, int seq_len, int max_seqs, struct trit_error *err);
 void trit_net_release(struct trit_net *net);
 /** Bytes trit_net_init allocates. */
 size_t trit_net_bytes(const struct trit_net *net);

@@ -59,7 +59,7 @@ struct trit_recipe trit_recipe_defaults(void)
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .clip = 1, .val_share = 0.01f, .seed = 1337 };
 }
 
-/* ---- sizes by name ------------------------------------------------------------------------------------------------------- */
+/* ---- sizes by name ----------------------------------------------------------------------------------------------- */
 
 /* Widths are multiples of 256 from 3m on, so that every ternary file type can hold them. The learning rates fall with
  * size; ternary ones are about five times those of full precision [Tips, table 2]. */
@@ -150,7 +150,7 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 	return TRIT_OK;
 }
 
-/* ---- text form --------------------------------------------------------------------------------------------------------------- */
+/* ---- text form --------------------------------------------------------------------------------------------------- */
 
 void trit_setting_print(char text[TRIT_SETTING_BYTES], const struct trit_setting *s, const struct trit_recipe *r)
 {

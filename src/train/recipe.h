@@ -32,7 +32,13 @@ struct trit_recipe {
 	uint64_t seed;
 };
 
-enum trit_setting_type { TRIT_SETTING_INT, TRIT_SETTING_FLOAT, TRIT_SETTING_BOOL, TRIT_SETTING_U64, TRIT_SETTING_CHOICE };
+enum trit_setting_type {
+	TRIT_SETTING_INT,
+	TRIT_SETTING_FLOAT,
+	TRIT_SETTING_BOOL,
+	TRIT_SETTING_U64,
+	TRIT_SETTING_CHOICE
+};
 
 /** A row: one setting. `name` is the long option and the metadata key. */
 struct trit_setting {

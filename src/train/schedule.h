@@ -1,8 +1,8 @@
 /*
  * schedule.h - learning rate and weight decay of each step: the paper's two stages [Tips, fig. 1].
  *
- *     t = 0 .. steps - 1                         stage 1: t < steps / 2, peak lr, decay wd;  stage 2: peak lr2, decay wd2
- *     lr(t) = peak * warm * (1 - t / steps)      warm = min(1, (t + 1) / warmup)
+ *     t = 0 .. steps - 1                         stage 1: t < steps / 2, peak lr, decay wd;  stage 2: peak lr2, decay
+ * wd2 lr(t) = peak * warm * (1 - t / steps)      warm = min(1, (t + 1) / warmup)
  *
  * So the rate falls linearly to 0, and drops by lr2 / lr half-way. Warm-up is at most a tenth of all steps.
  *

@@ -15,7 +15,24 @@ static void shard_path(char *path, size_t size, const char *dir, const char *nam
 	snprintf(path, size, "%s/%s-%05d.safetensors", dir, name, i);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------- */
+/* Deletes shards number first, first + 1, ... as far as there are any. */
+static void remove_from(const char *dir, const char *name, int first)
+{
+	char path[4096];
+	for (int i = first; i < TRIT_MAX_SHARDS; i++) {
+		shard_path(path, sizeof path, dir, name, i);
+		if (unlink(path))
+			break;
+	}
+}
+
+void trit_shards_remove(const char *dir)
+{
+	remove_from(dir, "train", 0);
+	remove_from(dir, "val", 0);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 int trit_shard_writer_init(struct trit_shard_writer *w, const char *dir, const char *name, int n_vocab,
                            struct trit_error *err)
@@ -81,16 +98,12 @@ int trit_shard_writer_put(struct trit_shard_writer *w, size_t n, const trit_toke
 int trit_shard_writer_finish(struct trit_shard_writer *w, struct trit_error *err)
 {
 	int e = w->held || w->n_shards == 0 ? write_shard(w, err) : TRIT_OK;
-	char path[4096];
-	for (int i = w->n_shards; !e && i < TRIT_MAX_SHARDS; i++) { /* of an earlier, longer list */
-		shard_path(path, sizeof path, w->dir, w->name, i);
-		if (unlink(path))
-			break;
-	}
+	if (!e)
+		remove_from(w->dir, w->name, w->n_shards); /* of an earlier, longer list */
 	return e;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* The one tensor of a shard. */
 static const struct trit_st_tensor *tokens_of(const struct trit_shards *s, int i)

@@ -1,8 +1,8 @@
 /*
  * shards.h - a long list of tokens in files: written once from text, then mapped for the whole run.
  *
- * DIR/NAME-00000.safetensors and so on, each with one tensor "tokens", U16 (vocabularies up to 65536) or U32, of at most
- * TRIT_SHARD_TOKENS; metadata "shards" says how many there are.
+ * DIR/NAME-00000.safetensors and so on, each with one tensor "tokens", U16 (vocabularies up to 65536) or U32, of at
+ * most TRIT_SHARD_TOKENS; metadata "shards" says how many there are.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,8 +30,12 @@ TRIT_MUST_CHECK int trit_shard_writer_init(struct trit_shard_writer *w, const ch
 void trit_shard_writer_release(struct trit_shard_writer *w);
 TRIT_MUST_CHECK int trit_shard_writer_put(struct trit_shard_writer *w, size_t n, const trit_token *tokens,
                                           struct trit_error *err);
-/** Writes the rest; removes shards of an earlier, longer list. At least one shard exists afterwards, maybe an empty one. */
+/** Writes the rest; removes shards of an earlier, longer list. At least one shard exists afterwards, maybe an empty
+ * one. */
 TRIT_MUST_CHECK int trit_shard_writer_finish(struct trit_shard_writer *w, struct trit_error *err);
+
+/** Deletes the train and val shards in a folder. */
+void trit_shards_remove(const char *dir);
 
 struct trit_shards {
 	int n;

@@ -26,7 +26,7 @@ static int path_of(char path[PATH_BYTES], const char *out, const char *name, str
 	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", out);
 }
 
-/* ---- setting up ------------------------------------------------------------------------------------------------------- */
+/* ---- setting up -------------------------------------------------------------------------------------------------- */
 
 /* Vocabulary and shards, made now. */
 static int prepare(struct trit_trainer *t, size_t n_paths, char *const *paths, const struct trit_train_options *o,
@@ -87,14 +87,29 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	return t->batch ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
 }
 
-/* Fails before the first step rather than at the first save. */
+/* Fails before the first step rather than by the system's hand in the middle of it. */
+static int check_memory(const struct trit_trainer *t, struct trit_error *err)
+{
+	double need = (double)trit_net_bytes(&t->net) + 4.0 * sizeof(float) * (double)t->params.total;
+	double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	if (have <= 0 || need <= have)
+		return TRIT_OK;
+	return trit_fail(
+		err, TRIT_ERR_MEMORY,
+		"training needs %.1f GiB of memory and this machine has %.1f; choose a smaller --size, --seq-len or "
+		"--micro-batch",
+		need / 0x1p30, have / 0x1p30);
+}
+
+/* Likewise for the disk. */
 static int check_space(const struct trit_trainer *t, struct trit_error *err)
 {
 	uint64_t need = 2 * trit_checkpoint_bytes(&t->params) + trit_checkpoint_bytes(&t->params) / 3, have;
 	have = trit_free_space(t->out);
 	if (have >= need)
 		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_IO, "%s: checkpoints need %.1f MiB of disk and %.1f are free; free some or choose another --out",
+	return trit_fail(err, TRIT_ERR_IO,
+	                 "%s: checkpoints need %.1f MiB of disk and %.1f are free; free some or choose another --out",
 	                 t->out, (double)need / 1048576.0, (double)have / 1048576.0);
 }
 
@@ -119,17 +134,19 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		return e;
 	t->recipe = *r;
 	if (trit_path_kind(path) >= 0)
-		return trit_fail(err, TRIT_ERR_IO, "%s already holds a training run; add --resume to go on with it, or choose another --out",
+		return trit_fail(err, TRIT_ERR_IO,
+		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
 	if ((e = trit_recipe_config(r, &ignored, err)) || (e = trit_make_dirs(t->out, err)) ||
-	    (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)) || (e = check_space(t, err)))
+	    (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)) || (e = check_memory(t, err)) ||
+	    (e = check_space(t, err)))
 		return e;
 	double steps = t->recipe.steps;
 	if (!t->recipe.steps)
 		steps = ceil((double)t->recipe.epochs * (double)t->data.n_windows / t->recipe.batch);
 	if (!(steps >= 1 && steps < 1e9))
-		return trit_fail(err, TRIT_ERR_ARG, "%g epochs of this text are %.0f steps; use --steps", (double)t->recipe.epochs,
-		                 steps);
+		return trit_fail(err, TRIT_ERR_ARG, "%g epochs of this text are %.0f steps; use --steps",
+		                 (double)t->recipe.epochs, steps);
 	t->recipe.steps = (int)steps;
 	t->progress = (struct trit_progress){ 0, t->recipe.steps };
 	trit_params_randomise(&t->params, &t->config, t->recipe.seed);
@@ -153,12 +170,29 @@ static int resume(struct trit_trainer *t, const struct trit_train_options *o, st
 	return trit_metrics_open(&t->metrics, metrics, t->progress.step, err);
 }
 
+/* After a failure before the first checkpoint: removes what was written, and the folders if that leaves them empty. */
+static void undo_create(const char *out)
+{
+	char path[PATH_BYTES];
+	static const char *const names[] = { "vocab.gguf", "metrics.jsonl", "data", "" };
+	struct trit_error ignored;
+	if (path_of(path, out, "checkpoint.safetensors", &ignored) || trit_path_kind(path) >= 0)
+		return;
+	if (!path_of(path, out, "data", &ignored))
+		trit_shards_remove(path);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (!path_of(path, out, names[i], &ignored))
+			remove(path);
+}
+
 int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
                         const struct trit_train_options *o, struct trit_error *err)
 {
 	int e = create(t, r, n_paths, paths, o, err);
-	if (e)
+	if (e) {
+		undo_create(o->out);
 		trit_trainer_close(t);
+	}
 	return e;
 }
 
@@ -193,7 +227,7 @@ int trit_trainer_save(struct trit_trainer *t, struct trit_error *err)
 	return e ? e : trit_checkpoint_save(path, &t->params, &t->recipe, &t->config, t->progress, err);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 double trit_trainer_validate(struct trit_trainer *t)
 {
@@ -260,8 +294,10 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	if (e)
 		return e;
 	if (t->skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW || loss > MAX_LOSS)
-		return trit_fail(err, TRIT_ERR_FORMAT,
-		                 "training diverged at step %d (loss %g, gradient norm %g); resume from the last checkpoint is of "
-		                 "no use: begin again with a smaller --lr", t->progress.step, loss, norm);
+		return trit_fail(
+			err, TRIT_ERR_FORMAT,
+			"training diverged at step %d (loss %g, gradient norm %g); resume from the last checkpoint is of "
+			"no use: begin again with a smaller --lr",
+			t->progress.step, loss, norm);
 	return TRIT_OK;
 }

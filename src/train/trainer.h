@@ -6,8 +6,8 @@
  *     checkpoint.safetensors   weights, moments, settings, step              metrics.jsonl   a line a step
  * model.gguf, the packed result, is made from the checkpoint by convert/.
  *
- * Order of use: _create or _resume, then _step until it says done, _save now and then, _close. Interrupting between two steps loses
- * nothing that was saved; a resumed run goes on bit for bit as the uninterrupted one would have.
+ * Order of use: _create or _resume, then _step until it says done, _save now and then, _close. Interrupting between two
+ * steps loses nothing that was saved; a resumed run goes on bit for bit as the uninterrupted one would have.
  *
  * SPDX-License-Identifier: MIT
  */

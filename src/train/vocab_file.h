@@ -1,5 +1,6 @@
 /*
- * vocab_file.h - a vocabulary in a file of its own: read from a GGUF model or a tokenizer.json, written as vocabulary-only GGUF.
+ * vocab_file.h - a vocabulary in a file of its own: read from a GGUF model or a tokenizer.json, written as
+ * vocabulary-only GGUF.
  *
  * SPDX-License-Identifier: MIT
  */
