@@ -1,8 +1,8 @@
 /*
  * cpu.c - CPUID and XGETBV.
  *
- * References: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, 14.3 and 15.2 (the order of the checks),
- * volume 2, CPUID.
+ * References: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, 14.3 and 15.2 (the order of the
+ * checks), volume 2, CPUID.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,8 +1,8 @@
 /*
  * cpu.h - what this CPU and operating system can run, in few coarse steps.
  *
- * One flag stands for all the instruction sets that a tier's files are compiled for (CMakeLists.txt, trit_isa_*), and for
- * the system saving the registers they use.
+ * One flag stands for all the instruction sets that a tier's files are compiled for (CMakeLists.txt, trit_isa_*), and
+ * for the system saving the registers they use.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -11,10 +11,10 @@
 #include "kernel/tiers.h"
 
 /**
- * e^x, error below 1 ulp (test_float.c). Overflow gives infinity, what rounds to nothing 0, NaN stays NaN.
+ * e^x, error below 1.01 ulp (all floats were tried). Overflow gives infinity, what rounds to nothing 0, NaN stays NaN.
  *
- * x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 p(r), p of degree 4 fitted for the least largest relative error, 3.1e-9;
- * 2^n in two factors, as 2^128 and 2^-150 occur but are no normal numbers.
+ * x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 p(r), p of degree 4 fitted for the least largest relative error,
+ * 3.1e-9; 2^n in two factors, as 2^128 and 2^-150 occur but are no normal numbers.
  */
 VEC_INLINE struct vec vec_exp(struct vec x)
 {
@@ -106,7 +106,8 @@ VEC_INLINE void rotate(struct vec *a, struct vec *b, struct vec c, struct vec s)
 	*a = turned;
 }
 
-static void rope(float *x, const float *cos, const float *sin, int heads, int width, int n_rot, bool half, bool inverse)
+static void rope(float *x, const float *cos, const float *sin, int heads, int width, int n_rot, bool half,
+                 bool inverse)
 {
 	int pairs = n_rot / 2;
 
@@ -125,7 +126,8 @@ static void rope(float *x, const float *cos, const float *sin, int heads, int wi
 			} else { /* m pairs: 2 m floats in two vectors, the second of which may be empty */
 				float *at = x + 2 * i;
 				int first = 2 * m < 16 ? 2 * m : 16, second = 2 * m - first;
-				struct vec u = vec_load_n(at, first), v = second ? vec_load_n(at + 16, second) : vec_zero();
+				struct vec u = vec_load_n(at, first);
+				struct vec v = second ? vec_load_n(at + 16, second) : vec_zero();
 
 				vec_unzip(&a, &b, u, v);
 				rotate(&a, &b, c, s);
@@ -184,7 +186,7 @@ static void softmax(float *x, int n)
 		vec_store_n(x + i, vec_div(vec_load_n(x + i, m), vec_set1(s)), m);
 }
 
-/** out[j] for 16 * vecs columns, or m of the last 16: chains over the n rows of v. Several vectors hide the latency of a chain. */
+/** out for 16 * vecs columns, or m of the last 16: chains over the n rows of v; several hide each other's latency. */
 VEC_INLINE void weighted_rows(float *out, const float *p, const uint16_t *v, size_t stride, int n, int vecs, int m)
 {
 	struct vec s[4];

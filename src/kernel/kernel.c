@@ -25,13 +25,13 @@ static const struct {
 	unsigned needs; /* flags of cpu.h */
 	trit_tier_init_fn *init;
 } tiers[TRIT_N_TIERS] = {
-    [TRIT_TIER_C] = {"c", 0, init_c},
+	[TRIT_TIER_C] = {"c", 0, init_c},
 #if defined(__x86_64__)
-    [TRIT_TIER_AVX2] = {"avx2", TRIT_CPU_AVX2, trit_x86_init_avx2},
-    [TRIT_TIER_AVX512] = {"avx512", TRIT_CPU_AVX512, trit_x86_init_avx512},
+	[TRIT_TIER_AVX2] = {"avx2", TRIT_CPU_AVX2, trit_x86_init_avx2},
+	[TRIT_TIER_AVX512] = {"avx512", TRIT_CPU_AVX512, trit_x86_init_avx512},
 #else
-    [TRIT_TIER_AVX2] = {"avx2", TRIT_CPU_AVX2, NULL},
-    [TRIT_TIER_AVX512] = {"avx512", TRIT_CPU_AVX512, NULL},
+	[TRIT_TIER_AVX2] = {"avx2", TRIT_CPU_AVX2, NULL},
+	[TRIT_TIER_AVX512] = {"avx512", TRIT_CPU_AVX512, NULL},
 #endif
 };
 
@@ -75,7 +75,8 @@ int trit_kernels_select(struct trit_kernels *k, const char *cpu, struct trit_err
 		while (i < TRIT_N_TIERS && strcmp(cpu, tiers[i].name) != 0)
 			i++;
 		if (i == TRIT_N_TIERS)
-			return trit_fail(err, TRIT_ERR_ARG, "%s=%s: no such instruction set; there are c, avx2 and avx512", from, cpu);
+			return trit_fail(err, TRIT_ERR_ARG, "%s=%s: no such instruction set; there are c, avx2 and avx512", from,
+			                 cpu);
 		if (i > (int)best)
 			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s=%s: this CPU lacks it; its best is %s", from, cpu,
 			                 tiers[best].name);

@@ -6,9 +6,9 @@
 #include "kernel/kernel.h"
 
 /*
- * The four bytes of one row in one group, as a word whose bytes are j = 0..3: the 16 trits are four such words (d = 0..3), each
- * turned into codes and shifted to its field. -1, 0, 1 are 3, 0, 1 in their low two bits; adding 1 modulo 4 gives the code. No
- * carry leaves a byte, so the order of the bytes in the word does not matter.
+ * The four bytes of one row in one group, as a word whose bytes are j = 0..3: the 16 trits are four such words (d =
+ * 0..3), each turned into codes and shifted to its field. -1, 0, 1 are 3, 0, 1 in their low two bits; adding 1 modulo 4
+ * gives the code. No carry leaves a byte, so the order of the bytes in the word does not matter.
  */
 static uint32_t pack_row(const int8_t *trits)
 {

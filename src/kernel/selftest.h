@@ -10,7 +10,10 @@
 
 #include "kernel/kernel.h"
 
-/** Puts the function of `c` (plain C) back into *k wherever a result's bits differ, and logs a warning for each. Under a millisecond. */
+/**
+ * Puts the function of `c` (plain C) back into *k wherever a result's bits differ, and logs a warning for each. Under a
+ * millisecond.
+ */
 void trit_kernels_selftest(struct trit_kernels *k, const struct trit_kernels *c);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * train_body.h - the float kernels of training: backward passes, cross-entropy, the optimiser. Written once on vec.h and
- * compiled for each instruction set; included after float_body.h. Contracts are in kernel.h.
+ * train_body.h - the float kernels of training: backward passes, cross-entropy, the optimiser.
+ *
+ * Written once on vec.h and compiled for each instruction set; included after float_body.h. Contracts are in kernel.h.
  *
  * SPDX-License-Identifier: MIT
  */

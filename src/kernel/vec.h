@@ -1,9 +1,9 @@
 /*
  * vec.h - a vector of 16 floats, written three ways: an array (plain C), two __m256 (AVX2), one __m512 (AVX-512).
  *
- * The float kernels are written once on top of it (float_body.h, train_body.h, gemm_body.h) and compiled for each
- * instruction set. A file that includes them defines one of VEC_C, VEC_AVX2 and VEC_AVX512 first. Every operation here is
- * correctly rounded or exact, so the three forms give the same bits (the bits of a NaN excepted).
+ * The float kernels are written once on top of it (the *_body.h) and compiled for each instruction set. A file that
+ * includes them defines one of VEC_C, VEC_AVX2 and VEC_AVX512 first. Every operation here is correctly rounded or
+ * exact, so the three forms give the same bits (the bits of a NaN excepted). The plain C form carries the comments.
  *
  * The names ending in _n take m, the number of elements that are there, in 1..16: a load reads m elements and fills
  * up with zeros, a store writes m elements. Nothing beyond is touched. VEC_FOR walks an array in such groups.
@@ -275,7 +275,10 @@ VEC_INLINE struct vec vec_fma(struct vec a, struct vec b, struct vec c) { VEC_EA
 /** To the nearest integer, half to even. */
 VEC_INLINE struct vec vec_round(struct vec a) { VEC_EACH(rintf(a.f[i])); }
 /** 2^n for integers n in -126..127. */
-VEC_INLINE struct vec vec_pow2(struct vec n) { VEC_EACH(trit_f32_from_bits(trit_f32_bits(n.f[i] + VEC_POW2_BIAS) << 23)); }
+VEC_INLINE struct vec vec_pow2(struct vec n)
+{
+	VEC_EACH(trit_f32_from_bits(trit_f32_bits(n.f[i] + VEC_POW2_BIAS) << 23));
+}
 VEC_INLINE struct vec vec_load_f16(const uint16_t *p) { VEC_EACH(trit_f16_to_f32(p[i])); }
 VEC_INLINE struct vec vec_set1_f16(uint16_t h) { return vec_set1(trit_f16_to_f32(h)); }
 VEC_INLINE struct vec vec_load_bf16(const uint16_t *p) { VEC_EACH(trit_bf16_to_f32(p[i])); }
@@ -311,7 +314,7 @@ VEC_INLINE void vec_zip(struct vec *u, struct vec *v, struct vec a, struct vec b
 #error "define VEC_C, VEC_AVX2 or VEC_AVX512 before including vec.h"
 #endif
 
-/* ---- the ends of arrays of 2-byte elements, through a small copy ----------------------------------------------------- */
+/* ---- the ends of arrays of 2-byte elements, through a small copy ------------------------------------------------- */
 
 VEC_INLINE struct vec vec_load_f16_n(const uint16_t *p, int m)
 {
@@ -345,7 +348,7 @@ VEC_INLINE void vec_store_f16_n(uint16_t *p, struct vec a, int m)
 	memcpy(p, whole, (size_t)m * sizeof *p);
 }
 
-/* ---- reductions: 8 apart, 4, 2, 1 ------------------------------------------------------------------------------------ */
+/* ---- reductions: 8 apart, 4, 2, 1 -------------------------------------------------------------------------------- */
 
 #if defined(VEC_C)
 

@@ -4,7 +4,8 @@
  *     checkasm [--tier NAME] [--test PATTERN] [--seed N] [--bench [PATTERN]] [--list]
  *
  * A pattern is a part of a kernel's name. Without --bench the whole takes seconds. Exit status: 0 when all kernels of
- * all tiers have the bits of plain C, 1 when one has not, 2 for a wrong command line. The idea is dav1d's program of the same name.
+ * all tiers have the bits of plain C, 1 when one has not, 2 for a wrong command line. The idea is dav1d's program of
+ * the same name.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +21,7 @@
 
 #include "base/clock.h"
 
-/* ---- the case in hand ----------------------------------------------------------------------------------------------- */
+/* ---- the case in hand -------------------------------------------------------------------------------------------- */
 
 enum { SLOTS = 32, GUARD = 64, ROUNDS = 15 };
 #define SLOT_BYTES ((size_t)64 << 20)
@@ -142,13 +143,15 @@ void *check_aligned(struct check *ck, size_t bytes)
 	return s->array = s->pages;
 }
 
-/* ---- inputs ----------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------------------------------------------------ */
 
 int check_size(struct check *ck, int min, int max)
 {
-	static const int edges[] = {0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512};
-	uint64_t r = trit_rng_below(&ck->rng, 2 * sizeof edges / sizeof *edges);
-	int n = r < sizeof edges / sizeof *edges ? edges[r] : min + (int)trit_rng_below(&ck->rng, (uint64_t)(max - min) + 1);
+	static const int edges[] = {0,  1,  2,  3,  4,  7,  8,   9,   15,  16,  17,  31, 32,
+	                            33, 48, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512};
+	const size_t n_edges = sizeof edges / sizeof *edges;
+	uint64_t r = trit_rng_below(&ck->rng, 2 * n_edges);
+	int n = r < n_edges ? edges[r] : min + (int)trit_rng_below(&ck->rng, (uint64_t)(max - min) + 1);
 	return n < min ? min : n > max ? max : n;
 }
 
@@ -188,7 +191,7 @@ void check_fill_f16(struct check *ck, uint16_t *x, size_t n)
 	}
 }
 
-/* ---- comparisons ------------------------------------------------------------------------------------------------------- */
+/* ---- comparisons ------------------------------------------------------------------------------------------------- */
 
 void check_same_f32(struct check *ck, const char *array, const float *c, const float *k, size_t n)
 {
@@ -196,8 +199,8 @@ void check_same_f32(struct check *ck, const char *array, const float *c, const f
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (trit_f32_bits(c[i]) != trit_f32_bits(k[i]))
-			check_fail(ck, "%s[%zu] of %zu is %.9g (%08x), plain C %.9g (%08x)", array, i, n, k[i], trit_f32_bits(k[i]), c[i],
-			           trit_f32_bits(c[i]));
+			check_fail(ck, "%s[%zu] of %zu is %.9g (%08x), plain C %.9g (%08x)", array, i, n, k[i], trit_f32_bits(k[i]),
+			           c[i], trit_f32_bits(c[i]));
 }
 
 #define CHECK_SAME(type, name)                                                                                         \
@@ -211,7 +214,7 @@ CHECK_SAME(int32_t, i32)
 CHECK_SAME(uint16_t, u16)
 CHECK_SAME(int8_t, i8)
 
-/* ---- benchmarks ---------------------------------------------------------------------------------------------------------- */
+/* ---- benchmarks -------------------------------------------------------------------------------------------------- */
 
 static struct {
 	int phase; /* 0: nothing runs, 1: plain C, 2: the tier */
@@ -248,13 +251,15 @@ static int bench_begin(struct check *ck, int phase)
 
 static void bench_print(const char *label, double seconds, double ops, const char *unit, double bytes)
 {
-	printf("%-22s %-7s %-26s %11.0f ns %9.2f G%s/s", now.kernel, now.tier, label, seconds * 1e9, ops / seconds * 1e-9, unit);
+	printf("%-22s %-7s %-26s %11.0f ns %9.2f G%s/s", now.kernel, now.tier, label, seconds * 1e9,
+	       ops / seconds * 1e-9, unit);
 	if (bytes > 0)
 		printf(" %7.2f GB/s", bytes / seconds * 1e-9);
 	if (bench.c_seconds > 0)
 		printf(" %7.2f x C", bench.c_seconds / seconds);
 	if (bench.read_speed > 0)
-		printf(" %5.1f %% of a read pass at %.1f GB/s", 100 * bytes / seconds / bench.read_speed, bench.read_speed * 1e-9);
+		printf(" %5.1f %% of a read pass at %.1f GB/s", 100 * bytes / seconds / bench.read_speed,
+		       bench.read_speed * 1e-9);
 	printf("\n");
 	fflush(stdout);
 }
@@ -315,7 +320,7 @@ void check_read_speed(struct check *ck, const void *p, size_t bytes)
 	bench.read_speed = (double)bytes / median(time, 5);
 }
 
-/* ---- the walk over tiers and kernels ------------------------------------------------------------------------------------- */
+/* ---- the walk over tiers and kernels ----------------------------------------------------------------------------- */
 
 static void on_signal(int signal_number)
 {
@@ -434,7 +439,8 @@ static int read_options(struct options *o, int argc, char **argv)
 		} else if (!strcmp(argv[i], "--seed") && arg) {
 			o->seed = strtoull(argv[++i], NULL, 0);
 		} else {
-			fprintf(stderr, "usage: checkasm [--tier c|avx2|avx512] [--test PATTERN] [--seed N] [--bench [PATTERN]] [--list]\n");
+			fprintf(stderr, "usage: checkasm [--tier c|avx2|avx512] [--test PATTERN] [--seed N] [--bench [PATTERN]] "
+			                "[--list]\n");
 			return -1;
 		}
 	}

@@ -1,16 +1,17 @@
 /*
  * checkasm.h - what a kernel's test is written with.
  *
- * The program walks the tiers this CPU has. For each row of the tables below whose member of struct trit_kernels differs
- * from the tier beneath (for plain C: every row), it calls the row's function, which feeds the same inputs to plain C
- * (ck->c) and to the form under test (ck->k) and compares bits. For C itself the two are the same function: then only
- * stray reads and writes are found, or what the test checks on its own.
+ * The program walks the tiers this CPU has. For each row of the tables below whose member of struct trit_kernels
+ * differs from the tier beneath (for plain C: every row), it calls the row's function, which feeds the same inputs to
+ * plain C (ck->c) and to the form under test (ck->k) and compares bits. For C itself the two are the same function:
+ * then only stray reads and writes are found, or what the test checks on its own.
  *
  *     static void test_add(struct check *ck)
  *     {
  *         for (int n = 0; n < 70; n++) {
  *             check_case(ck, "n %d", n);
- *             float *x = check_in(ck, n * sizeof *x), *y = check_out(ck, n * sizeof *y), *z = check_out(ck, n * sizeof *z);
+ *             float *x = check_in(ck, n * sizeof *x);
+ *             float *y = check_out(ck, n * sizeof *y), *z = check_out(ck, n * sizeof *z);
  *             check_fill_f32(ck, x, n);
  *             ck->c->add(y, x, n);
  *             ck->k->add(z, x, n);
@@ -21,8 +22,8 @@
  *     }
  *     const struct check_test check_float[] = { CHECK(add, test_add), CHECK_END };
  *
- * A mismatch, a touched guard word, SIGSEGV, SIGBUS, SIGILL or SIGFPE is reported with the kernel, the tier, the text of
- * check_case and the seed, and abandons the function: it must hold nothing that needs freeing.
+ * A mismatch, a touched guard word, SIGSEGV, SIGBUS, SIGILL or SIGFPE is reported with the kernel, the tier, the text
+ * of check_case and the seed, and abandons the function: it must hold nothing that needs freeing.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -65,25 +66,25 @@ struct check_test {
 extern const struct check_test check_ternary[], check_float[], check_gemm[];
 
 /**
- * Begins a case: checks the guard words of the one before, forgets its arrays, and keeps the text for reports. Also before the arrays of
- * a benchmark.
+ * Begins a case: checks the guard words of the one before, forgets its arrays, and keeps the text for reports. Also
+ * before the arrays of a benchmark.
  */
 void check_case(struct check *ck, const char *fmt, ...) TRIT_PRINTF(2, 3);
 
 /**
- * `bytes` of storage for one case, at most 32 arrays of 64 MB. Its end lies right before an unreadable page (in one case
- * of four instead its beginning right after one), so its alignment is that of the size. Contents are left-overs.
+ * `bytes` of storage for one case, at most 32 arrays of 64 MB. Its end lies right before an unreadable page (in one
+ * case of four instead its beginning right after one), so its alignment is that of the size. Contents are left-overs.
  */
 void *check_in(struct check *ck, size_t bytes);
 /**
- * The same for an output: filled with a pattern that depends on the position only, so that comparing two whole arrays also finds gaps that were
- * written; guard words at the end that has no unreadable page.
+ * The same for an output: filled with a pattern that depends on the position only, so that comparing two whole arrays
+ * also finds gaps that were written; guard words at the end that has no unreadable page.
  */
 void *check_out(struct check *ck, size_t bytes);
 /** Like check_in, 64-byte aligned (so up to 63 bytes may be read beyond the end): scratch, arrays of benchmarks. */
 void *check_aligned(struct check *ck, size_t bytes);
 
-/** n, or one of the lengths at which vector code changes its path: small ones, around multiples of 16 and 64; 0..max. */
+/** A length in min..max, half of the time one where vector code changes its path: small, or around a multiple of 16. */
 int check_size(struct check *ck, int min, int max);
 /** Values over about six decades around 1, both signs, some of them zero, -0, equal or tied halves. Finite. */
 void check_fill_f32(struct check *ck, float *x, size_t n);
@@ -103,8 +104,9 @@ void check_same_i8(struct check *ck, const char *array, const int8_t *c, const i
 _Noreturn void check_fail(struct check *ck, const char *fmt, ...) TRIT_PRINTF(2, 3);
 
 /**
- * With --bench: times `call`, once with ck->now the plain C table (not when that is the tier under test) and once the tier under
- * test, and prints ns, 1e9 * ops a second (in `unit`), GB/s and x over C. `call` should take under a second in C.
+ * With --bench: times `call`, once with ck->now the plain C table (not when that is the tier under test) and once the
+ * tier under test, and prints ns, 1e9 * ops a second (in `unit`), GB/s and x over C. `call` should take under a second
+ * in C.
  */
 #define CHECK_BENCH(ck, label, ops, unit, bytes, call)                                                                 \
 	do                                                                                                             \

@@ -1,8 +1,8 @@
 /*
  * gemm_avx512.c - dense products for AVX-512: the bodies of gemm_body.h and dense_body.h with 14 x 32 tiles of fp32.
  *
- * 28 accumulators, two registers of B and one or two broadcasts of A fill the 32 registers; 16 loads for 28 fused multiply-adds
- * keep both multipliers busy.
+ * 28 accumulators, two registers of B and one or two broadcasts of A fill the 32 registers; 16 loads for 28 fused
+ * multiply-adds keep both multipliers busy.
  *
  * SPDX-License-Identifier: MIT
  */

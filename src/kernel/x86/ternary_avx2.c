@@ -1,9 +1,9 @@
 /*
  * ternary_avx2.c - quantisers and ternary products with AVX2.
  *
- * A group of layout t2 is two registers of 8 rows (32-bit lanes) x 4 bytes, four 2-bit codes a byte. vpmaddubsw multiplies
- * the unsigned bytes of a lane, one field of the codes, by four signed activations that are the same for all lanes, and adds
- * pairs of products to 16 bits with saturation; that never happens here, as |activation| <= 127:
+ * A group of layout t2 is two registers of 8 rows (32-bit lanes) x 4 bytes, four 2-bit codes a byte. vpmaddubsw
+ * multiplies the unsigned bytes of a lane, one field of the codes, by four signed activations that are the same for all
+ * lanes, and adds pairs of products to 16 bits with saturation; that never happens here, as |activation| <= 127:
  *
  *     codes 0, 1, 2    a pair of products is at most 2 * 2 * 127 = 508,  so 64 of them can be added in 16 bits (32512)
  *     codes 0, 4, 8    (a field not shifted down)               2032,  so 16
@@ -13,8 +13,8 @@
  *
  * Two ways through a product:
  *   few tokens   one shift and four masks give the fields with weights 1, 4, 1, 4; four products, four additions.
- *   many tokens  16 rows x 1024 columns are decoded to bytes once, 16 KB that stay in the first-level cache, and meet all
- *                tokens there, six at a time in twelve 16-bit sums.
+ *   many tokens  16 rows x 1024 columns are decoded to bytes once, 16 KB that stay in the first-level cache, and meet
+ *                all tokens there, six at a time in twelve 16-bit sums.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,15 +30,16 @@ static trit_gemm_t2_fn trit_gemm_t2_avx2;
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* ---- quantisers, 8 elements a step ------------------------------------------------------------------------------------ */
+/* ---- quantisers, 8 elements a step ------------------------------------------------------------------------------- */
 
 /* The first `left` of 8 floats at p, zeros behind them; all when there are more. Nothing else is touched. */
 static ALWAYS_INLINE __m256 load_floats(const float *p, int left)
 {
 	if (left >= 8)
 		return _mm256_loadu_ps(p);
-	__m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-	return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(left), lane));
+	float last[8] = {0};
+	memcpy(last, p, (size_t)left * sizeof *last);
+	return _mm256_loadu_ps(last);
 }
 
 /* Stores the first `left` of 8 32-bit integers, -128..127, as bytes. */
@@ -115,12 +116,12 @@ static void trit_dequant_i8_avx2(float *y, const int8_t *q, float step, int n)
 }
 
 /*
- * No instruction: says that a sum is updated where it stands. Otherwise gcc 12 computes all new sums of a step before it
- * gives up the old ones, and runs out of registers.
+ * No instruction: says that a sum is updated where it stands. Otherwise gcc 12 computes all new sums of a step before
+ * it gives up the old ones, and runs out of registers.
  */
 #define IN_PLACE(sum) __asm__("" : "+x"(sum))
 
-/* ---- products: what both ways share ---------------------------------------------------------------------------------- */
+/* ---- products: what both ways share ------------------------------------------------------------------------------ */
 
 static ALWAYS_INLINE __m256i load(const void *p)
 {
@@ -142,8 +143,8 @@ static ALWAYS_INLINE __m256 scaled(__m256i acc, int32_t sum, float scale)
 }
 
 /*
- * Weights are read once, in order, and their place 16 KB ahead is asked into the second-level cache, 4 KB ahead into the first.
- * Measured: only one of them 85 to 90 % of this speed, none a half.
+ * Weights are read once, in order, and their place 16 KB ahead is asked into the second-level cache, 4 KB ahead into
+ * the first. Measured: only one of them 85 to 90 % of this speed, none a half.
  */
 static ALWAYS_INLINE void prefetch(const unsigned char *w)
 {
@@ -151,7 +152,7 @@ static ALWAYS_INLINE void prefetch(const unsigned char *w)
 	_mm_prefetch((const char *)w + 4096, _MM_HINT_T0);
 }
 
-/* ---- few tokens ------------------------------------------------------------------------------------------------------ */
+/* ---- few tokens -------------------------------------------------------------------------------------------------- */
 
 enum { FLUSH = 8 }; /* groups whose products fit 16 bits: two fields of weight 4 each, 8 * 2 * 2032 = 32512 */
 
@@ -207,7 +208,7 @@ static void few_tokens(float *y, size_t ldy, const unsigned char *w, const int8_
 		}
 }
 
-/* ---- many tokens ----------------------------------------------------------------------------------------------------- */
+/* ---- many tokens ------------------------------------------------------------------------------------------------- */
 
 enum {
 	PANEL_GROUPS = 64, /* of 16 columns: 16 KB of the first-level cache */
@@ -260,8 +261,8 @@ struct tile {
 	} while (0)
 
 /* At most WIDEN groups: 16 bits are enough within, acc is in memory. */
-static ALWAYS_INLINE void tile_part(__m256i (*acc)[2], const __m256i *panel, const __m256i *end, const int8_t *q, size_t ldq,
-                                    const int tokens)
+static ALWAYS_INLINE void tile_part(__m256i (*acc)[2], const __m256i *panel, const __m256i *end, const int8_t *q,
+                                    size_t ldq, const int tokens)
 {
 	const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi16(1);
 	__m256i a0 = zero, a1 = zero, b0 = zero, b1 = zero, c0 = zero, c1 = zero;

@@ -2,16 +2,16 @@
  * ternary_avx512.c - quantisers and ternary products with AVX-512 VNNI.
  *
  * A group of layout t2 is one register: 16 rows (lanes) x 4 bytes, four 2-bit codes a byte. vpdpbusd multiplies the
- * unsigned bytes of a lane, one field of the codes, by four signed activations that are the same for all lanes, and adds
- * the four products to the lane's 32-bit sum, without saturation. So a lane sums one row, and only sum(q) is subtracted
- * at the end, because a code is its weight plus one.
+ * unsigned bytes of a lane, one field of the codes, by four signed activations that are the same for all lanes, and
+ * adds the four products to the lane's 32-bit sum, without saturation. So a lane sums one row, and only sum(q) is
+ * subtracted at the end, because a code is its weight plus one.
  *
  * Two ways through a product:
  *   few tokens   the weights come from memory and each is used once or little. Fields are masked but not shifted: field
- *                d counts 4^d times and has its own sums, divided (exactly) at the end. One mask and one vpdpbusd a field;
- *                with software prefetch this runs at the speed of reading.
- *   many tokens  64 rows x 512 columns are shifted and masked into bytes once, 32 KB that stay in the first-level cache,
- *                and meet all tokens there, 4 x 16 rows by 6 tokens in 24 registers: 10 loads feed 24 vpdpbusd.
+ *                d counts 4^d times and has its own sums, divided (exactly) at the end. One mask and one vpdpbusd a
+ *                field; with software prefetch this runs at the speed of reading.
+ *   many tokens  64 rows x 512 columns are shifted and masked into bytes once, 32 KB that stay in the first-level
+ *                cache, and meet all tokens there, 4 x 16 rows by 6 tokens in 24 registers: 10 loads feed 24 vpdpbusd.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -27,7 +27,7 @@ static trit_gemm_t2_fn trit_gemm_t2_avx512;
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* ---- quantisers ------------------------------------------------------------------------------------------------------ */
+/* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
 /* The first `left` of 16 lanes; all when there are more. */
 static ALWAYS_INLINE __mmask16 lanes(int left)
@@ -86,7 +86,7 @@ static void trit_dequant_i8_avx512(float *y, const int8_t *q, float step, int n)
 	}
 }
 
-/* ---- products: what both ways share ---------------------------------------------------------------------------------- */
+/* ---- products: what both ways share ------------------------------------------------------------------------------ */
 
 /* Four activations, for every lane: a broadcasting load. */
 static ALWAYS_INLINE __m512i four(const int8_t *q)
@@ -107,11 +107,11 @@ static ALWAYS_INLINE __m512 scaled(__m512i acc, int32_t sum, float scale)
 	return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(acc, _mm512_set1_epi32(sum))), _mm512_set1_ps(scale));
 }
 
-/* ---- few tokens ------------------------------------------------------------------------------------------------------ */
+/* ---- few tokens -------------------------------------------------------------------------------------------------- */
 
 /*
- * Weights are read once, in order, and their place 16 KB ahead is asked into the second-level cache, 4 KB ahead into the first.
- * Measured: only one of them 85 to 90 % of this speed, none a half.
+ * Weights are read once, in order, and their place 16 KB ahead is asked into the second-level cache, 4 KB ahead into
+ * the first. Measured: only one of them 85 to 90 % of this speed, none a half.
  */
 static ALWAYS_INLINE void prefetch(const unsigned char *w)
 {
@@ -127,8 +127,9 @@ static ALWAYS_INLINE __m512i combined(__m512i f0, __m512i f1, __m512i f2, __m512
 }
 
 /*
- * vpdpbusd with the four activations at q as its broadcast operand. From intrinsics gcc 12 makes a load of its own of it, and
- * copies of the sums that no longer fit the registers; that costs a tenth of the speed for one token, a third for four.
+ * vpdpbusd with the four activations at q as its broadcast operand. From intrinsics gcc 12 makes a load of its own of
+ * it, and copies of the sums that no longer fit the registers; that costs a tenth of the speed for one token, a third
+ * for four.
  */
 static ALWAYS_INLINE __m512i dot_four(__m512i acc, __m512i codes, const int8_t *q)
 {
@@ -222,13 +223,15 @@ static void few_tokens(float *y, size_t ldy, const unsigned char *w, const int8_
 			case 3: block_by_few(acc, w, x, ldq, groups, 3); break;
 			default: block_by_few(acc, w, x, ldq, groups, 4); break;
 			}
-			for (int i = 0; i < n; i++)
-				_mm512_mask_storeu_ps(y + (size_t)(t + i) * ldy + r, valid, scaled(acc[i], sum[t + i], scale * step[t + i]));
+			for (int i = 0; i < n; i++) {
+				__m512 v = scaled(acc[i], sum[t + i], scale * step[t + i]);
+				_mm512_mask_storeu_ps(y + (size_t)(t + i) * ldy + r, valid, v);
+			}
 		}
 	}
 }
 
-/* ---- many tokens ----------------------------------------------------------------------------------------------------- */
+/* ---- many tokens ------------------------------------------------------------------------------------------------- */
 
 enum {
 	PANEL_BLOCKS = 4,                          /* of 16 rows */
@@ -239,10 +242,11 @@ enum {
 };
 
 /*
- * Codes of four row blocks as bytes: register 4 * s + b holds block b, columns 4 s .. 4 s + 3. `next` is where the panel after this
- * one begins: it arrives in the second-level cache while this one is used.
+ * Codes of four row blocks as bytes: register 4 * s + b holds block b, columns 4 s .. 4 s + 3. `next` is where the
+ * panel after this one begins: it arrives in the second-level cache while this one is used.
  */
-static void decode_panel(__m512i *panel, const unsigned char *w, const unsigned char *next, size_t block_bytes, int groups)
+static void decode_panel(__m512i *panel, const unsigned char *w, const unsigned char *next, size_t block_bytes,
+                         int groups)
 {
 	const __m512i m = _mm512_set1_epi8(3);
 
@@ -386,8 +390,8 @@ static void trit_gemm_t2_avx512(float *y, size_t ldy, const unsigned char *w, co
 	int whole = tokens < MANY ? 0 : rows / PANEL_ROWS * PANEL_ROWS;
 
 	many_tokens(y, ldy, w, q, ldq, sum, step, scale, whole, tokens, groups);
-	few_tokens(y + whole, ldy, w + (size_t)whole / TRIT_T2_ROWS * groups * 64, q, ldq, sum, step, scale, rows - whole, tokens,
-	           groups);
+	few_tokens(y + whole, ldy, w + (size_t)whole / TRIT_T2_ROWS * (size_t)groups * 64, q, ldq, sum, step, scale,
+	           rows - whole, tokens, groups);
 }
 
 void trit_ternary_init_avx512(struct trit_kernels *k)
