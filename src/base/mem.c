@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 
@@ -50,6 +51,20 @@ bool trit_add_size(size_t *out, size_t a, size_t b)
 	return !__builtin_add_overflow(a, b, out);
 }
 
+/* Weights are read once a token from one end to the other: with 4 KiB pages that is little more than half as fast. */
+static void ask_for_huge_pages(char *raw, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	const size_t page = 4096, least = (size_t)4 << 20;
+	uintptr_t begin = ((uintptr_t)raw + page - 1) / page * page, end = ((uintptr_t)raw + bytes) / page * page;
+	if (bytes >= least)
+		madvise((void *)begin, end - begin, MADV_HUGEPAGE); /* no more than a wish */
+#else
+	(void)raw;
+	(void)bytes;
+#endif
+}
+
 /* n * size bytes, zeroed or not; counts, and fails on demand. */
 static void *allocate(size_t n, size_t size, bool zero)
 {
@@ -65,6 +80,7 @@ static void *allocate(size_t n, size_t size, bool zero)
 	raw = zero ? calloc(1, whole) : malloc(whole);
 	if (!raw)
 		return NULL;
+	ask_for_huge_pages(raw, whole);
 	p = raw + TRIT_ALIGN - (uintptr_t)raw % TRIT_ALIGN;
 	memcpy(p - sizeof raw, &raw, sizeof raw); /* there is room: malloc aligns to at least a pointer's size */
 	POISON(raw, (size_t)(p - raw));

@@ -108,7 +108,8 @@ static void linear(const struct part *p, float *y, size_t ldy, const struct trit
 {
 	const struct trit_forward *f = p->f;
 	size_t r0, r1, cols = (size_t)l->cols;
-	trit_part((size_t)l->rows, 16, p->index, p->n, &r0, &r1);
+	size_t grain = f->n_tokens < 12 ? TRIT_T2_ROWS : 4 * TRIT_T2_ROWS; /* with many tokens kernels take rows by 64 */
+	trit_part((size_t)l->rows, grain, p->index, p->n, &r0, &r1);
 	if (r0 == r1)
 		return;
 	int rows = (int)(r1 - r0);
