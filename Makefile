@@ -8,7 +8,10 @@ DEPS ?= yes
 MODEL ?= models/stories.gguf
 PROMPT ?= Once upon a time
 FUZZ_SECONDS ?= 10
-TRIT = build/release/trit
+# CMake runs a make of its own, which must not take itself for a part of this one.
+BUILD = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build
+# To the shell as variables: a prompt may hold quotes.
+export MODEL PROMPT
 
 .PHONY: all run test install uninstall debug asan tsan clang fuzz check clean help deps
 # Installing packages comes before configuring, also with -j.
@@ -41,13 +44,14 @@ build/%/CMakeCache.txt: CMakePresets.json | deps
 
 .PHONY: build-release build-debug build-asan build-tsan build-clang build-fuzz
 build-release build-debug build-asan build-tsan build-clang build-fuzz: build-%: build/%/CMakeCache.txt
-	@cmake --build build/$* --parallel $(JOBS)
+	@$(BUILD) build/$* --parallel $(JOBS)
 
 .PHONY: release
 release: build-release
 
-run: release
-	@$(TRIT) run -m '$(MODEL)' -p '$(PROMPT)'
+run: build/release/CMakeCache.txt
+	@$(BUILD) build/release --parallel $(JOBS) --target trit
+	@build/release/trit run -m "$$MODEL" -p "$$PROMPT"
 
 test: release
 	@ctest --test-dir build/release --output-on-failure -j2

@@ -47,12 +47,17 @@ static bool fits(const struct trit_config *c, enum trit_tensor_kind kind, uint32
 static int choose_types(struct writer *w, const struct trit_export_options *o, struct trit_error *err)
 {
 	const struct trit_config *c = &w->s->config;
-	static const uint32_t ternary[] = { TRIT_GGML_TQ2_0, TRIT_GGML_I2_S, TRIT_GGML_Q8_0, TRIT_GGML_F16 };
+	/* llama.cpp lacks I2_S; what reads the other architectures has it and, unlike llama.cpp, no tensors for scales. */
+	static const uint32_t orders[2][4] = {
+		{ TRIT_GGML_TQ2_0, TRIT_GGML_I2_S, TRIT_GGML_Q8_0, TRIT_GGML_F16 },
+		{ TRIT_GGML_I2_S, TRIT_GGML_TQ2_0, TRIT_GGML_Q8_0, TRIT_GGML_F16 },
+	};
+	const uint32_t *ternary = orders[!c->arch->scale_tensors];
 	w->type = TRIT_GGML_F16;
 	if (o->type >= 0)
 		w->type = (uint32_t)o->type;
 	else if (w->s->quantised)
-		for (size_t i = 0; i < sizeof ternary / sizeof ternary[0]; i++)
+		for (size_t i = 0; i < sizeof orders[0] / sizeof orders[0][0]; i++)
 			if (fits(c, TRIT_KIND_LINEAR, ternary[i])) {
 				w->type = ternary[i];
 				break;
@@ -66,7 +71,9 @@ static int choose_types(struct writer *w, const struct trit_export_options *o, s
 			err, TRIT_ERR_ARG,
 			"type %s holds ternary weights and this model's are full precision; choose q8_0, f16, bf16 or f32",
 			info->name);
-	w->split_scale = w->s->quantised && w->type != TRIT_GGML_I2_S && w->type != TRIT_GGML_F32;
+	/* Only where a reader applies them: a dense projection of a network that is not ternary by definition has none. */
+	w->split_scale = w->s->quantised && (info->ternary || c->arch->bit_linear) && w->type != TRIT_GGML_I2_S &&
+	                 w->type != TRIT_GGML_F32;
 	return TRIT_OK;
 }
 

@@ -14,10 +14,10 @@
 #include "model/tensors.h"
 
 static const struct trit_arch archs[] = {
-	{ "bitnet", "BitNet b1.58", TRIT_ACT_SILU, true, true, true, false },
-	{ "bitnet-b1.58", "BitNet b1.58 2B-4T", TRIT_ACT_RELU2, true, true, true, true },
-	{ "bitnet-25", "BitNet b1.58 2B-4T", TRIT_ACT_RELU2, true, true, true, true },
-	{ "llama", "LLaMA", TRIT_ACT_SILU, false, false, false, true },
+	{ "bitnet", "BitNet b1.58", TRIT_ACT_SILU, true, true, true, false, true },
+	{ "bitnet-b1.58", "BitNet b1.58 2B-4T", TRIT_ACT_RELU2, true, true, true, true, false },
+	{ "bitnet-25", "BitNet b1.58 2B-4T", TRIT_ACT_RELU2, true, true, true, true, false },
+	{ "llama", "LLaMA", TRIT_ACT_SILU, false, false, false, true, true },
 };
 
 const struct trit_arch *trit_arch_by_name(const char *name, size_t len)

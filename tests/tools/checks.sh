@@ -79,8 +79,8 @@ style() { # LINE...
 	"$tools/check-style" "$dir"
 }
 
-# 121 columns: a tab and 113 letters
-long=$(awk 'BEGIN { for (i = 0; i < 113; i++) printf "x" }')
+# 121 columns: a tab and 117 letters
+long=$(awk 'BEGIN { for (i = 0; i < 117; i++) printf "x" }')
 expect '' style 'int f(int a,\n      int b)\n{\n\treturn a +\n\t       b;\n}'
 expect '' style "\\t${long%x}"
 expect '' style "$(awk 'BEGIN { for (i = 0; i < 120; i++) printf "\\303\\274" }')"
