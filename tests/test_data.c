@@ -1,0 +1,412 @@
+/*
+ * test_data.c - from text to windows of tokens: files, documents and pieces, shards, the order of a run.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define TRIT_MAY_PRINT
+#define TRIT_MAY_ALLOCATE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scratch.h"
+#include "train/data.h"
+
+#define TEXT TRIT_TEST_DATA "/train/garden.txt"
+
+static struct trit_error err;
+
+/* ---- files, documents, pieces ----------------------------------------------------------------------------------- */
+
+/* What trit_corpus_each hands out, as text: "[" begins a document, "|" another piece of it. */
+struct pieces {
+	char text[65536];
+	size_t len, longest;
+	int stop_after; /* pieces; 0: never */
+};
+
+static int collect(void *arg, size_t len, const char *text, bool first, struct trit_error *e)
+{
+	struct pieces *p = arg;
+
+	p->text[p->len++] = first ? '[' : '|';
+	memcpy(p->text + p->len, text, len);
+	p->len += len;
+	p->text[p->len] = 0;
+	p->longest = len > p->longest ? len : p->longest;
+	return p->stop_after && --p->stop_after == 0 ? trit_fail(e, TRIT_ERR_LIMIT, "enough") : 0;
+}
+
+static int read_corpus(struct pieces *p, size_t n, char *const *paths)
+{
+	struct trit_corpus c;
+	int e = trit_corpus_open(&c, n, paths, &err);
+
+	p->len = p->longest = 0;
+	p->text[0] = 0;
+	if (e)
+		return e;
+	e = trit_corpus_each(&c, collect, p, &err);
+	trit_corpus_close(&c);
+	return e;
+}
+
+static void test_documents(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} cases[] = {
+		{ "one", "[one" },
+		{ " \n one two \r\n\t", "[one two" },
+		{ "a\n<|endoftext|>\nb", "[a[b" },
+		{ "a\r\n<|endoftext|>\r\nb\r\n<|endoftext|>", "[a[b" },
+		{ "<|endoftext|>\na\n<|endoftext|>\n<|endoftext|>\n\n<|endoftext|>\nb\n", "[a[b" },
+		/* only a line of its own ends a document */
+		{ "a <|endoftext|>\nb\n <|endoftext|>\nc\n<|endoftext|>d\n<|endoftex",
+		  "[a <|endoftext|>\nb\n <|endoftext|>\nc\n<|endoftext|>d\n<|endoftex" },
+	};
+	struct pieces p = { 0 };
+	char path[] = "documents.txt";
+	char *paths[] = { path };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		scratch_write(path, strlen(cases[i].text), cases[i].text);
+		assert_int_equal(read_corpus(&p, 1, paths), 0);
+		assert_string_equal(p.text, cases[i].expected);
+	}
+}
+
+/* Long documents are cut at ends of lines, or else between characters; the pieces together are the document. */
+static void test_pieces(void **state)
+{
+	struct pieces p = { 0 };
+	char path[] = "long.txt", text[20000];
+	char *paths[] = { path };
+	size_t n = 0;
+
+	(void)state;
+	for (int line = 0; n < 9000; line++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "line %d of a long document, which ends here\n", line);
+	scratch_write(path, n, text);
+	assert_int_equal(read_corpus(&p, 1, paths), 0);
+	assert_true(p.longest <= TRIT_PIECE_BYTES);
+	size_t at = 0;
+	int cuts = 0;
+	for (size_t i = 1; i < p.len; i++) {
+		if (p.text[i] == '|') {
+			assert_int_equal(text[at - 1], '\n');
+			cuts++;
+		} else {
+			assert_int_equal(p.text[i], text[at]);
+			at++;
+		}
+	}
+	assert_int_equal(at, n - 1); /* but for the last newline */
+	assert_int_equal(cuts, 2);
+
+	text[0] = 'x'; /* one line of characters of three bytes, none of which starts at a multiple of the size */
+	for (n = 1; n < 9001; n += 3)
+		memcpy(text + n, "\xe2\x82\xac", 3);
+	scratch_write(path, n, text);
+	assert_int_equal(read_corpus(&p, 1, paths), 0);
+	for (size_t i = 0; i < p.len; i++)
+		if (p.text[i] == '|')
+			assert_int_equal((unsigned char)p.text[i + 1], 0xe2);
+	assert_int_equal(p.len, n + 3);
+}
+
+static void test_files(void **state)
+{
+	struct pieces p = { 0 };
+	char folder[] = "folder", file[] = "folder/b.txt", none[] = "folder/none.txt";
+	char *both[] = { folder, file }, *missing[] = { file, none };
+	struct trit_corpus c;
+
+	(void)state;
+	assert_int_equal(trit_make_dirs("folder/deeper", &err), 0);
+	scratch_write("folder/c.txt", 1, "c");
+	scratch_write("folder/b.txt", 1, "b");
+	scratch_write("folder/deeper/a.md", 1, "a");
+	scratch_write("folder/.hidden", 1, "h");
+	assert_int_equal(read_corpus(&p, 2, both), 0);
+	assert_string_equal(p.text, "[b[c[a[b"); /* sorted by path within the folder; a file given twice counts twice */
+	assert_int_equal(trit_corpus_open(&c, 2, missing, &err), TRIT_ERR_IO);
+	assert_non_null(strstr(err.message, "folder/none.txt"));
+	p.stop_after = 2;
+	assert_int_equal(read_corpus(&p, 2, both), TRIT_ERR_LIMIT);
+	assert_string_equal(p.text, "[b[c");
+	/* a bad file among good ones is named */
+	scratch_write("folder/c.txt", 2, "c\xff");
+	p.stop_after = 0;
+	assert_int_equal(read_corpus(&p, 2, both), TRIT_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "folder/c.txt: byte 1 "));
+}
+
+/* ---- tokens ----------------------------------------------------------------------------------------------------- */
+
+static struct trit_tokenizer *learn(struct trit_corpus *c, const struct trit_recipe *r)
+{
+	struct trit_vocab vocab = { 0 };
+	struct trit_tokenizer *t = NULL;
+
+	if (trit_data_learn_vocab(c, r, &vocab, NULL, NULL, &err) || trit_tokenizer_new(&t, &vocab, &err))
+		fail_msg("%s", err.message);
+	return t;
+}
+
+/* Every document begins with BOS, and its tokens spell it. */
+static void test_preparing(void **state)
+{
+	char text[] = TEXT;
+	char *paths[] = { text };
+	struct pieces p = { 0 };
+	struct trit_corpus c;
+	struct trit_shards s, val;
+	struct trit_recipe r = trit_recipe_defaults();
+
+	(void)state;
+	r.n_vocab = 320, r.val_share = 0;
+	assert_int_equal(read_corpus(&p, 1, paths), 0);
+	assert_int_equal(trit_corpus_open(&c, 1, paths, &err), 0);
+	struct trit_tokenizer *t = learn(&c, &r);
+	trit_token bos = trit_tokenizer_vocab(t)->bos;
+	assert_int_equal(trit_tokenizer_vocab(t)->n_tokens, 320);
+	assert_true(bos >= 0);
+	assert_int_equal(trit_data_prepare(&c, &r, t, "prepared", NULL, NULL, &err), 0);
+	assert_int_equal(trit_shards_open(&s, "prepared", "train", 320, &err), 0);
+	size_t at = 0;
+	for (uint64_t i = 0; i < s.n_tokens; i++) {
+		trit_token token;
+		size_t len;
+		trit_shards_read(&s, i, 1, &token);
+		if (token == bos) {
+			assert_int_equal(p.text[at], '[');
+			at++;
+			continue;
+		}
+		const char *bytes = trit_decode_token(t, token, &len);
+		if (at + len > p.len || memcmp(p.text + at, bytes, len))
+			fail_msg("token %d does not spell \"%.20s\"", (int)i, p.text + at);
+		at += len;
+	}
+	assert_int_equal(at, p.len);
+	uint64_t all = s.n_tokens;
+	trit_shards_close(&s);
+
+	/* Held-out documents are moved, not copied, and no more than about the share asked for. */
+	r.val_share = 0.25f;
+	assert_int_equal(trit_data_prepare(&c, &r, t, "prepared", NULL, NULL, &err), 0);
+	assert_int_equal(trit_shards_open(&s, "prepared", "train", 320, &err), 0);
+	assert_int_equal(trit_shards_open(&val, "prepared", "val", 320, &err), 0);
+	assert_int_equal(s.n_tokens + val.n_tokens, all);
+	assert_true(val.n_tokens > all / 10 && val.n_tokens < all / 2);
+	trit_shards_close(&s);
+	trit_shards_close(&val);
+	trit_tokenizer_free(t);
+	trit_corpus_close(&c);
+}
+
+static int stop(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	int *calls = arg;
+
+	assert_non_null(what);
+	assert_true(done <= total);
+	return ++*calls == 5;
+}
+
+static void test_stopping(void **state)
+{
+	char text[] = TEXT;
+	char *paths[] = { text };
+	struct trit_corpus c;
+	struct trit_recipe r = trit_recipe_defaults();
+	int calls = 0;
+
+	(void)state;
+	r.n_vocab = 300;
+	assert_int_equal(trit_corpus_open(&c, 1, paths, &err), 0);
+	struct trit_tokenizer *t = learn(&c, &r);
+	assert_int_equal(trit_data_prepare(&c, &r, t, "stopped", stop, &calls, &err), TRIT_ERR_LIMIT);
+	assert_int_equal(calls, 5);
+	trit_tokenizer_free(t);
+	trit_corpus_close(&c);
+}
+
+/* ---- shards ----------------------------------------------------------------------------------------------------- */
+
+static void write_tokens(const char *name, int n_vocab, size_t n, trit_token (*token)(size_t i))
+{
+	struct trit_shard_writer w;
+
+	assert_int_equal(trit_make_dirs("shards", &err), 0);
+	assert_int_equal(trit_shard_writer_init(&w, "shards", name, n_vocab, &err), 0);
+	for (size_t i = 0; i < n; i++) {
+		trit_token t = token(i);
+		assert_int_equal(trit_shard_writer_put(&w, 1, &t, &err), 0);
+	}
+	if (trit_shard_writer_finish(&w, &err))
+		fail_msg("%s", err.message);
+	trit_shard_writer_release(&w);
+}
+
+static trit_token count_up(size_t i)
+{
+	return (trit_token)i;
+}
+
+static trit_token mixed(size_t i)
+{
+	return (trit_token)(i * 40503 % 65521);
+}
+
+static void test_widths(void **state)
+{
+	static const int vocabularies[] = { 65536, 65537, 262144 };
+	size_t len[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct trit_shards s;
+		trit_token out[3];
+		write_tokens("wide", vocabularies[i], 60000, count_up);
+		trit_free(scratch_read("shards/wide-00000.safetensors", &len[i]));
+		assert_int_equal(trit_shards_open(&s, "shards", "wide", vocabularies[i], &err), 0);
+		assert_int_equal(s.n_tokens, 60000);
+		trit_shards_read(&s, 59997, 3, out);
+		assert_true(out[0] == 59997 && out[1] == 59998 && out[2] == 59999);
+		trit_shards_close(&s);
+	}
+	assert_true(len[0] < 60000 * 2 + 500 && len[1] > 60000 * 4 && len[2] == len[1]);
+}
+
+/* Reads run over the border of two shards; a shorter list leaves no old shard behind. */
+static void test_two_shards(void **state)
+{
+	size_t n = TRIT_SHARD_TOKENS + 5;
+	struct trit_shards s;
+	trit_token out[8];
+
+	(void)state;
+	write_tokens("two", 65521, n, mixed);
+	assert_int_equal(trit_shards_open(&s, "shards", "two", 65521, &err), 0);
+	assert_int_equal(s.n, 2);
+	assert_int_equal(s.n_tokens, n);
+	trit_shards_read(&s, n - 8, 8, out);
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(out[i], mixed(n - 8 + i));
+	trit_shards_close(&s);
+	assert_int_equal(trit_shards_open(&s, "shards", "two", 65520, &err), TRIT_ERR_FORMAT); /* one token too large */
+	assert_non_null(strstr(err.message, "vocabulary"));
+	write_tokens("two", 65521, 10, mixed);
+	assert_int_equal(scratch_count("shards", "two-"), 1);
+	scratch_write("shards/two-00000.safetensors", 20, "no safetensors at all");
+	assert_int_equal(trit_shards_open(&s, "shards", "two", 65521, &err), TRIT_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "shards/two-00000.safetensors"));
+	assert_int_equal(trit_shards_open(&s, "shards", "three", 9, &err), TRIT_ERR_IO);
+	write_tokens("none", 9, 0, mixed);
+	assert_int_equal(trit_shards_open(&s, "shards", "none", 9, &err), 0);
+	assert_int_equal(s.n_tokens, 0);
+	trit_shards_close(&s);
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------ */
+
+enum { S = 7, N_TOKENS = 1000 };
+
+static void open_data(struct trit_data *d, size_t n_tokens, uint64_t seed)
+{
+	write_tokens("train", 2000, n_tokens, count_up);
+	write_tokens("val", 2000, 3 * S + 1, count_up);
+	if (trit_data_open(d, "shards", 2000, S, seed, &err))
+		fail_msg("%s", err.message);
+}
+
+/* Tokens are their own positions, so a window tells where it came from. */
+static void test_order(void **state)
+{
+	struct trit_data d;
+	trit_token w[S + 1];
+	uint64_t first[3];
+
+	(void)state;
+	open_data(&d, N_TOKENS, 5);
+	assert_int_equal(d.n_windows, 142 - 1); /* 999 / 7, one fewer to leave room for the offset */
+	for (uint64_t epoch = 0; epoch < 3; epoch++) {
+		bool seen[N_TOKENS] = { false };
+		uint64_t offset = N_TOKENS, in_place = 0;
+		for (uint64_t i = 0; i < d.n_windows; i++) {
+			trit_data_train(&d, epoch * d.n_windows + i, 1, w);
+			for (int j = 1; j <= S; j++)
+				assert_int_equal(w[j], w[0] + j);
+			assert_true(w[S] < N_TOKENS);
+			assert_false(seen[w[0]]);
+			seen[w[0]] = true;
+			offset = (uint64_t)w[0] < offset ? (uint64_t)w[0] : offset;
+			in_place += (uint64_t)w[0] / S == i;
+			if (i == 0)
+				first[epoch] = (uint64_t)w[0];
+		}
+		assert_true(offset < S);
+		for (uint64_t i = 0; i < d.n_windows; i++)
+			assert_true(seen[offset + i * S]); /* every window once */
+		assert_true(in_place < 12); /* shuffled: one is expected in its place */
+	}
+	assert_false(first[0] == first[1] && first[1] == first[2]);
+
+	/* Any window can be had at once, across epochs and backwards. */
+	trit_token run[300][S + 1], again[300][S + 1], other[300][S + 1];
+	trit_data_train(&d, 0, 300, &run[0][0]);
+	for (uint64_t i = 300; i-- > 0;)
+		trit_data_train(&d, i, 1, again[i]);
+	assert_memory_equal(run, again, sizeof run);
+	trit_data_close(&d);
+	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 5, &err), 0);
+	trit_data_train(&d, 250, 50, again[250]);
+	assert_memory_equal(run[250], again[250], 50 * sizeof run[0]);
+	trit_data_close(&d);
+	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 6, &err), 0); /* another seed: another order */
+	trit_data_train(&d, 0, 300, &other[0][0]);
+	assert_memory_not_equal(run, other, sizeof run);
+
+	assert_int_equal(d.n_val_windows, 3);
+	trit_data_val(&d, 1, 2, &again[0][0]);
+	assert_true(again[0][0] == S && again[0][S] == 2 * S && again[1][0] == 2 * S && again[1][S] == 3 * S);
+	trit_data_close(&d);
+}
+
+/* The shortest texts: one window, with and without tokens to spare; and too short by one. */
+static void test_short_text(void **state)
+{
+	struct trit_data d;
+	trit_token w[S + 1];
+
+	(void)state;
+	for (size_t spare = 0; spare < 2 * S - 1; spare++) {
+		open_data(&d, S + 1 + spare, 9);
+		assert_int_equal(d.n_windows, 1);
+		for (uint64_t i = 0; i < 20; i++) {
+			trit_data_train(&d, i, 1, w);
+			assert_true(w[0] >= 0 && w[0] < S && w[S] == w[0] + S && w[S] < (trit_token)(S + 1 + spare));
+		}
+		trit_data_close(&d);
+	}
+	write_tokens("train", 2000, S, count_up);
+	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 1, &err), TRIT_ERR_LIMIT);
+	assert_non_null(strstr(err.message, "--seq-len"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_documents),  cmocka_unit_test(test_pieces),     cmocka_unit_test(test_files),
+		cmocka_unit_test(test_preparing),  cmocka_unit_test(test_stopping),   cmocka_unit_test(test_widths),
+		cmocka_unit_test(test_two_shards), cmocka_unit_test(test_order),      cmocka_unit_test(test_short_text),
+	};
+	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
+}

@@ -1,0 +1,618 @@
+/*
+ * test_net.c - the network in training against an independent forward pass in double precision.
+ *
+ * The reference below follows the formulas (docs/training.md) with plain loops and shares no code with src/train or the
+ * kernels. Its quantisers are straight-through: each gives x + (Q(x0) - x0), where x0 is the value at the base point
+ * and Q(x0) - x0 is frozen. At the base point that is the quantised network; its central differences are the
+ * straight-through gradients, of every tensor, that trit_net_step must return.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define TRIT_MAY_PRINT
+#define TRIT_MAY_ALLOCATE
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "train/net.h"
+
+enum { MAX_LAYERS = 3, N_SITES = 4 };
+enum { IN_QKV, IN_O, IN_FFN, IN_DOWN }; /* the inputs of a layer that are quantised */
+
+/* ---- cases ------------------------------------------------------------------------------------------------------ */
+
+struct net_case {
+	const char *name;
+	enum trit_weight_kind kind;
+	enum trit_activation activation;
+	bool tied;
+	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim, seq_len, n_seqs;
+};
+
+/* Sequence lengths on both sides of attention's blocks of 64; widths that are no multiple of any vector. */
+static const struct net_case cases[] = {
+	{ "ternary, relu2, tied, shared keys", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1 },
+	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3 },
+	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3 },
+	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2 },
+	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1 },
+	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 70, 1 },
+	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, 3 },
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+/* A network with random weights and a random batch. */
+struct bench {
+	const struct net_case *shape;
+	struct trit_config config;
+	struct trit_kernels kernels;
+	struct trit_pool *pool;
+	struct trit_params params;
+	struct trit_net net;
+	trit_token *batch; /* [n, S + 1] */
+	struct trit_rng rng;
+};
+
+static void open_bench(struct bench *b, const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs)
+{
+	struct trit_error err;
+
+	*b = (struct bench){ .shape = shape };
+	b->config = (struct trit_config){
+		.arch = trit_arch_for(shape->kind, shape->activation), .n_vocab = shape->n_vocab, .n_layers = shape->n_layers,
+		.d_model = shape->d_model, .d_ff = shape->d_ff, .n_heads = shape->n_heads, .n_kv_heads = shape->n_kv_heads,
+		.head_dim = shape->head_dim, .n_rot = shape->head_dim, .n_ctx = shape->seq_len, .rope_base = 100, .eps = 1e-5f,
+		.tied = shape->tied,
+	};
+	assert_non_null(b->config.arch);
+	trit_kernels_fill(&b->kernels, tier);
+	trit_rng_init(&b->rng, 4711);
+	assert_int_equal(trit_pool_new(&b->pool, threads, &err), 0);
+	assert_int_equal(trit_params_init(&b->params, &b->config, &err), 0);
+	for (int i = 0; i < b->params.n; i++) {
+		const struct trit_param *t = &b->params.list[i];
+		bool norm = trit_tensors[t->id].kind == TRIT_KIND_NORM;
+		for (size_t j = 0; j < t->rows * t->cols; j++)
+			b->params.w[t->offset + j] =
+			    norm ? 0.75f + 0.5f * trit_rng_uniform(&b->rng) : 0.4f * trit_rng_normal(&b->rng);
+	}
+	assert_int_equal(trit_net_init(&b->net, &b->config, shape->kind, &b->params, &b->kernels, b->pool, shape->seq_len,
+	                               max_seqs, &err), 0);
+	size_t n_tokens = (size_t)shape->n_seqs * ((size_t)shape->seq_len + 1);
+	b->batch = trit_calloc(n_tokens, sizeof *b->batch);
+	assert_non_null(b->batch);
+	for (size_t i = 0; i < n_tokens; i++)
+		b->batch[i] = (trit_token)trit_rng_below(&b->rng, (uint64_t)shape->n_vocab);
+	trit_net_quantise(&b->net);
+}
+
+static void close_bench(struct bench *b)
+{
+	trit_net_release(&b->net);
+	trit_params_release(&b->params);
+	trit_pool_free(b->pool);
+	trit_free(b->batch);
+}
+
+/* ---- the reference ---------------------------------------------------------------------------------------------- */
+
+struct reference {
+	struct bench *b;
+	int tokens;                            /* T */
+	bool freeze;                           /* this pass sets the offsets */
+	double *w_offset;                      /* [params.total]: g T - W at the base point */
+	double *w;                             /* [params.total]: the weights of a pass, offsets added */
+	double *x_offset[MAX_LAYERS][N_SITES]; /* [T, width]: a q - x */
+	int near_ties;                         /* codes where rounding decided between the two computations */
+};
+
+static const double *weight(const struct reference *r, enum trit_tensor_id id, int layer)
+{
+	const struct trit_param *p = trit_params_find(&r->b->params, id, layer);
+	return p ? r->w + p->offset : NULL;
+}
+
+static double *doubles(size_t n)
+{
+	double *x = trit_calloc(n, sizeof *x);
+	assert_non_null(x);
+	return x;
+}
+
+/* The two computations may round a value to different sides only where it lies within this of the middle (in steps). */
+#define NEAR_TIE 2e-3
+
+/* Freezes the offsets of a matrix: absmean ternary, or mean-centred signs. `own` is the network's. */
+static void freeze_weights(struct reference *r, const struct trit_param *p, const struct trit_bitlinear *own)
+{
+	const float *w = r->b->params.w + p->offset;
+	size_t n = p->rows * p->cols;
+	double mean = 0, magnitude = 0;
+
+	for (size_t i = 0; i < n; i++)
+		mean += w[i] / (double)n, magnitude += fabs((double)w[i]) / (double)n;
+	assert_true(fabs(own->scale / magnitude - 1) < 1e-6);
+	for (size_t i = 0; i < n; i++) {
+		double at, code, own_code = rint(own->wq[i] / (double)own->scale);
+		if (own->kind == TRIT_WEIGHT_TERNARY) {
+			at = w[i] / magnitude;
+			code = fabs(at) <= 0.5 ? 0 : at > 0 ? 1 : -1;
+			at = fabs(at) - 0.5;
+		} else {
+			at = (w[i] - mean) / magnitude;
+			code = at > 0 ? 1 : -1;
+		}
+		if (code != own_code) {
+			assert_true(fabs(at) < NEAR_TIE);
+			r->near_ties++;
+		}
+		r->w_offset[p->offset + i] = magnitude * own_code - w[i];
+	}
+}
+
+/* Quantises x [T, width] straight through, in place. */
+static void quantise(struct reference *r, double *x, int width, int layer, int site, const struct trit_bit_input *own)
+{
+	double *offset = r->x_offset[layer][site];
+
+	if (r->b->shape->kind == TRIT_WEIGHT_FULL)
+		return;
+	for (int t = 0; r->freeze && t < r->tokens; t++) {
+		const double *row = x + t * width;
+		double most = 1e-5;
+		for (int i = 0; i < width; i++)
+			most = fmax(most, fabs(row[i]));
+		for (int i = 0; i < width; i++) {
+			double at = row[i] * 127 / most, code = rint(at);
+			double own_code = own->q[(size_t)t * trit_t2_padded((size_t)width) + (size_t)i];
+			if (code != own_code) {
+				assert_true(fabs(at - own_code) < 0.5 + NEAR_TIE);
+				r->near_ties++;
+			}
+			offset[t * width + i] = own_code * most / 127 - row[i];
+		}
+	}
+	for (int i = 0; i < r->tokens * width; i++)
+		x[i] += offset[i];
+}
+
+static void rmsnorm(const struct reference *r, double *y, const double *x, const double *w, int width)
+{
+	for (int t = 0; t < r->tokens; t++) {
+		double squares = 0;
+		for (int i = 0; i < width; i++)
+			squares += x[t * width + i] * x[t * width + i];
+		for (int i = 0; i < width; i++)
+			y[t * width + i] = x[t * width + i] / sqrt(squares / width + r->b->config.eps) * (w ? w[i] : 1);
+	}
+}
+
+/* y [T, rows] = x [T, cols] W^T */
+static void product(const struct reference *r, double *y, const double *x, const double *w, int rows, int cols)
+{
+	for (int t = 0; t < r->tokens; t++)
+		for (int i = 0; i < rows; i++) {
+			double sum = 0;
+			for (int j = 0; j < cols; j++)
+				sum += w[i * cols + j] * x[t * cols + j];
+			y[t * rows + i] = sum;
+		}
+}
+
+/* Rotates the heads of x [T, heads, A]: "NEOX" pairs (i, i + A/2) or "NORM" pairs (2i, 2i + 1). */
+static void rotate(const struct reference *r, double *x, int heads)
+{
+	const struct trit_config *c = &r->b->config;
+	int a = c->head_dim;
+
+	for (int t = 0; t < r->tokens; t++)
+		for (int h = 0; h < heads; h++)
+			for (int i = 0; i < a / 2; i++) {
+				double *head = x + (t * heads + h) * a;
+				double angle = t % r->b->shape->seq_len * pow(c->rope_base, -2.0 * i / a);
+				int first = c->arch->rope_half ? i : 2 * i, second = c->arch->rope_half ? i + a / 2 : 2 * i + 1;
+				double p = head[first], q = head[second];
+				head[first] = p * cos(angle) - q * sin(angle);
+				head[second] = p * sin(angle) + q * cos(angle);
+			}
+}
+
+/* o [T, H, A]: causal attention within each sequence. */
+static void attend(const struct reference *r, double *o, const double *q, const double *k, const double *v)
+{
+	const struct trit_config *c = &r->b->config;
+	int a = c->head_dim, s = r->b->shape->seq_len, share = c->n_heads / c->n_kv_heads;
+	double p[128];
+
+	for (int t = 0; t < r->tokens; t++)
+		for (int h = 0; h < c->n_heads; h++) {
+			int first = t - t % s, kv = h / share;
+			double most = -INFINITY, sum = 0;
+			for (int u = first; u <= t; u++) {
+				double dot = 0;
+				for (int i = 0; i < a; i++)
+					dot += q[(t * c->n_heads + h) * a + i] * k[(u * c->n_kv_heads + kv) * a + i];
+				p[u - first] = dot / sqrt(a);
+				most = fmax(most, p[u - first]);
+			}
+			for (int u = first; u <= t; u++)
+				sum += p[u - first] = exp(p[u - first] - most);
+			for (int i = 0; i < a; i++) {
+				double out = 0;
+				for (int u = first; u <= t; u++)
+					out += p[u - first] / sum * v[(u * c->n_kv_heads + kv) * a + i];
+				o[(t * c->n_heads + h) * a + i] = out;
+			}
+		}
+}
+
+static void layer_forward(struct reference *r, int l, double *x)
+{
+	const struct trit_config *c = &r->b->config;
+	const struct trit_net_layer *own = &r->b->net.layers[l];
+	int t = r->tokens, d = c->d_model, f = c->d_ff, nq = c->n_heads * c->head_dim, nkv = c->n_kv_heads * c->head_dim;
+	size_t widest = (size_t)t * (size_t)(d + f + nq + nkv);
+	double *in = doubles(widest), *q = doubles(widest), *k = doubles(widest), *v = doubles(widest);
+
+	rmsnorm(r, in, x, weight(r, TRIT_TENSOR_ATTN_NORM, l), d);
+	quantise(r, in, d, l, IN_QKV, &own->in_qkv);
+	product(r, q, in, weight(r, TRIT_TENSOR_ATTN_Q, l), nq, d);
+	product(r, k, in, weight(r, TRIT_TENSOR_ATTN_K, l), nkv, d);
+	product(r, v, in, weight(r, TRIT_TENSOR_ATTN_V, l), nkv, d);
+	rotate(r, q, c->n_heads);
+	rotate(r, k, c->n_kv_heads);
+	attend(r, in, q, k, v);
+	if (c->arch->sub_norm)
+		rmsnorm(r, in, in, weight(r, TRIT_TENSOR_ATTN_SUB_NORM, l), nq);
+	quantise(r, in, nq, l, IN_O, &own->in_o);
+	product(r, q, in, weight(r, TRIT_TENSOR_ATTN_OUTPUT, l), d, nq);
+	for (int i = 0; i < t * d; i++)
+		x[i] += q[i];
+
+	rmsnorm(r, in, x, weight(r, TRIT_TENSOR_FFN_NORM, l), d);
+	quantise(r, in, d, l, IN_FFN, &own->in_ffn);
+	product(r, q, in, weight(r, TRIT_TENSOR_FFN_GATE, l), f, d);
+	product(r, k, in, weight(r, TRIT_TENSOR_FFN_UP, l), f, d);
+	for (int i = 0; i < t * f; i++)
+		in[i] = k[i] * (c->arch->activation == TRIT_ACT_RELU2 ? (q[i] > 0 ? q[i] * q[i] : 0) : q[i] / (1 + exp(-q[i])));
+	if (c->arch->sub_norm)
+		rmsnorm(r, in, in, weight(r, TRIT_TENSOR_FFN_SUB_NORM, l), f);
+	quantise(r, in, f, l, IN_DOWN, &own->in_down);
+	product(r, q, in, weight(r, TRIT_TENSOR_FFN_DOWN, l), d, f);
+	for (int i = 0; i < t * d; i++)
+		x[i] += q[i];
+	trit_free(in);
+	trit_free(q);
+	trit_free(k);
+	trit_free(v);
+}
+
+/* Sum of the losses with weights w [params.total]. */
+static double reference_loss(struct reference *r, const double *w)
+{
+	const struct trit_config *c = &r->b->config;
+	int s = r->b->shape->seq_len, d = c->d_model, v = c->n_vocab;
+	double *x = doubles((size_t)(r->tokens * d)), *logits = doubles((size_t)(r->tokens * v)), loss = 0;
+
+	for (size_t i = 0; i < r->b->params.total; i++)
+		r->w[i] = w[i] + r->w_offset[i];
+	for (int t = 0; t < r->tokens; t++)
+		for (int i = 0; i < d; i++)
+			x[t * d + i] = weight(r, TRIT_TENSOR_TOKEN_EMBD, 0)[r->b->batch[t / s * (s + 1) + t % s] * d + i];
+	for (int l = 0; l < c->n_layers; l++)
+		layer_forward(r, l, x);
+	rmsnorm(r, x, x, weight(r, TRIT_TENSOR_OUTPUT_NORM, 0), d);
+	product(r, logits, x, weight(r, c->tied ? TRIT_TENSOR_TOKEN_EMBD : TRIT_TENSOR_OUTPUT, 0), v, d);
+	for (int t = 0; t < r->tokens; t++) {
+		double most = -INFINITY, sum = 0;
+		for (int i = 0; i < v; i++)
+			most = fmax(most, logits[t * v + i]);
+		for (int i = 0; i < v; i++)
+			sum += exp(logits[t * v + i] - most);
+		loss += log(sum) + most - logits[t * v + r->b->batch[t / s * (s + 1) + t % s + 1]];
+	}
+	trit_free(x);
+	trit_free(logits);
+	return loss;
+}
+
+/* After a pass of the network, whose codes decide ties. Returns the loss at the base point; w receives the weights. */
+static double open_reference(struct reference *r, struct bench *b, double *w)
+{
+	const struct trit_config *c = &b->config;
+	int widths[N_SITES] = { c->d_model, c->n_heads * c->head_dim, c->d_model, c->d_ff };
+
+	*r = (struct reference){ .b = b, .tokens = b->shape->n_seqs * b->shape->seq_len, .freeze = true };
+	r->w_offset = doubles(b->params.total);
+	r->w = doubles(b->params.total);
+	for (int l = 0; l < c->n_layers; l++) {
+		const struct trit_net_layer *n = &b->net.layers[l];
+		const struct trit_bitlinear *linears[] = { &n->q, &n->k, &n->v, &n->o, &n->gate, &n->up, &n->down };
+		const enum trit_tensor_id ids[] = { TRIT_TENSOR_ATTN_Q, TRIT_TENSOR_ATTN_K, TRIT_TENSOR_ATTN_V,
+			                            TRIT_TENSOR_ATTN_OUTPUT, TRIT_TENSOR_FFN_GATE, TRIT_TENSOR_FFN_UP,
+			                            TRIT_TENSOR_FFN_DOWN };
+		for (int i = 0; i < N_SITES; i++)
+			r->x_offset[l][i] = doubles((size_t)(r->tokens * widths[i]));
+		for (int i = 0; i < 7 && b->shape->kind != TRIT_WEIGHT_FULL; i++)
+			freeze_weights(r, trit_params_find(&b->params, ids[i], l), linears[i]);
+	}
+	for (size_t i = 0; i < b->params.total; i++)
+		w[i] = b->params.w[i];
+	double loss = reference_loss(r, w);
+	r->freeze = false;
+	return loss;
+}
+
+static void close_reference(struct reference *r)
+{
+	for (int l = 0; l < MAX_LAYERS; l++)
+		for (int i = 0; i < N_SITES; i++)
+			trit_free(r->x_offset[l][i]);
+	trit_free(r->w_offset);
+	trit_free(r->w);
+}
+
+/* ---- gradients -------------------------------------------------------------------------------------------------- */
+
+/* Central difference of the reference's loss along `direction`, elements [offset, offset + n). */
+static double difference(struct reference *r, double *w, size_t offset, size_t n, const double *direction)
+{
+	const double h = 1e-5;
+	double above, below;
+
+	for (size_t i = 0; i < n; i++)
+		w[offset + i] = r->b->params.w[offset + i] + h * direction[i];
+	above = reference_loss(r, w);
+	for (size_t i = 0; i < n; i++)
+		w[offset + i] = r->b->params.w[offset + i] - h * direction[i];
+	below = reference_loss(r, w);
+	for (size_t i = 0; i < n; i++)
+		w[offset + i] = r->b->params.w[offset + i];
+	return (above - below) / (2 * h);
+}
+
+/*
+ * A derivative of the network's fp32 gradient is held to 2e-5 of that gradient's norm. fp32 keeps 6e-8 a step; sums of
+ * some hundred terms through the depth of the network come to 1e-8 .. 4e-6, while a wrong term shows as 1e-2 and more.
+ * The step of 1e-5 leaves 1e-10 of truncation and about 1e-9 of rounding in the double loss.
+ */
+#define TOLERANCE 2e-5
+enum { DIRECTIONS = 2, ALL = 24, SOME = 6 }; /* random directions; all elements of tensors so small, else so many */
+
+/* Derivatives of one tensor: along random directions, and by single elements. */
+static void check_tensor(struct reference *r, double *w, const struct trit_param *p)
+{
+	struct trit_rng *rng = &r->b->rng;
+	size_t n = p->rows * p->cols, elements = n <= ALL ? n : SOME;
+	const float *g = r->b->params.g + p->offset;
+	double *direction = doubles(n), norm = 0;
+	char name[TRIT_TENSOR_NAME_BYTES];
+
+	trit_tensor_name(name, p->id, p->layer, "weight");
+	for (size_t i = 0; i < n; i++)
+		norm += (double)g[i] * g[i];
+	norm = sqrt(norm);
+	assert_true(norm > 1e-3); /* nothing is checked by comparing zeros */
+	for (size_t k = 0; k < DIRECTIONS + elements; k++) {
+		size_t at = elements == n && k >= DIRECTIONS ? k - DIRECTIONS : trit_rng_below(rng, n);
+		double length = 0, got = 0, expected;
+		memset(direction, 0, n * sizeof *direction);
+		if (k >= DIRECTIONS)
+			direction[at] = 1;
+		for (size_t i = 0; k < DIRECTIONS && i < n; i++) {
+			direction[i] = trit_rng_normal(rng);
+			length += direction[i] * direction[i];
+		}
+		for (size_t i = 0; i < n; i++) {
+			direction[i] /= k < DIRECTIONS ? sqrt(length) : 1;
+			got += g[i] * direction[i];
+		}
+		expected = difference(r, w, p->offset, n, direction);
+		if (!(fabs(got - expected) <= TOLERANCE * norm))
+			fail_msg("%s: %s, %s %zu: derivative %.9g, expected %.9g, gradient's norm %.3g", r->b->shape->name, name,
+			         k < DIRECTIONS ? "direction" : "element", k < DIRECTIONS ? k : at, got, expected, norm);
+	}
+	trit_free(direction);
+}
+
+static void check_gradients(const struct net_case *shape)
+{
+	struct bench b;
+	struct reference r;
+
+	open_bench(&b, shape, TRIT_TIER_C, 1, shape->n_seqs);
+	double *w = doubles(b.params.total), loss = trit_net_step(&b.net, shape->n_seqs, b.batch, 1);
+	double expected = open_reference(&r, &b, w);
+
+	/* A few of some ten thousand roundings fall to different sides; many would mean different quantisers. */
+	assert_true(r.near_ties < 20);
+	if (!(fabs(loss / expected - 1) < 1e-6))
+		fail_msg("%s: loss %.9g, expected %.9g", shape->name, loss, expected);
+	for (int i = 0; i < b.params.n; i++)
+		check_tensor(&r, w, &b.params.list[i]);
+	close_reference(&r);
+	close_bench(&b);
+	trit_free(w);
+}
+
+static void test_gradients(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_CASES; i++)
+		check_gradients(&cases[i]);
+}
+
+/* The scale multiplies the gradient, and gradients add up. */
+static void test_accumulation(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, &cases[0], TRIT_TIER_C, 1, 1);
+	double *once = doubles(b.params.total), loss = trit_net_step(&b.net, 1, b.batch, 1);
+	for (size_t i = 0; i < b.params.total; i++)
+		once[i] = b.params.g[i];
+	assert_true(trit_net_step(&b.net, 1, b.batch, 0.5f) == loss);
+	assert_true(trit_net_loss(&b.net, 1, b.batch) == loss);
+	for (size_t i = 0; i < b.params.total; i++)
+		assert_true(fabs(b.params.g[i] - 1.5 * once[i]) <= 1e-5 * (1 + fabs(once[i])));
+	trit_free(once);
+	close_bench(&b);
+}
+
+/* ---- bits ------------------------------------------------------------------------------------------------------- */
+
+/* Loss and gradients of all sequences, max_seqs at a time; the gradients are the caller's to free. */
+static double run(const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs, float **g, size_t *n)
+{
+	struct bench b;
+	double loss = 0;
+
+	open_bench(&b, shape, tier, threads, max_seqs);
+	for (int i = 0; i < shape->n_seqs; i += max_seqs) {
+		int m = shape->n_seqs - i < max_seqs ? shape->n_seqs - i : max_seqs;
+		loss += trit_net_step(&b.net, m, b.batch + i * (shape->seq_len + 1), 1.0f / 128);
+	}
+	*n = b.params.total;
+	*g = trit_calloc(*n, sizeof **g);
+	assert_non_null(*g);
+	memcpy(*g, b.params.g, *n * sizeof **g);
+	close_bench(&b);
+	return loss;
+}
+
+static void test_same_bits(void **state)
+{
+	static const int threads[] = { 1, 2, 3, 7 };
+
+	(void)state;
+	for (int i = 0; i < N_CASES; i++) {
+		float *expected, *got;
+		size_t n;
+		double loss = run(&cases[i], TRIT_TIER_C, 1, cases[i].n_seqs, &expected, &n);
+		for (int tier = 0; tier <= (int)trit_best_tier(); tier++)
+			for (size_t j = 0; j < sizeof threads / sizeof *threads; j++) {
+				if (tier == TRIT_TIER_C && j == 0)
+					continue;
+				if (run(&cases[i], (enum trit_tier)tier, threads[j], cases[i].n_seqs, &got, &n) != loss)
+					fail_msg("%s: another loss on %s with %d threads", cases[i].name,
+					         trit_tier_name((enum trit_tier)tier), threads[j]);
+				if (memcmp(got, expected, n * sizeof *got))
+					fail_msg("%s: other gradients on %s with %d threads", cases[i].name,
+					         trit_tier_name((enum trit_tier)tier), threads[j]);
+				trit_free(got);
+			}
+		trit_free(expected);
+	}
+}
+
+/*
+ * Every gradient is one chain over tokens, so cutting the batch into micro-batches changes no bit - but for a tied
+ * embedding, whose gradient is two chains, the head's and the look-up's, that micro-batches interleave.
+ */
+static void test_micro_batches(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_CASES; i++) {
+		const struct net_case *shape = &cases[i];
+		float *expected, *got;
+		size_t n;
+		if (shape->n_seqs < 2)
+			continue;
+		double loss = run(shape, trit_best_tier(), 2, shape->n_seqs, &expected, &n);
+		size_t tied = shape->tied ? (size_t)(shape->n_vocab * shape->d_model) : 0; /* the embedding comes first */
+		for (int max_seqs = 1; max_seqs < shape->n_seqs; max_seqs++) {
+			assert_true(fabs(run(shape, trit_best_tier(), 2, max_seqs, &got, &n) / loss - 1) < 1e-14);
+			for (size_t j = 0; j < tied; j++)
+				assert_true(fabsf(got[j] - expected[j]) <= 1e-6f * (1 + fabsf(expected[j])));
+			if (memcmp(got + tied, expected + tied, (n - tied) * sizeof *got))
+				fail_msg("%s: other gradients in micro-batches of %d", shape->name, max_seqs);
+			trit_free(got);
+		}
+		trit_free(expected);
+	}
+}
+
+/* ---- the rest --------------------------------------------------------------------------------------------------- */
+
+static void test_shares(void **state)
+{
+	struct bench b;
+	double share[3], zero = 0, all = 0;
+
+	(void)state;
+	open_bench(&b, &cases[0], TRIT_TIER_C, 2, 1);
+	trit_net_shares(&b.net, share);
+	for (int i = 0; i < b.params.n; i++) {
+		const struct trit_param *p = &b.params.list[i];
+		double mean = 0;
+		if (trit_tensors[p->id].kind != TRIT_KIND_LINEAR)
+			continue;
+		for (size_t j = 0; j < p->rows * p->cols; j++)
+			mean += fabs((double)b.params.w[p->offset + j]) / (double)(p->rows * p->cols);
+		for (size_t j = 0; j < p->rows * p->cols; j++) {
+			zero += fabs((double)b.params.w[p->offset + j]) <= mean / 2;
+			all++;
+		}
+	}
+	assert_true(fabs(share[0] + share[1] + share[2] - 1) < 1e-12);
+	assert_true(fabs(share[1] - zero / all) < 1e-12);
+	assert_true(fabs(share[1] - 0.31) < 0.02); /* normal weights: P(|w| < mean|w| / 2) = 0.310 */
+	close_bench(&b);
+}
+
+static void test_step_allocates_nothing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, &cases[0], trit_best_tier(), 2, 1);
+	uint64_t before = trit_mem_count();
+	trit_net_quantise(&b.net);
+	trit_net_step(&b.net, 1, b.batch, 1);
+	trit_net_loss(&b.net, 1, b.batch);
+	assert_int_equal(trit_mem_count(), before);
+	close_bench(&b);
+}
+
+static void test_no_memory(void **state)
+{
+	struct bench b;
+	struct trit_error err;
+	int e = -1, failures = 0;
+
+	(void)state;
+	open_bench(&b, &cases[0], TRIT_TIER_C, 1, 1);
+	trit_net_release(&b.net);
+	for (int n = 1; e; n++) {
+		trit_mem_fail_after((uint64_t)n);
+		e = trit_net_init(&b.net, &b.config, b.shape->kind, &b.params, &b.kernels, b.pool, 70, 1, &err);
+		trit_mem_fail_after(0);
+		if (e) {
+			failures++;
+			assert_int_equal(e, TRIT_ERR_MEMORY);
+			assert_non_null(strstr(err.message, "--micro-batch"));
+		}
+	}
+	assert_true(failures > 0);
+	close_bench(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gradients),
+		cmocka_unit_test(test_accumulation),
+		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_micro_batches),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_step_allocates_nothing),
+		cmocka_unit_test(test_no_memory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,475 @@
+/*
+ * test_train_ops.c - attention, BitLinear, AdamW and the schedule of training, each against its formula in double
+ * precision. The network made of them is tested in test_net.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define TRIT_MAY_PRINT
+#define TRIT_MAY_ALLOCATE
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "train/attention.h"
+#include "train/bitlinear.h"
+#include "train/optim.h"
+#include "train/schedule.h"
+
+static struct trit_kernels kernels; /* plain C */
+static struct trit_rng rng;
+
+static int set_up(void **state)
+{
+	(void)state;
+	trit_kernels_fill(&kernels, TRIT_TIER_C);
+	trit_rng_init(&rng, 5);
+	return 0;
+}
+
+static float *normals(size_t n, float scale)
+{
+	float *x = trit_calloc(n, sizeof *x);
+
+	assert_non_null(x);
+	for (size_t i = 0; i < n; i++)
+		x[i] = scale * trit_rng_normal(&rng);
+	return x;
+}
+
+static void check_close(const char *what, size_t i, double got, double expected, double bound)
+{
+	if (!(fabs(got - expected) <= bound))
+		fail_msg("%s[%zu] = %.9g, expected %.9g, bound %.3g", what, i, got, expected, bound);
+}
+
+/* ---- attention -------------------------------------------------------------------------------------------------- */
+
+enum { A = 6, GROUP = 3, LD = (GROUP + 2) * A + 3, LDO = GROUP * A + 1, MAX_S = 130 };
+
+/* sum of r . o, with o by the formula; qkv [S, LD]: queries of the group, the key, the value. */
+static double attention_loss(int s, const double *qkv, const float *r, double *o)
+{
+	double p[MAX_S], loss = 0;
+
+	for (int h = 0; h < GROUP; h++)
+		for (int i = 0; i < s; i++) {
+			double sum = 0;
+			for (int j = 0; j <= i; j++) {
+				double dot = 0;
+				for (int d = 0; d < A; d++)
+					dot += qkv[i * LD + h * A + d] * qkv[j * LD + GROUP * A + d];
+				sum += p[j] = exp(0.4 * dot);
+			}
+			for (int d = 0; d < A; d++) {
+				double out = 0;
+				for (int j = 0; j <= i; j++)
+					out += p[j] / sum * qkv[j * LD + (GROUP + 1) * A + d];
+				if (o)
+					o[i * LDO + h * A + d] = out;
+				loss += r[i * LDO + h * A + d] * out;
+			}
+		}
+	return loss;
+}
+
+static void check_attention(int s)
+{
+	size_t n = (size_t)s * LD, n_out = (size_t)s * LDO;
+	float *qkv = normals(n, 1), *r = normals(n_out, 1), *o = normals(n_out, 0), *g = normals(n, 0);
+	float *scratch = trit_calloc(trit_attention_scratch(s, A), sizeof *scratch);
+	double *wide = trit_calloc(n, sizeof *wide), *expected = trit_calloc(n_out, sizeof *expected);
+	struct trit_attention a = { .positions = s, .width = A, .group = GROUP, .scale = 0.4f, .q = qkv,
+		                    .k = qkv + GROUP * A, .v = qkv + (GROUP + 1) * A, .ld = LD, .ldo = LDO };
+
+	assert_true(scratch && wide && expected);
+	for (size_t i = 0; i < n; i++)
+		wide[i] = qkv[i], g[i] = NAN; /* overwritten, not added to */
+	attention_loss(s, wide, r, expected);
+	trit_attention_forward(&a, &kernels, o, scratch);
+	trit_attention_backward(&a, &kernels, g, g + GROUP * A, g + (GROUP + 1) * A, r, scratch);
+	for (size_t i = 0; i < n_out; i++)
+		if (i % LDO < GROUP * A)
+			check_close("o", i, o[i], expected[i], 1e-5);
+	for (size_t i = 0; i < n; i += (size_t)(1 + s / 8)) { /* some elements of dq, dk and dv */
+		double x = wide[i], h = 1e-5, slope;
+		if (i % LD >= (GROUP + 2) * A)
+			continue;
+		wide[i] = x + h;
+		slope = attention_loss(s, wide, r, NULL);
+		wide[i] = x - h;
+		slope = (slope - attention_loss(s, wide, r, NULL)) / (2 * h);
+		wide[i] = x;
+		check_close("d(qkv)", i, g[i], slope, 1e-5 * (1 + fabs(slope)) * sqrt(s));
+	}
+	trit_free(qkv);
+	trit_free(r);
+	trit_free(o);
+	trit_free(g);
+	trit_free(scratch);
+	trit_free(wide);
+	trit_free(expected);
+}
+
+static void test_attention(void **state)
+{
+	static const int lengths[] = { 1, 2, 63, 64, 65, 130 }; /* blocks of 64 queries */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+		check_attention(lengths[i]);
+}
+
+/* ---- BitLinear -------------------------------------------------------------------------------------------------- */
+
+enum { M = 21, K = 35, T = 9, LDX = K + 2, LDY = M + 4 };
+
+/* Codes by hand: the borders 0.5 g are exact in these numbers. mean |w| = 1, so g = 1. */
+static void test_codes(void **state)
+{
+	static const float w[] = { 0.5f, -0.5f, 0.50000006f, -0.50000006f, 1.5f, -3.0f, 0.0f, 1.49999988f };
+	static const int8_t ternary[] = { 0, 0, 1, -1, 1, -1, 0, 1 };
+	static const float centred[] = { 1, 2, 3, 6, -2 }; /* mean 2, mean |w| 2.8 */
+	static const int8_t binary[] = { -1, -1, 1, 1, -1 };
+	int8_t codes[8];
+	struct trit_weight_scale s = trit_weight_scale(&kernels, TRIT_WEIGHT_TERNARY, w, 8);
+
+	(void)state;
+	assert_true(s.scale == 1 && s.inverse == 1);
+	trit_weight_codes(&kernels, TRIT_WEIGHT_TERNARY, s, codes, w, 8);
+	assert_memory_equal(codes, ternary, sizeof ternary);
+	s = trit_weight_scale(&kernels, TRIT_WEIGHT_BINARY, centred, 5);
+	assert_true(s.mean == 2 && s.scale == 2.8f);
+	trit_weight_codes(&kernels, TRIT_WEIGHT_BINARY, s, codes, centred, 5);
+	assert_memory_equal(codes, binary, sizeof binary);
+	s = trit_weight_scale(&kernels, TRIT_WEIGHT_TERNARY, (float[4]){ 0 }, 4); /* never zero */
+	assert_true(s.scale == TRIT_QUANT_EPS);
+}
+
+/* Forward, and both backward products, from the codes and scales that the quantisers gave. */
+static void check_bitlinear(enum trit_weight_kind kind, bool norm)
+{
+	size_t padded = trit_t2_padded(K);
+	bool full = kind == TRIT_WEIGHT_FULL;
+	float *w = normals(M * K, 0.3f), *x = normals(T * LDX, 2), *nw = normals(K, 1), *xn = normals(T * LDX, 0);
+	float *y = normals(T * LDY, 0), *dy = normals(T * LDY, 1), *dx = normals(T * K, 0), *xd = normals(T * LDX, 0);
+	float *dw = normals(M * K, 0), *scratch = normals(TRIT_GEMM_SCRATCH, 0);
+	int8_t codes[M * K], q[T * 64];
+	unsigned char t2[4096];
+	float wq[M * K], step[T], r[T];
+	int32_t sum[T];
+	struct trit_bitlinear b = { .kind = kind, .rows = M, .cols = K, .w = w, .dw = dw, .scale = 1,
+		                    .t2 = full ? NULL : t2, .wq = full ? w : wq };
+	struct trit_bit_input in = { .width = K, .r = r, .q = full ? NULL : q, .step = step, .sum = sum };
+
+	assert_true(trit_t2_bytes(M, K) <= sizeof t2 && padded <= 64);
+	trit_bitlinear_quantise(&b, &kernels, codes);
+	if (!full) {
+		size_t counts[3] = { 0 };
+		for (int i = 0; i < M * K; i++) {
+			counts[codes[i] + 1]++;
+			assert_true(wq[i] == b.scale * codes[i]);
+		}
+		assert_memory_equal(b.counts, counts, sizeof counts);
+	}
+	for (int t0 = 0; t0 < T; t0 += 4) { /* in ranges, as threads do it */
+		int t1 = t0 + 4 < T ? t0 + 4 : T;
+		trit_bit_input_forward(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, xn, LDX, t0, t1);
+		trit_bitlinear_forward(&b, &kernels, y, LDY, &in, xn, LDX, t0, t1, scratch);
+		trit_bit_input_expand(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, xd, LDX, t0, t1);
+		trit_bitlinear_backward_x(&b, &kernels, dx, dy, LDY, false, t0, t1, scratch);
+		trit_bitlinear_backward_x(&b, &kernels, dx, dy, LDY, true, t0, t1, scratch); /* twice: 2 dy g T */
+	}
+	for (int r0 = 0; r0 < M; r0 += 16)
+		trit_bitlinear_backward_w(&b, &kernels, dy, LDY, xd, LDX, T, r0, r0 + 16 < M ? r0 + 16 : M, scratch);
+
+	for (int t = 0; t < T; t++) {
+		double squares = 0, most = 1e-5;
+		for (int k = 0; k < K; k++)
+			squares += (double)x[t * LDX + k] * x[t * LDX + k];
+		for (int k = 0; k < K; k++) {
+			double v = x[t * LDX + k] * (norm ? nw[k] / sqrt(squares / K + 1e-5) : 1);
+			check_close("xn", (size_t)(t * K + k), xn[t * LDX + k], v, 1e-5);
+			most = fmax(most, fabs((double)xn[t * LDX + k]));
+		}
+		for (int k = 0; k < K; k++) {
+			double v = xn[t * LDX + k];
+			if (!full) {
+				assert_true(fabs(v * 127 / most - q[(size_t)t * padded + (size_t)k]) <= 0.5 + 1e-4);
+				check_close("step", (size_t)t, step[t], most / 127, 1e-7 * most);
+				v = q[(size_t)t * padded + (size_t)k] * (most / 127);
+			}
+			check_close("xd", (size_t)(t * K + k), xd[t * LDX + k], v, 1e-6 * most);
+		}
+		for (int m = 0; m < M; m++) {
+			double v = 0;
+			for (int k = 0; k < K; k++)
+				v += (double)b.wq[m * K + k] * xd[t * LDX + k];
+			check_close("y", (size_t)(t * M + m), y[t * LDY + m], v, 1e-5);
+		}
+		for (int k = 0; k < K; k++) {
+			double v = 0;
+			for (int m = 0; m < M; m++)
+				v += 2.0 * dy[t * LDY + m] * b.wq[m * K + k];
+			check_close("dx", (size_t)(t * K + k), dx[t * K + k], v, 1e-5);
+		}
+	}
+	for (int m = 0; m < M; m++)
+		for (int k = 0; k < K; k++) {
+			double v = 0;
+			for (int t = 0; t < T; t++)
+				v += (double)dy[t * LDY + m] * xd[t * LDX + k];
+			check_close("dw", (size_t)(m * K + k), dw[m * K + k], v, 3e-5);
+		}
+	float *all[] = { w, x, nw, xn, y, dy, dx, xd, dw, scratch };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		trit_free(all[i]);
+}
+
+static void test_bitlinear(void **state)
+{
+	(void)state;
+	for (int kind = TRIT_WEIGHT_TERNARY; kind <= TRIT_WEIGHT_FULL; kind++)
+		for (int norm = 0; norm < 2; norm++)
+			check_bitlinear((enum trit_weight_kind)kind, norm);
+}
+
+/* ---- optimiser -------------------------------------------------------------------------------------------------- */
+
+static const struct trit_config small = { .n_vocab = 19, .n_layers = 1, .d_model = 10, .d_ff = 14, .n_heads = 2,
+	                                  .n_kv_heads = 1, .head_dim = 6, .n_rot = 6, .n_ctx = 8, .rope_base = 10000,
+	                                  .eps = 1e-5f, .tied = true };
+enum { STEPS = 6 };
+
+/* STEPS steps on given gradients; the second is large enough to be clipped. */
+static void optimise(struct trit_params *p, struct trit_config *c, struct trit_pool *pool, double *norms)
+{
+	struct trit_recipe r = trit_recipe_defaults();
+	struct trit_rng gradients;
+	struct trit_error err;
+
+	*c = small;
+	c->arch = trit_arch_by_name("bitnet", 6);
+	assert_int_equal(trit_params_init(p, c, &err), 0);
+	trit_params_randomise(p, c, 3);
+	trit_rng_init(&gradients, 8);
+	for (int t = 1; t <= STEPS; t++) {
+		for (int i = 0; i < p->n; i++)
+			for (size_t j = 0; j < p->list[i].rows * p->list[i].cols; j++)
+				p->g[p->list[i].offset + j] = (t == 2 ? 1.0f : 0.01f) * trit_rng_normal(&gradients);
+		norms[t - 1] = trit_optim_grad_norm(p, &kernels, pool);
+		trit_optim_step(p, &kernels, pool, &r, norms[t - 1], 0.003f * (float)t, 0.1f, t);
+		for (size_t i = 0; i < p->total; i++)
+			assert_true(p->g[i] == 0);
+	}
+}
+
+static void test_adamw(void **state)
+{
+	struct trit_params p, first;
+	struct trit_config c;
+	struct trit_rng gradients;
+	struct trit_error err;
+	double norms[STEPS];
+
+	(void)state;
+	optimise(&p, &c, NULL, norms);
+	assert_int_equal(trit_params_init(&first, &c, &err), 0);
+	trit_params_randomise(&first, &c, 3);
+	double *w = trit_calloc(p.total, sizeof *w), *m = trit_calloc(p.total, sizeof *m);
+	double *v = trit_calloc(p.total, sizeof *v);
+	float *g = trit_calloc(p.total, sizeof *g);
+	assert_true(w && m && v && g);
+	for (size_t i = 0; i < p.total; i++)
+		w[i] = first.w[i];
+	trit_rng_init(&gradients, 8);
+	for (int t = 1; t <= STEPS; t++) {
+		double squares = 0, clip;
+		for (int i = 0; i < p.n; i++)
+			for (size_t j = p.list[i].offset; j < p.list[i].offset + p.list[i].rows * p.list[i].cols; j++) {
+				g[j] = (t == 2 ? 1.0f : 0.01f) * trit_rng_normal(&gradients);
+				squares += (double)g[j] * g[j];
+			}
+		check_close("norm", (size_t)t, norms[t - 1], sqrt(squares), 1e-6 * sqrt(squares));
+		clip = fmin(1, 1 / sqrt(squares));
+		assert_true((clip < 1) == (t == 2));
+		for (int i = 0; i < p.n; i++) {
+			double decay = trit_tensors[p.list[i].id].kind == TRIT_KIND_NORM ? 0 : 0.1;
+			for (size_t j = p.list[i].offset; j < p.list[i].offset + p.list[i].rows * p.list[i].cols; j++) {
+				m[j] = 0.9 * m[j] + 0.1 * clip * g[j];
+				v[j] = 0.95 * v[j] + 0.05 * clip * g[j] * clip * g[j];
+				double step = m[j] / (1 - pow(0.9, t)) / (sqrt(v[j] / (1 - pow(0.95, t))) + 1e-8);
+				w[j] -= 0.003 * t * (step + decay * w[j]);
+			}
+		}
+	}
+	for (size_t i = 0; i < p.total; i++) {
+		check_close("w", i, p.w[i], w[i], 1e-6);
+		check_close("m", i, p.m[i], m[i], 1e-6 * (1e-3 + fabs(m[i])));
+		check_close("v", i, p.v[i], v[i], 2e-6 * v[i]);
+	}
+	trit_free(w);
+	trit_free(m);
+	trit_free(v);
+	trit_free(g);
+	trit_params_release(&first);
+	trit_params_release(&p);
+}
+
+static void test_adamw_threads(void **state)
+{
+	struct trit_params one, many;
+	struct trit_config c, d;
+	struct trit_pool *pool;
+	struct trit_error err;
+	double norms[2][STEPS];
+
+	(void)state;
+	assert_int_equal(trit_pool_new(&pool, 5, &err), 0);
+	optimise(&one, &c, NULL, norms[0]);
+	optimise(&many, &d, pool, norms[1]);
+	assert_memory_equal(norms[0], norms[1], sizeof norms[0]);
+	assert_memory_equal(one.w, many.w, one.total * sizeof *one.w);
+	assert_memory_equal(one.v, many.v, one.total * sizeof *one.v);
+	trit_params_release(&one);
+	trit_params_release(&many);
+	trit_pool_free(pool);
+}
+
+static void test_first_weights(void **state)
+{
+	struct trit_params p;
+	struct trit_config c = small;
+	struct trit_error err;
+
+	(void)state;
+	c.arch = trit_arch_by_name("bitnet", 6);
+	c.n_vocab = 700, c.d_model = 64, c.d_ff = 128, c.n_layers = 2;
+	assert_int_equal(trit_params_init(&p, &c, &err), 0);
+	trit_params_randomise(&p, &c, 1);
+	for (int i = 0; i < p.n; i++) {
+		const struct trit_param *t = &p.list[i];
+		size_t n = t->rows * t->cols;
+		double squares = 0, expected = 0.02;
+		for (size_t j = 0; j < n; j++)
+			squares += (double)p.w[t->offset + j] * p.w[t->offset + j] / (double)n;
+		if (trit_tensors[t->id].kind == TRIT_KIND_NORM)
+			expected = 1;
+		else if (t->id == TRIT_TENSOR_ATTN_OUTPUT || t->id == TRIT_TENSOR_FFN_DOWN)
+			expected = 0.02 / 2; /* sqrt(2 L) = 2 */
+		check_close("deviation of tensor", (size_t)i, sqrt(squares), expected, 3 * expected / sqrt((double)n));
+	}
+	assert_null(trit_params_find(&p, TRIT_TENSOR_OUTPUT, 0));
+	trit_params_release(&p);
+}
+
+/* ---- schedule --------------------------------------------------------------------------------------------------- */
+
+static void test_schedule(void **state)
+{
+	struct trit_recipe r = trit_recipe_defaults();
+
+	(void)state;
+	r.lr = 1e-3f, r.lr2 = 5e-4f, r.weight_decay = 0.1f, r.weight_decay2 = 0, r.warmup = 4;
+	const struct {
+		int step;
+		double lr, decay;
+	} expected[] = {
+		/* warm-up 1/4, 2/4, 3/4, 1; the line 1 - t/100; half the rate from 50 on */
+		{ 0, 1e-3 * 0.25 * 1.00, 0.1 }, { 1, 1e-3 * 0.50 * 0.99, 0.1 }, { 3, 1e-3 * 1.00 * 0.97, 0.1 },
+		{ 4, 1e-3 * 0.96, 0.1 },        { 49, 1e-3 * 0.51, 0.1 },       { 50, 5e-4 * 0.50, 0 },
+		{ 99, 5e-4 * 0.01, 0 },
+	};
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+		check_close("lr", i, trit_schedule_lr(&r, expected[i].step, 100), expected[i].lr, 1e-10);
+		check_close("decay", i, trit_schedule_weight_decay(&r, expected[i].step, 100), expected[i].decay, 1e-8);
+	}
+	r.warmup = 375; /* at most a tenth: 2 of 20 steps */
+	check_close("lr", 0, trit_schedule_lr(&r, 0, 20), 1e-3 * 0.5, 1e-10);
+	check_close("lr", 1, trit_schedule_lr(&r, 1, 20), 1e-3 * 0.95, 1e-10);
+	check_close("lr", 2, trit_schedule_lr(&r, 0, 1), 5e-4, 1e-10); /* a run of one step: no warm-up */
+}
+
+/* ---- recipe ----------------------------------------------------------------------------------------------------- */
+
+static void test_settings_as_text(void **state)
+{
+	struct trit_recipe r = trit_recipe_defaults(), back;
+	struct trit_error err;
+	char text[TRIT_SETTING_BYTES];
+
+	(void)state;
+	assert_int_equal(trit_recipe_apply_size(&r, "1m", &err), 0);
+	r.weights = TRIT_WEIGHT_BINARY, r.activation = TRIT_ACT_RELU2, r.untied = true;
+	r.seed = UINT64_MAX, r.lr = 1.0f / 3;
+	memset(&back, 0, sizeof back);
+	for (int i = 0; i < trit_n_settings; i++) {
+		trit_setting_print(text, &trit_settings[i], &r);
+		if (trit_setting_parse(&back, &trit_settings[i], text, &err))
+			fail_msg("%s", err.message);
+		assert_string_not_equal(text, "");
+	}
+	for (int i = 0; i < trit_n_settings; i++) { /* every bit */
+		char again[TRIT_SETTING_BYTES];
+		trit_setting_print(text, &trit_settings[i], &r);
+		trit_setting_print(again, &trit_settings[i], &back);
+		assert_string_equal(text, again);
+	}
+	assert_true(back.seed == r.seed && back.lr == r.lr && back.n_heads == r.n_heads && back.untied);
+	for (int i = 0; i < trit_n_settings; i++) {
+		assert_int_equal(trit_setting_parse(&back, &trit_settings[i], "", &err), TRIT_ERR_FORMAT);
+		assert_int_equal(trit_setting_parse(&back, &trit_settings[i], "12x", &err), TRIT_ERR_FORMAT);
+		assert_non_null(strstr(err.message, trit_settings[i].name));
+	}
+	assert_int_equal(trit_recipe_apply_size(&r, "huge", &err), TRIT_ERR_ARG);
+	assert_non_null(strstr(err.message, "260k"));
+}
+
+/* Impossible networks are refused in the words of the command line. */
+static void test_impossible_recipes(void **state)
+{
+	const struct {
+		int weights, activation, heads, kv, head_dim;
+		bool untied;
+		const char *message;
+	} bad[] = {
+		{ TRIT_WEIGHT_FULL, TRIT_ACT_RELU2, 4, 4, 16, false, "--activation" },
+		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 4, 16, true, "--untied" },
+		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 3, 16, false, "key/value heads" },
+		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 4, 15, false, "--head-dim" },
+	};
+	struct trit_config c;
+	struct trit_error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct trit_recipe r = trit_recipe_defaults();
+		r.weights = bad[i].weights, r.activation = bad[i].activation, r.n_heads = bad[i].heads;
+		r.n_kv_heads = bad[i].kv, r.head_dim = bad[i].head_dim, r.untied = bad[i].untied;
+		assert_int_equal(trit_recipe_apply_size(&r, "260k", &err), 0);
+		r.head_dim = bad[i].head_dim;
+		assert_int_equal(trit_recipe_config(&r, &c, &err), TRIT_ERR_ARG);
+		if (!strstr(err.message, bad[i].message))
+			fail_msg("\"%s\" lacks \"%s\"", err.message, bad[i].message);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_attention),
+		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_bitlinear),
+		cmocka_unit_test(test_adamw),
+		cmocka_unit_test(test_adamw_threads),
+		cmocka_unit_test(test_first_weights),
+		cmocka_unit_test(test_schedule),
+		cmocka_unit_test(test_settings_as_text),
+		cmocka_unit_test(test_impossible_recipes),
+	};
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
