@@ -1,0 +1,35 @@
+#!/bin/bash
+# convert.sh - trit convert: every type holds the same model, from a checkpoint and from a file; what it refuses.
+#
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/common"
+text=$DATA/train/garden.txt
+expect 0 "$T" train --data "$text" --out run --size 260k --vocab-size 300 --d-model 256 --d-ff 256 --layers 1 \
+	--seq-len 32 --batch 4 --steps 2 -t 2
+head -c 3000 "$text" >part.txt
+
+# The same perplexity, to the last digit, whatever the type.
+expect 0 "$T" perplexity -m run/model.gguf -f part.txt -c 32 -o json
+sed 's/"model".*//' out >want
+for type in i2_s tq1_0 tq2_0 q8_0 f16 bf16 f32; do
+	expect 0 "$T" convert run $type.gguf --type $type
+	expect 0 "$T" perplexity -m $type.gguf -f part.txt -c 32 -o json
+	sed 's/"model".*//' out >got
+	same want got "$type"
+	expect 0 "$T" convert $type.gguf back.gguf --type i2_s
+	same i2_s.gguf back.gguf "$type and back"
+	expect 0 "$T" info $type.gguf
+	has out "^tensors .*$(echo $type | tr a-z A-Z) x"
+done
+
+refuse 1 'nothing.gguf' "$T" convert nothing.gguf out.gguf
+refuse 1 'part.txt' "$T" convert part.txt out.gguf
+refuse 2 '--type q4_k: there are auto, tq2_0' "$T" convert run out.gguf --type q4_k
+refuse 2 'argument' "$T" convert run
+refuse 1 '/dev/full' "$T" convert run /dev/full
+refuse 1 'missing/out.gguf' "$T" convert run missing/out.gguf
+head -c 20000 i2_s.gguf >short.gguf
+refuse 1 'short.gguf' "$T" convert short.gguf out.gguf
+[ -e out.gguf ] && fail "a refused conversion leaves a file"
+ls | grep -q '\.tmp\.' && fail "a temporary file is left behind"
+exit 0

@@ -1,0 +1,75 @@
+#!/bin/bash
+# train.sh - trit train: a run, its files, stopping and going on, other kinds of weights, and what it refuses.
+#
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/common"
+text=$DATA/train/garden.txt
+small="--size 260k --vocab-size 300 --seq-len 32 --batch 4 --layers 1 -t 2"
+
+# A whole run: the files it makes, a line of metrics a step, a model that runs.
+expect 0 "$T" train --data "$text" --out whole $small --steps 12 --val-share 0.1 --val-every 6
+[ -s out ] && fail "train prints on stdout"
+has err "step 12/12 .*loss [0-9.]+ .*val [0-9.]+ .*lr .*tok/s .*left .*-1/0/\+1"
+for f in model.gguf checkpoint.safetensors vocab.gguf data/train-00000.safetensors data/val-00000.safetensors; do
+	[ -s whole/$f ] || fail "no whole/$f"
+done
+[ "$(wc -l <whole/metrics.jsonl)" -eq 12 ] || fail "metrics.jsonl has not a line a step"
+grep -qvE '^\{"step": [0-9]+, "tokens": [0-9]+, "loss": [0-9.]+, "lr": [0-9.e-]+, "tokens_per_s": [0-9.e+]+, "grad_norm": [0-9.e+-]+, "share": \[.*\](, "val_loss": [0-9.]+)?\}$' \
+	whole/metrics.jsonl && fail "a line of metrics.jsonl has another form"
+[ "$(grep -c val_loss whole/metrics.jsonl)" -eq 2 ] || fail "val_loss is not where it was measured"
+expect 0 "$T" run -m whole/model.gguf -p "The" -n 5 -s 1
+expect 0 "$T" info whole/model.gguf
+has out "bitnet" "name +whole"
+
+# Ctrl-C saves and says how to go on; the resumed run ends as the whole one did.
+"$T" train --data "$text" --out cut $small --steps 12 --val-share 0.1 --val-every 6 --save-every 1000 2>err &
+pid=$!
+for _ in $(seq 200); do
+	[ -s cut/metrics.jsonl ] || [ -s cut/model.gguf ] && break
+	sleep 0.02
+done
+kill -INT $pid 2>/dev/null
+wait $pid
+status=$?
+[ $status -eq 130 ] || [ $status -eq 0 ] || fail "an interrupted run ends with $status"
+if [ $status -eq 130 ]; then
+	has err "stopped at step [0-9]+ of 12 and saved; go on with: trit train --resume --out cut"
+	expect 0 "$T" train --resume --out cut
+fi
+same whole/checkpoint.safetensors cut/checkpoint.safetensors "interrupted and resumed"
+diff <(sed 's/"tokens_per_s": [^,]*,//' whole/metrics.jsonl) <(sed 's/"tokens_per_s": [^,]*,//' cut/metrics.jsonl) >out ||
+	fail "metrics of the resumed run differ"
+
+# Other kinds of weights and of files; a vocabulary from elsewhere.
+expect 0 "$T" train --data "$text" --out binary $small --steps 2 --weights binary
+has err "50/0/50 %"
+expect 0 "$T" train --data "$text" --out full $small --steps 2 --weights full --untied
+expect 0 "$T" info full/model.gguf
+has out "llama"
+expect 0 "$T" train --data "$text" --out relu2 $small --steps 2 --activation relu2 --tokenizer whole/vocab.gguf
+same whole/vocab.gguf relu2/vocab.gguf
+expect 0 "$T" info relu2/model.gguf
+has out "bitnet-b1.58"
+
+# Refused, with one line, and nothing left behind.
+printf 'abc\377def' >latin1.txt
+printf 'a\0b' >nul.txt
+: >empty.txt
+mkdir empty
+refuse 1 'latin1.txt: byte 3 is not valid UTF-8; .*iconv' "$T" train --data latin1.txt --out new
+refuse 1 'nul.txt: byte 1 is NUL' "$T" train --data nul.txt --out new
+refuse 1 'empty.txt: no text' "$T" train --data empty.txt --out new
+refuse 1 'empty: the folder has no files' "$T" train --data empty --out new
+refuse 1 'missing.txt: no such file' "$T" train --data missing.txt --out new
+refuse 1 'fewer than one sequence.*--seq-len' "$T" train --data "$text" --out new --size 260k --seq-len 60000
+[ -e new ] && fail "a refused run leaves its folder"
+refuse 1 'whole already holds a training run; add --resume' "$T" train --data "$text" --out whole
+refuse 1 'no checkpoint to resume from' "$T" train --resume --out new
+refuse 1 'empty.txt' "$T" train --data "$text" --out empty.txt
+refuse 2 'no size is called "4m"; there are 260k' "$T" train --data "$text" --out new --size 4m
+refuse 2 'blk.0.attn_q.weight cannot be I2_S' "$T" train --data "$text" --out new --size 260k --type i2_s
+refuse 2 'full-precision weights with squared ReLU' "$T" train --data "$text" --out new --weights full --activation relu2
+refuse 2 '--lr: a resumed run keeps the settings' "$T" train --resume --out whole --lr 1
+refuse 2 '--data' "$T" train --out new
+refuse 2 '--out' "$T" train --data "$text"
+exit 0
