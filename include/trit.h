@@ -8,7 +8,7 @@
  * Threads: a model is immutable after open and may be shared by any number of threads. A session and a sampler belong
  * to one thread at a time.
  * Errors: a function that can fail returns TRIT_OK (0) or a negative enum trit_status and, when `err` is not NULL,
- * fills it in. After a failure outputs are untouched. The library never prints, exits or aborts.
+ * fills it in. After a failure outputs are untouched unless said otherwise. The library never prints, exits or aborts.
  *
  * A minimal program is examples/generate.c.
  *

@@ -411,7 +411,9 @@ static bool is_leftover(const char *name)
 		at = p + 5;
 	char *end;
 	long pid = at ? strtol(at, &end, 10) : 0;
-	return pid > 0 && (*end == 0 || *end == '.') && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	if (pid > 0 && *end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	return pid > 0 && *end == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 void trit_remove_leftovers(const char *dir)

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -181,4 +182,10 @@ void trit_arena_release(struct trit_arena *a)
 		return;
 	trit_free(a->base);
 	*a = (struct trit_arena){ 0 };
+}
+
+uint64_t trit_physical_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+	return pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : UINT64_MAX;
 }

@@ -31,6 +31,8 @@ void trit_free(void *p);
 /** A NUL-terminated copy of len bytes, or NULL. */
 char *trit_strndup(const char *s, size_t len);
 
+/** Bytes of memory the machine has; UINT64_MAX when unknown. */
+uint64_t trit_physical_memory(void);
 /** How many allocations were made since the program began (trit_calloc, trit_realloc, trit_strndup). */
 uint64_t trit_mem_count(void);
 /** Test hook: the nth allocation from now on, and every later one, fails; 0 switches it off. */

@@ -3,9 +3,8 @@
  *
  * One counter, `generation`, starts the workers: trit_pool_run stores the job, then increments it. One counter,
  * `pending`, ends the job: each worker decrements it. `meetings` counts the barriers inside a job; the last thread to
- * arrive increments it. Whoever waits for a counter spins for SPIN_SECONDS - between two
- * matrix products of a token there are only microseconds, less than waking a thread takes - and then sleeps on a
- * condition variable.
+ * arrive increments it. Whoever waits for a counter spins for SPIN_SECONDS - between two matrix products of a token
+ * there are only microseconds, less than waking a thread takes - and then sleeps on a condition variable.
  *
  * No wake-up is lost: a sleeper announces itself (`sleepers`, `caller_sleeps`) and then looks at the counter once more;
  * the other side changes the counter and then looks for sleepers. All of these are sequentially consistent, so at least

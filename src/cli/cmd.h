@@ -80,7 +80,7 @@ void trit_interrupt_reset(void);
 #define TRIT_ROWS_EXPORT(projections, embeddings)                                                                      \
 	{ 0, "type", TRIT_OPT_STRING, &(projections), .metavar = "TYPE",                                               \
 	  .help = "of the projections: tq2_0, tq1_0, i2_s, q8_0, f16, bf16, f32;\n"                                    \
-	          "auto: the smallest that fits and llama.cpp reads" },                                                \
+	          "auto: tq2_0 where widths are multiples of 256, else i2_s, q8_0 or f16" },                               \
 	{ 0, "embedding-type", TRIT_OPT_STRING, &(embeddings), .metavar = "TYPE",                                      \
 	  .help = "of embedding and head: q8_0, f16, bf16, f32" }
 struct trit_export_options;

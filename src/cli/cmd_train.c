@@ -79,7 +79,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 		TRIT_ROW_CPU(o->run.cpu),
 		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
 		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME",
-		  .help = "260k, 1m, 3m, 5m, 10m, 25m, 50m, 125m, 350m, 700m" },
+		  .help = trit_recipe_sizes() },
 	};
 	int n = TRIT_N(fixed), first_setting = n - 1; /* --size */
 	memcpy(options, fixed, sizeof fixed);
@@ -180,9 +180,7 @@ static void show_start(const struct trit_trainer *t)
 		trit_cmd_note("train", "too little text to hold some out: no validation loss (--val-share raises the share)");
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* Checkpoint and packed model. */
 static int save(struct trit_trainer *t, const struct train_options *o, struct trit_error *err)

@@ -40,7 +40,9 @@ static int gguf_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes
 		return trit_fail_prefix(err, e, "%s", t->name);
 	trit_tensor_name(name, w->id, w->layer, "scale");
 	const struct trit_gguf_tensor *factor = trit_gguf_find_tensor(g, name);
-	if (factor && factor->type == TRIT_GGML_F32 && factor->bytes == sizeof(float)) {
+	if (factor && (factor->type != TRIT_GGML_F32 || factor->bytes != sizeof(float)))
+		return trit_fail(err, TRIT_ERR_FORMAT, "%s: expected one F32 number", name);
+	if (factor) {
 		float f;
 		memcpy(&f, factor->data, sizeof f);
 		*scale *= f;
@@ -105,6 +107,10 @@ static int checkpoint_tensor(const struct checkpoint *c, const struct trit_tenso
 	    (uintptr_t)t->data % sizeof(float))
 		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is missing or not F32 %zu x %zu", name, w->rows, w->cols);
 	*out = (const float *)(const void *)t->data;
+	for (uint64_t i = 0; i < t->elements; i++)
+		if (!isfinite((*out)[i]))
+			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %llu is not finite", name,
+			                 (unsigned long long)i);
 	return TRIT_OK;
 }
 
@@ -160,7 +166,9 @@ static void name_model(struct trit_config *c, const char *checkpoint)
 		slash--;
 	*slash = 0;
 	char *name = strrchr(path, '/');
-	snprintf(c->name, sizeof c->name, "%.63s", name ? name + 1 : path);
+	name = name ? name + 1 : path;
+	if (strcmp(name, ".") && strcmp(name, "..") && strlen(name) < sizeof c->name)
+		snprintf(c->name, sizeof c->name, "%s", name);
 }
 
 static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
@@ -188,7 +196,8 @@ static int convert_checkpoint(const char *in, const char *out, const struct trit
 		return e;
 	if ((e = weight_kind(&c.file, &c.kind, err)) || (e = trit_config_read_meta(&s.config, &c.file, err))) {
 		e = trit_fail_prefix(err, e, "%s", in);
-	} else if (!(e = trit_kernels_select(&c.kernels, NULL, err)) && !(e = read_vocab(in, &vocab, err))) {
+	} else if (!(e = read_vocab(in, &vocab, err))) {
+		trit_kernels_fill(&c.kernels, trit_best_tier());
 		s.quantised = c.kind != TRIT_WEIGHT_FULL;
 		name_model(&s.config, in);
 		e = trit_export(out, &s, o, err);

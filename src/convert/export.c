@@ -179,6 +179,9 @@ int trit_export(const char *path, const struct trit_source *s, const struct trit
                 struct trit_error *err)
 {
 	struct writer w = { .s = s };
+	if (s->vocab && s->vocab->n_tokens > s->config.n_vocab)
+		return trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in the embedding",
+		                 s->vocab->n_tokens, s->config.n_vocab);
 	int e = trit_gguf_writer_new(&w.out, path, err);
 	if (e)
 		return e;

@@ -28,7 +28,8 @@ struct trit_source {
 };
 
 struct trit_export_options {
-	int type; /* enum trit_ggml_type of projections; -1: the smallest that the shapes allow and llama.cpp reads */
+	int type;           /* enum trit_ggml_type of projections; -1: F16, or of a quantised model TQ2_0, I2_S, Q8_0 or
+	                     * F16, the first that all shapes allow (I2_S first where no reader has scale tensors) */
 	int embedding_type; /* of embedding and head; -1: Q8_0 where the width allows, else F16 */
 };
 

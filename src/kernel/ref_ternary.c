@@ -22,7 +22,8 @@ static void trit_act_quant_c(int8_t *q, float *step, int32_t *sum, const float *
 		a = fabsf(x[i]) > a ? fabsf(x[i]) : a;
 	float scale = 127.0f / a;
 	for (int i = 0; i < n; i++) {
-		q[i] = (int8_t)rintf(x[i] * scale); /* two roundings up at most: |x * scale| <= 127 (1 + 2^-23) */
+		float r = rintf(x[i] * scale);            /* two roundings up at most: |x * scale| <= 127 (1 + 2^-23) */
+		q[i] = r >= -127 ? (int8_t)r : (int8_t)-128; /* -128: NaN, from an x that is not finite */
 		total += q[i];
 	}
 	memset(q + n, 0, (size_t)(n_padded - n));

@@ -113,13 +113,19 @@ static int check_rope_scaling(const struct trit_gguf *g, const char *arch, struc
 	char key[96];
 	const char *type = "";
 	size_t len = 0;
-	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
-	int e = trit_gguf_get_string(g, key, &type, &len, err);
+	double factor = 1; /* some converters write a linear scaling by 1, which is none */
+	snprintf(key, sizeof key, "%s.rope.scaling.factor", arch);
+	int e = trit_gguf_get_f64(g, key, &factor, err);
 	if (e < 0)
 		return e;
-	if (e == 0 && !(len == 4 && memcmp(type, "none", 4) == 0))
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "rotary scaling \"%.*s\" (%s) is not supported", (int)len, type,
-		                 key);
+	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
+	e = trit_gguf_get_string(g, key, &type, &len, err);
+	if (e < 0)
+		return e;
+	bool none = len == 4 && memcmp(type, "none", 4) == 0, linear = len == 6 && memcmp(type, "linear", 6) == 0;
+	if (e == 0 && !none && !(linear && factor == 1))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "rotary scaling \"%.*s\" by %g (%s) is not supported",
+		                 len > 64 ? 64 : (int)len, type, factor, key);
 	if (trit_gguf_find_tensor(g, "rope_freqs.weight"))
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "rotary scaling by rope_freqs.weight is not supported");
 	return TRIT_OK;

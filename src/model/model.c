@@ -190,6 +190,20 @@ static const float **norm_slot(struct trit_model *m, const struct trit_tensor_wa
 	}
 }
 
+/* Tensors that would change the result and that this configuration does not use. */
+static int check_unused(const struct trit_model *m, struct trit_error *err)
+{
+	for (uint64_t i = 0; i < m->gguf.n_tensors; i++) {
+		const char *name = m->gguf.tensors[i].name, *dot = strrchr(name, '.');
+		if (dot && !strcmp(dot, ".bias"))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: biases are not supported", name);
+		if (!m->config.arch->sub_norm && strstr(name, "_sub_norm."))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: sub-norms are not supported in architecture %s", name,
+			                 m->config.arch->name);
+	}
+	return TRIT_OK;
+}
+
 /* First pass: checks every tensor, counts the arena. *largest: most weights in one ternary tensor. */
 static int measure(struct loader *ld, size_t *largest, struct trit_error *err)
 {
@@ -247,19 +261,19 @@ static int place(struct loader *ld, struct trit_error *err)
 static void describe_types(struct trit_model *m)
 {
 	struct trit_model_stats *s = &m->stats;
+	uint64_t counts[64] = { 0 }; /* every type that the reader lets pass has a number below */
 	size_t used = 0;
+	for (uint64_t i = 0; i < m->gguf.n_tensors; i++) {
+		s->weight_bytes += m->gguf.tensors[i].bytes;
+		counts[m->gguf.tensors[i].type % 64]++;
+	}
 	for (uint64_t i = 0; i < m->gguf.n_tensors; i++) {
 		uint32_t type = m->gguf.tensors[i].type;
 		const struct trit_ggml_type_info *info = trit_ggml_type_info(type);
-		uint64_t count = 0, earlier = 0;
-		for (uint64_t j = 0; j < m->gguf.n_tensors; j++) {
-			count += m->gguf.tensors[j].type == type;
-			earlier += j < i && m->gguf.tensors[j].type == type;
-		}
-		s->weight_bytes += m->gguf.tensors[i].bytes;
-		if (!earlier && used < sizeof s->types)
+		if (counts[type % 64] && used < sizeof s->types)
 			used += (size_t)snprintf(s->types + used, sizeof s->types - used, "%s%s x %llu", used ? ", " : "",
-			                         info ? info->name : "?", (unsigned long long)count);
+			                         info ? info->name : "?", (unsigned long long)counts[type % 64]);
+		counts[type % 64] = 0;
 	}
 }
 
@@ -290,7 +304,8 @@ static int load(struct trit_model *m, const char *path, const char *cpu, struct 
 	if ((e = trit_gguf_open(&m->gguf, path, err)))
 		return e;
 	if ((e = trit_config_read(&m->config, &m->gguf, err)) || (e = load_vocab(m, err)) ||
-	    (e = measure(&ld, &largest, err)) || (e = trit_arena_alloc(&m->arena, "the weights", err)))
+	    (e = check_unused(m, err)) || (e = measure(&ld, &largest, err)) ||
+	    (e = trit_arena_alloc(&m->arena, "the weights", err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	ld.codes = trit_calloc(largest, 1);
 	if (!ld.codes)

@@ -41,6 +41,9 @@ static int describe(struct trit_st_writer *w, const struct trit_params *p, const
 	snprintf(text, sizeof text, "%d", progress.steps);
 	if ((e = trit_st_put_meta(w, "total-steps", text, err)))
 		return e;
+	snprintf(text, sizeof text, "%llu", (unsigned long long)progress.train_tokens);
+	if ((e = trit_st_put_meta(w, "train-tokens", text, err)))
+		return e;
 	for (int i = 0; i < trit_n_settings; i++) {
 		trit_setting_print(text, &trit_settings[i], r);
 		if ((e = trit_st_put_meta(w, trit_settings[i].name, text, err)))
@@ -98,14 +101,15 @@ static int open_checkpoint(struct trit_safetensors *s, const char *path, struct 
 	return e;
 }
 
-static int read_count(const struct trit_safetensors *s, const char *name, int *out, struct trit_error *err)
+static int read_count(const struct trit_safetensors *s, const char *name, long long max, long long *out,
+                      struct trit_error *err)
 {
 	const char *text = trit_safetensors_meta(s, name);
 	char *end = NULL;
-	long v = text ? strtol(text, &end, 10) : -1;
-	if (!text || end == text || *end || v < 0 || v > INT_MAX)
+	long long v = text ? strtoll(text, &end, 10) : -1;
+	if (!text || end == text || *end || v < 0 || v > max)
 		return trit_fail(err, TRIT_ERR_FORMAT, "\"%s\" is missing or not a count", name);
-	*out = (int)v;
+	*out = v;
 	return TRIT_OK;
 }
 
@@ -114,18 +118,23 @@ int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct 
 {
 	struct trit_safetensors s;
 	struct trit_recipe recipe = trit_recipe_defaults();
-	struct trit_progress at = { 0 };
 	int e = open_checkpoint(&s, path, err);
 	if (e)
 		return e;
-	if (!(e = read_count(&s, "step", &at.step, err)) && !(e = read_count(&s, "total-steps", &at.steps, err)) &&
-	    (at.steps < 1 || at.step > at.steps))
-		e = trit_fail(err, TRIT_ERR_FORMAT, "step %d of %d", at.step, at.steps);
+	long long step = 0, steps = 0, tokens = 0;
+	if (!(e = read_count(&s, "step", INT_MAX, &step, err)) &&
+	    !(e = read_count(&s, "total-steps", INT_MAX, &steps, err)) &&
+	    !(e = read_count(&s, "train-tokens", LLONG_MAX, &tokens, err)) && (steps < 1 || step > steps))
+		e = trit_fail(err, TRIT_ERR_FORMAT, "step %lld of %lld", step, steps);
+	struct trit_progress at = { (int)step, (int)steps, (uint64_t)tokens };
 	for (int i = 0; i < trit_n_settings && !e; i++) {
 		const char *text = trit_safetensors_meta(&s, trit_settings[i].name);
 		e = text ? trit_setting_parse(&recipe, &trit_settings[i], text, err)
 		         : trit_fail(err, TRIT_ERR_FORMAT, "setting %s is missing", trit_settings[i].name);
 	}
+	if (!e && (recipe.micro_batch < 1 || recipe.micro_batch > recipe.batch))
+		e = trit_fail(err, TRIT_ERR_FORMAT, "micro-batch is %d; it must be 1 to the batch of %d", recipe.micro_batch,
+		              recipe.batch);
 	trit_safetensors_close(&s);
 	if (e)
 		return trit_fail_prefix(err, e, "%s", path);

@@ -19,6 +19,7 @@
 struct trit_progress {
 	int step;  /* optimiser steps done */
 	int steps; /* of the whole run */
+	uint64_t train_tokens; /* in the training shards, to notice when they are others */
 };
 
 TRIT_MUST_CHECK int trit_checkpoint_save(const char *path, const struct trit_params *p, const struct trit_recipe *r,

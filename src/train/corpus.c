@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "train/corpus.h"
 
@@ -64,11 +65,15 @@ static int add_folder(struct trit_corpus *c, const char *path, int depth, struct
 
 static int add_tree(struct trit_corpus *c, const char *path, int depth, struct trit_error *err)
 {
-	int kind = trit_path_kind(path);
-	if (kind < 0)
-		return trit_fail(err, TRIT_ERR_IO, "%s: no such file or folder", path);
-	if (kind == 0)
+	struct stat st, link;
+	if (stat(path, &st) || lstat(path, &link))
+		return depth ? TRIT_OK : trit_fail(err, TRIT_ERR_IO, "%s: no such file or folder", path);
+	if (S_ISREG(st.st_mode))
 		return add_path(c, path, err);
+	if (!S_ISDIR(st.st_mode) && depth == 0)
+		return trit_fail(err, TRIT_ERR_IO, "%s: neither a file nor a folder (save a pipe to a file first)", path);
+	if (!S_ISDIR(st.st_mode) || (depth && S_ISLNK(link.st_mode)))
+		return TRIT_OK; /* pipes and sockets; links between folders may run in circles */
 	if (depth > MAX_DEPTH)
 		return trit_fail(err, TRIT_ERR_IO, "%s: folders nested more than %d deep", path, MAX_DEPTH);
 	return add_folder(c, path, depth, err);

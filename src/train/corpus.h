@@ -22,7 +22,8 @@ struct trit_corpus {
 	uint64_t bytes; /* of all files */
 };
 
-/** Lists the files: each path itself, or all regular files below a folder (hidden ones left out). A file given twice
+/** Lists the files: each path itself, or all regular files below a folder (hidden ones and links
+ * to folders left out). A file given twice
  * counts twice. Errors: IO (names the path), FORMAT (a folder without files), MEMORY. */
 TRIT_MUST_CHECK int trit_corpus_open(struct trit_corpus *c, size_t n_paths, char *const *paths, struct trit_error *err);
 void trit_corpus_close(struct trit_corpus *c);

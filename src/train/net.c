@@ -308,7 +308,6 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	backward_w(p, &l->v, n->dqkv + nq + nkv, ld);
 	norm_backward_w(p, &l->attn_norm, l->x, n->dn, l->in_qkv.r, d);
 	norm_backward_x(p, &l->attn_norm, n->dx, l->x, n->dn, l->in_qkv.r, d);
-	barrier(p);
 }
 
 static void pass_thread(void *arg, int index, int threads)

@@ -15,10 +15,10 @@ static const char *const activation_names[] = { "silu", "relu2", NULL };
 
 const struct trit_setting trit_settings[] = {
 	{ "weights", TRIT_SETTING_CHOICE, AT(weights), 0, 0, "KIND",
-	  "of the projections: ternary (BitNet b1.58), binary (BitNet b1), full (the LLaMA baseline)", weight_names },
-	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME", "silu (SwiGLU) or relu2 (squared ReLU)",
+	  "of the projections: BitNet b1.58, BitNet b1, or the LLaMA baseline", weight_names },
+	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME", "of the feed-forward: SwiGLU or squared ReLU",
 	  activation_names },
-	{ "vocab-size", TRIT_SETTING_INT, AT(n_vocab), 257, 262144, "N", "tokens to learn", NULL },
+	{ "vocab-size", TRIT_SETTING_INT, AT(n_vocab), 257, TRIT_MAX_VOCAB, "N", "tokens to learn", NULL },
 	{ "layers", TRIT_SETTING_INT, AT(n_layers), 1, TRIT_MAX_LAYERS, "N", "transformer layers", NULL },
 	{ "d-model", TRIT_SETTING_INT, AT(d_model), 16, 65536, "N", "embedding width", NULL },
 	{ "d-ff", TRIT_SETTING_INT, AT(d_ff), 16, 65536, "N", "feed-forward width", NULL },
@@ -32,7 +32,7 @@ const struct trit_setting trit_settings[] = {
 	{ "batch", TRIT_SETTING_INT, AT(batch), 1, 65536, "N", "sequences a step", NULL },
 	{ "micro-batch", TRIT_SETTING_INT, AT(micro_batch), 0, 65536, "N",
 	  "sequences computed at once (0: about 2048 tokens); less memory, same gradient", NULL },
-	{ "steps", TRIT_SETTING_INT, AT(steps), 0, INT_MAX, "N", "optimiser steps (0: as --epochs says)", NULL },
+	{ "steps", TRIT_SETTING_INT, AT(steps), 0, 999999999, "N", "optimiser steps (0: as --epochs says)", NULL },
 	{ "epochs", TRIT_SETTING_FLOAT, AT(epochs), 0, 1e6, "X", "passes over the text, when --steps is not given", NULL },
 	{ "warmup", TRIT_SETTING_INT, AT(warmup), 0, INT_MAX, "N",
 	  "steps over which the learning rate rises (at most a tenth of all)", NULL },
@@ -145,8 +145,11 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "architecture %s always ties the head to the embedding; --untied needs --activation relu2 or "
 		                 "--weights full", c->arch->name);
-	if (trit_config_check(c, err))
+	if (trit_config_check(c, err)) {
+		if (err)
+			err->status = TRIT_ERR_ARG;
 		return TRIT_ERR_ARG;
+	}
 	return TRIT_OK;
 }
 
@@ -197,8 +200,11 @@ int trit_setting_parse(struct trit_recipe *r, const struct trit_setting *s, cons
 		ok = ok && *text != '-' && !*end && !errno;
 	} else {
 		double v = strtod(text, &end);
-		bool unset = v == -1 && s->type == TRIT_SETTING_FLOAT;
-		ok = ok && !*end && (unset || s->type == TRIT_SETTING_BOOL ? v >= -1 && v <= 1 : v >= s->min && v <= s->max);
+		bool unset = v == -1 && s->offset == AT(weight_decay2);
+		bool in_range = s->type == TRIT_SETTING_FLOAT  ? (float)v >= (float)s->min && (float)v <= (float)s->max
+		                : s->type == TRIT_SETTING_BOOL ? v == 0 || v == 1
+		                                               : v >= s->min && v <= s->max;
+		ok = ok && !*end && (unset || in_range);
 		if (ok && s->type == TRIT_SETTING_FLOAT)
 			*(float *)(void *)at = (float)v;
 		else if (ok && s->type == TRIT_SETTING_BOOL)

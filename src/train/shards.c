@@ -121,7 +121,7 @@ static int check_shard(const struct trit_shards *s, int i, bool last, const char
 {
 	const struct trit_st_tensor *t = tokens_of(s, i);
 	if (!t || t->n_dims != 1 || (t->dtype != TRIT_DTYPE_U16 && t->dtype != TRIT_DTYPE_U32) ||
-	    (!last && t->elements != TRIT_SHARD_TOKENS))
+	    (last ? t->elements > TRIT_SHARD_TOKENS : t->elements != TRIT_SHARD_TOKENS))
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s: not a token shard; delete the data folder and start again", path);
 	for (uint64_t j = 0; j < t->elements; j++)
 		if ((uint32_t)token_at(t, j) >= (uint32_t)n_vocab)

@@ -43,7 +43,7 @@ struct trit_shards {
 	uint64_t n_tokens;
 };
 
-/** Maps and checks all shards: present, same type, every token below n_vocab. Errors: IO, FORMAT. */
+/** Maps and checks all shards: whole, and every token below n_vocab. Errors: IO, FORMAT. */
 TRIT_MUST_CHECK int trit_shards_open(struct trit_shards *s, const char *dir, const char *name, int n_vocab,
                                      struct trit_error *err);
 void trit_shards_close(struct trit_shards *s);

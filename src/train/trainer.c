@@ -43,6 +43,9 @@ static int prepare(struct trit_trainer *t, size_t n_paths, char *const *paths, c
 		e = trit_vocab_file_read(o->tokenizer, &vocab, err);
 	else
 		e = trit_data_learn_vocab(&corpus, &t->recipe, &vocab, o->progress, o->progress_arg, err);
+	if (!e && vocab.n_tokens < 257)
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: %d tokens; a vocabulary for training needs at least 257",
+		              o->tokenizer ? o->tokenizer : "the text", vocab.n_tokens);
 	if (!e)
 		e = trit_vocab_file_write(vocab_path, &vocab, err);
 	if (!e) {
@@ -71,28 +74,12 @@ static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
 	return trit_tokenizer_new(&t->tokenizer, &vocab, err);
 }
 
-/* Everything that recipe and shards decide. */
-static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
-{
-	char data_path[PATH_BYTES];
-	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
-	t->max_val_windows = o->max_val_windows;
-	if ((e = trit_recipe_config(&t->recipe, &t->config, err)) || (e = path_of(data_path, t->out, "data", err)) ||
-	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
-	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
-	    (e = trit_net_init(&t->net, &t->config, (enum trit_weight_kind)t->recipe.weights, &t->params, &t->kernels,
-	                       t->pool, t->recipe.seq_len, t->recipe.micro_batch, err)))
-		return e;
-	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
-	return t->batch ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
-}
-
 /* Fails before the first step rather than by the system's hand in the middle of it. */
 static int check_memory(const struct trit_trainer *t, struct trit_error *err)
 {
 	double need = (double)trit_net_bytes(&t->net) + 4.0 * sizeof(float) * (double)t->params.total;
-	double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-	if (have <= 0 || need <= have)
+	double have = (double)trit_physical_memory();
+	if (need <= have)
 		return TRIT_OK;
 	return trit_fail(
 		err, TRIT_ERR_MEMORY,
@@ -111,6 +98,23 @@ static int check_space(const struct trit_trainer *t, struct trit_error *err)
 	return trit_fail(err, TRIT_ERR_IO,
 	                 "%s: checkpoints need %.1f MiB of disk and %.1f are free; free some or choose another --out",
 	                 t->out, (double)need / 1048576.0, (double)have / 1048576.0);
+}
+
+/* Everything that recipe and shards decide. */
+static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	char data_path[PATH_BYTES];
+	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
+	t->max_val_windows = o->max_val_windows;
+	if ((e = trit_recipe_config(&t->recipe, &t->config, err)) || (e = path_of(data_path, t->out, "data", err)) ||
+	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
+	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
+	    (e = trit_net_init(&t->net, &t->config, (enum trit_weight_kind)t->recipe.weights, &t->params, &t->kernels,
+	                       t->pool, t->recipe.seq_len, t->recipe.micro_batch, err)) ||
+	    (e = check_memory(t, err)) || (e = check_space(t, err)))
+		return e;
+	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
+	return t->batch ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
 }
 
 static int open_trainer(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
@@ -138,8 +142,7 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
 	if ((e = trit_recipe_config(r, &ignored, err)) || (e = trit_make_dirs(t->out, err)) ||
-	    (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)) || (e = check_memory(t, err)) ||
-	    (e = check_space(t, err)))
+	    (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)))
 		return e;
 	double steps = t->recipe.steps;
 	if (!t->recipe.steps)
@@ -148,7 +151,7 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		return trit_fail(err, TRIT_ERR_ARG, "%g epochs of this text are %.0f steps; use --steps",
 		                 (double)t->recipe.epochs, steps);
 	t->recipe.steps = (int)steps;
-	t->progress = (struct trit_progress){ 0, t->recipe.steps };
+	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.train.n_tokens };
 	trit_params_randomise(&t->params, &t->config, t->recipe.seed);
 	if ((e = trit_metrics_open(&t->metrics, metrics, 0, err)))
 		return e;
@@ -165,7 +168,13 @@ static int resume(struct trit_trainer *t, const struct trit_train_options *o, st
 	if (trit_path_kind(path) < 0)
 		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run", path);
 	if ((e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) || (e = load_tokenizer(t, err)) ||
-	    (e = set_up(t, o, err)) || (e = trit_checkpoint_load(path, &t->params, err)))
+	    (e = set_up(t, o, err)))
+		return e;
+	if (t->progress.train_tokens != t->data.train.n_tokens)
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "%s/data: %llu training tokens, but the run began with %llu; put its shards back", t->out,
+		                 (unsigned long long)t->data.train.n_tokens, (unsigned long long)t->progress.train_tokens);
+	if ((e = trit_checkpoint_load(path, &t->params, err)))
 		return e;
 	return trit_metrics_open(&t->metrics, metrics, t->progress.step, err);
 }
@@ -188,9 +197,11 @@ static void undo_create(const char *out)
 int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
                         const struct trit_train_options *o, struct trit_error *err)
 {
+	bool fresh = trit_path_kind(o->out) < 0; /* in a folder that was there, files may be the user's */
 	int e = create(t, r, n_paths, paths, o, err);
 	if (e) {
-		undo_create(o->out);
+		if (fresh)
+			undo_create(o->out);
 		trit_trainer_close(t);
 	}
 	return e;

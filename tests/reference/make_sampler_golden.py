@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Prints the tokens that tests/test_sampler.c expects from seed 42: splitmix64, xoshiro256** and the draw, in Python.
+"""make_sampler_golden.py - prints the tokens that tests/test_sampler.c expects from seed 42.
+
+splitmix64, xoshiro256** and the draw, in Python.
 
 The logits are ln of 1..8 (probabilities i / 36); every token is drawn with u = 53 random bits against the running sum.
 Candidates stand in the order of their tokens, since neither top-k nor top-p sorts them here.
