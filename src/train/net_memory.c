@@ -139,7 +139,7 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_w
 		                  .seq_len = seq_len, .max_seqs = max_seqs };
 	size_t widest = max_size(max_size((size_t)c->d_model, (size_t)c->d_ff), (size_t)c->n_heads * (size_t)c->head_dim);
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */
-		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose a smaller --micro-batch", max_seqs,
+		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose less --micro-batch", max_seqs,
 		                 seq_len);
 	lay_out(net);
 	int e = trit_arena_alloc(&net->arena, "training (a smaller --micro-batch or --seq-len needs less)", err);

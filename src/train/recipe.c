@@ -54,7 +54,7 @@ const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]
 
 struct trit_recipe trit_recipe_defaults(void)
 {
-	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 32, .epochs = 1,
+	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 16, .epochs = 4,
 		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .clip = 1, .val_share = 0.01f, .seed = 1337 };
 }
