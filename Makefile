@@ -63,12 +63,11 @@ debug asan tsan clang: %: build-%
 fuzz: build-fuzz
 	@for target in build/fuzz/tests/fuzz/fuzz_*; do \
 		[ -x $$target ] && [ ! -d $$target ] || continue; \
-		name=$${target##*/fuzz_}; \
-		mkdir -p build/fuzz/found/$$name; \
-		echo "fuzz_$$name, $(FUZZ_SECONDS) s"; \
-		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -verbosity=0 \
-			-artifact_prefix=build/fuzz/found/$$name- \
-			build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; \
+		name=$${target##*/fuzz_}; found=build/fuzz/found/$$name; \
+		mkdir -p $$found; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -print_final_stats=1 -artifact_prefix=$$found- \
+			$$found tests/fuzz/corpus/$$name > $$found.log 2>&1 || { cat $$found.log; exit 1; }; \
+		echo "fuzz_$$name: $$(sed -n 's/.*number_of_executed_units: *//p' $$found.log) inputs, nothing found"; \
 	done
 
 check: release

@@ -110,7 +110,12 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 	trit_buf_init(&text, MAX_TEXT_BYTES);
 	trit_tokens_init(&tokens, MAX_TEXT_BYTES + 2);
 
+	const char *name = strcmp(o->file, "-") ? o->file : "standard input";
 	int e = trit_file_read(&text, o->file, err);
+	if (!e && !text.len)
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: no text to measure", name);
+	if (!e)
+		e = trit_utf8_require(name, text.len, text.data, err);
 	if (!e)
 		e = trit_model_load(&model, o->model, o->cpu, err);
 	if (!e)
@@ -120,7 +125,7 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 		size_t n = tokens.len / (size_t)o->measure.n_ctx;
 		if (o->measure.n_chunks && (size_t)o->measure.n_chunks < n)
 			n = (size_t)o->measure.n_chunks;
-		if (tokens.len / 2 >= (size_t)o->measure.n_ctx)
+		if (tokens.len / 2 >= (size_t)o->measure.n_ctx && o->measure.n_ctx <= trit_model_context_length(model))
 			fprintf(stderr, "perplexity: calculating perplexity over %zu chunks, n_ctx=%d, batch_size=%d, n_seq=1\n", n,
 			        o->measure.n_ctx, o->measure.n_batch);
 		trit_interrupt_catch();
@@ -128,6 +133,8 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 		o->measure.progress = progress;
 		o->measure.arg = o;
 		e = trit_perplexity_measure(&result, model, tokens.len, tokens.data, &o->measure, err);
+		if (e)
+			e = trit_fail_prefix(err, e, "%s", name);
 	}
 	if (!e && trit_interrupts)
 		trit_cmd_note("perplexity", "stopped after %d chunks; the estimate is of these", result.n_chunks);

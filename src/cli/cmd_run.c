@@ -71,7 +71,10 @@ static int read_prompt(struct trit_buf *text, const struct run_options *o, struc
 {
 	if (o->prompt)
 		return trit_buf_append(text, strlen(o->prompt), o->prompt, err);
-	int e = trit_file_read(text, o->file ? o->file : "-", err);
+	const char *name = o->file ? o->file : "-";
+	int e = trit_file_read(text, name, err);
+	if (!e)
+		e = trit_utf8_require(strcmp(name, "-") ? name : "standard input", text->len, text->data, err);
 	if (!e && text->len && text->data[text->len - 1] == '\n')
 		text->len--;
 	return e;

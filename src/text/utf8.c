@@ -121,3 +121,18 @@ size_t trit_utf8_stream_end(struct trit_utf8_stream *s, char *out)
 	s->n_held = 0;
 	return n;
 }
+
+int trit_utf8_require(const char *name, size_t len, const char *text, struct trit_error *err)
+{
+	const char *nul = len ? memchr(text, 0, len) : NULL;
+	size_t valid = trit_utf8_valid(len, text);
+	if (nul && (size_t)(nul - text) < valid)
+		return trit_fail_at(err, TRIT_ERR_FORMAT, nul - text,
+		                    "%s: byte %zu is NUL; this is not a text file (leave it out, or convert it to UTF-8)", name,
+		                    (size_t)(nul - text));
+	if (valid < len)
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)valid,
+		                    "%s: byte %zu is not valid UTF-8; convert the file first, for example: "
+		                    "iconv -f latin1 -t utf-8", name, valid);
+	return TRIT_OK;
+}

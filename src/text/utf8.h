@@ -21,6 +21,8 @@ size_t trit_utf8_valid(size_t len, const char *bytes);
 /** Length of the longest beginning in which no valid character begins; an unfinished character at the end counts as
  * invalid. Looks no further than to the first boundary at or after `limit` bytes (limit >= 1). */
 size_t trit_utf8_invalid(size_t len, const char *bytes, size_t limit);
+/** That a text is valid UTF-8 without NUL. Errors: FORMAT (its name, the byte, the remedy). */
+TRIT_MUST_CHECK int trit_utf8_require(const char *name, size_t len, const char *text, struct trit_error *err);
 /** Writes a code point below U+0800 in UTF-8; returns how many bytes, 1 or 2. */
 size_t trit_utf8_put(unsigned code_point, char *out);
 

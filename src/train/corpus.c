@@ -165,21 +165,6 @@ static const char *find_mark(const char *begin, const char *at, const char *end,
 	return NULL;
 }
 
-static int check_text(const char *path, const struct trit_map *m, struct trit_error *err)
-{
-	const char *text = (const char *)m->data, *nul = memchr(text, 0, m->size);
-	size_t valid = trit_utf8_valid(m->size, text);
-	if (nul && (size_t)(nul - text) < valid)
-		return trit_fail_at(err, TRIT_ERR_FORMAT, nul - text,
-		                    "%s: byte %zu is NUL; this is not a text file (leave it out, or convert it to UTF-8)", path,
-		                    (size_t)(nul - text));
-	if (valid < m->size)
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)valid,
-		                    "%s: byte %zu is not valid UTF-8; convert the file first, for example: "
-		                    "iconv -f latin1 -t utf-8", path, valid);
-	return TRIT_OK;
-}
-
 static int each_document(const char *path, trit_piece_fn *fn, void *arg, bool *any, struct trit_error *err)
 {
 	struct trit_map m;
@@ -187,7 +172,7 @@ static int each_document(const char *path, trit_piece_fn *fn, void *arg, bool *a
 	if (e)
 		return e;
 	const char *at = (const char *)m.data, *begin = at, *end = at + m.size;
-	e = check_text(path, &m, err);
+	e = trit_utf8_require(path, m.size, begin, err);
 	while (!e && at < end) {
 		const char *next = end, *mark = find_mark(begin, at, end, &next);
 		e = each_piece(at, (size_t)((mark ? mark : end) - at), fn, arg, any, err);

@@ -34,9 +34,13 @@ awk -v a="$json" -v b="$final" 'BEGIN { d = a - b; exit !(d < 0.0001 && d > -0.0
 
 refuse 1 'the text has [0-9]+ tokens; a context of 64 needs at least 128' \
 	"$T" perplexity -m "$MODEL" -f <(head -n 2 text) -c 64
-refuse 1 'needs at least' "$T" perplexity -m "$MODEL" -f /dev/null -c 64
+refuse 1 '/dev/null: no text' "$T" perplexity -m "$MODEL" -f /dev/null -c 64
 refuse 2 'file FILE is missing' "$T" perplexity -m "$MODEL"
 refuse 2 'is none of: text, json' "$T" perplexity -m "$MODEL" -f text -o xml
 expect 1 "$T" perplexity -m "$MODEL" -f text -c 9999
 has err "a context of 9999 tokens: must be from 4 to the model's"
+printf 'a\377b' >latin1
+refuse 1 'latin1: byte 1 is not valid UTF-8' "$T" perplexity -m "$MODEL" -f latin1
+: >empty
+refuse 1 'empty: no text' "$T" perplexity -m "$MODEL" -f empty
 exit 0

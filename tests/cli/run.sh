@@ -68,11 +68,12 @@ seq 2000 >long
 refuse 1 'the prompt has [0-9]+ tokens, the context [0-9]+: shorten it$' "$T" run -m "$MODEL" -f long
 refuse 1 'the context 8: shorten it or raise -c$' "$T" run -m "$MODEL" -p "$prompt, in a land far away" -c 8
 
-# Any bytes are a prompt.
-printf 'a\0b\377\376\303 \340\200z' >bytes
-run -f bytes -n 0
-head -c 10 out | cmp -s - bytes || fail "bytes of a prompt are changed"
-run -f bytes -n 10 -s 1
+# A prompt on the command line may be any bytes; a file must be text.
+expect 0 "$T" run -m "$MODEL" -p "$(printf 'a\377\376\303 \340\200z')" -n 5 -s 1
+printf 'a\377b' >latin1
+refuse 1 'latin1: byte 1 is not valid UTF-8; .*iconv' "$T" run -m "$MODEL" -f latin1
+printf 'a\0b' >nul
+refuse 1 'nul: byte 1 is NUL' "$T" run -m "$MODEL" -f nul
 
 refuse 2 'both --prompt and --file' "$T" run -m "$MODEL" -p a -f b
 refuse 1 'no-such-file: ' "$T" run -m "$MODEL" -f no-such-file
