@@ -14,48 +14,17 @@ enum { PATH_BYTES = 4096 };
 
 /* ---- from GGUF --------------------------------------------------------------------------------------------------- */
 
-static int gguf_tensor(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
-                       struct trit_error *err)
-{
-	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "weight");
-	*out = trit_gguf_find_tensor(g, name);
-	if (!*out)
-		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);
-	if ((*out)->dims[0] != w->cols || (*out)->dims[1] != w->rows || (*out)->dims[2] != 1 || (*out)->dims[3] != 1)
-		return trit_fail(err, TRIT_ERR_FORMAT, "%s: shape %llu x %llu, expected %zu x %zu", name,
-		                 (unsigned long long)(*out)->dims[0], (unsigned long long)(*out)->dims[1], w->cols, w->rows);
-	return TRIT_OK;
-}
-
 static int gguf_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale, struct trit_error *err)
 {
-	const struct trit_gguf *g = arg;
 	const struct trit_gguf_tensor *t;
-	char name[TRIT_TENSOR_NAME_BYTES];
-	int e = gguf_tensor(g, w, &t, err);
-	if (e)
-		return e;
-	if ((e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, w->rows, codes, scale, err)))
-		return trit_fail_prefix(err, e, "%s", t->name);
-	trit_tensor_name(name, w->id, w->layer, "scale");
-	const struct trit_gguf_tensor *factor = trit_gguf_find_tensor(g, name);
-	if (factor && (factor->type != TRIT_GGML_F32 || factor->bytes != sizeof(float)))
-		return trit_fail(err, TRIT_ERR_FORMAT, "%s: expected one F32 number", name);
-	if (factor) {
-		float f;
-		memcpy(&f, factor->data, sizeof f);
-		*scale *= f;
-	}
-	if (!(*scale > 0 && isfinite(*scale)))
-		return trit_fail(err, TRIT_ERR_FORMAT, "%s: scale %g; it must be positive and finite", t->name, (double)*scale);
-	return TRIT_OK;
+	int e = trit_tensor_find(arg, w, &t, err);
+	return e ? e : trit_tensor_codes(arg, w, t, codes, scale, err);
 }
 
 static int gguf_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *err)
 {
 	const struct trit_gguf_tensor *t;
-	int e = gguf_tensor(arg, w, &t, err);
+	int e = trit_tensor_find(arg, w, &t, err);
 	if (e)
 		return e;
 	e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, 0, w->rows, out, err);

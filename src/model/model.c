@@ -36,46 +36,10 @@ static int dense_type(uint32_t ggml_type)
 	}
 }
 
-/* The tensor of the walk's current row, with its type and shape checked. */
-static int find_tensor(const struct trit_model *m, const struct trit_tensor_walk *w,
-                       const struct trit_gguf_tensor **out, struct trit_error *err)
-{
-	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "weight");
-	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(&m->gguf, name);
-	if (!t)
-		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	if (!info || !info->readable)
-		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t->offset, "%s: type %s cannot be read", name,
-		                    info ? info->name : "of unknown number");
-	if (t->dims[0] != w->cols || t->dims[1] != w->rows || t->dims[2] != 1 || t->dims[3] != 1)
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: shape %llu x %llu, expected %zu x %zu", name,
-		                    (unsigned long long)t->dims[0], (unsigned long long)t->dims[1], w->cols, w->rows);
-	*out = t;
-	return TRIT_OK;
-}
-
 /* Whether the projection holds ternary codes: by its type, or because the architecture says so. */
 static bool is_ternary(const struct trit_model *m, const struct trit_gguf_tensor *t)
 {
 	return m->config.arch->bit_linear || trit_ggml_type_info(t->type)->ternary;
-}
-
-/* The optional factor blk.N.NAME.scale, 1 if absent. */
-static int read_scale(const struct trit_model *m, const struct trit_tensor_walk *w, float *scale,
-                      struct trit_error *err)
-{
-	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "scale");
-	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(&m->gguf, name);
-	*scale = 1;
-	if (!t)
-		return TRIT_OK;
-	if (t->type != TRIT_GGML_F32 || t->bytes != sizeof(float))
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: expected one F32 number", name);
-	memcpy(scale, t->data, sizeof *scale);
-	return TRIT_OK;
 }
 
 static int load_ternary(struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
@@ -83,17 +47,10 @@ static int load_ternary(struct loader *ld, const struct trit_tensor_walk *w, con
 {
 	struct trit_model *m = ld->m;
 	unsigned char *packed = trit_arena_take(&m->arena, trit_t2_bytes(w->rows, w->cols), 1);
-	float scale, factor;
-	int e = read_scale(m, w, &factor, err);
+	float scale;
+	int e = trit_tensor_codes(&m->gguf, w, t, ld->codes, &scale, err);
 	if (e)
 		return e;
-	e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, w->rows, ld->codes, &scale, err);
-	if (e)
-		return trit_fail_prefix(err, e, "%s", t->name);
-	scale *= factor;
-	if (!(scale > 0 && isfinite(scale)))
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: scale %g; it must be positive and finite",
-		                    t->name, (double)scale);
 	trit_t2_pack(packed, 0, ld->codes, w->rows, w->cols);
 	for (size_t i = 0, n = w->rows * w->cols; i < n; i++)
 		m->stats.codes[ld->codes[i] + 1]++;
@@ -213,7 +170,7 @@ static int measure(struct loader *ld, size_t *largest, struct trit_error *err)
 	trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
 	while (trit_tensor_next(&w, &m->config)) {
 		const struct trit_gguf_tensor *t;
-		int e = find_tensor(m, &w, &t, err);
+		int e = trit_tensor_find(&m->gguf, &w, &t, err);
 		if (e)
 			return e;
 		bool linear = trit_tensors[w.id].kind == TRIT_KIND_LINEAR, ternary = linear && is_ternary(m, t);
@@ -242,7 +199,7 @@ static int place(struct loader *ld, struct trit_error *err)
 	m->layers = trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		const struct trit_gguf_tensor *t = NULL;
-		if ((e = find_tensor(m, &w, &t, err)))
+		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)))
 			break;
 		enum trit_tensor_kind kind = trit_tensors[w.id].kind;
 		if (kind == TRIT_KIND_NORM)

@@ -1,9 +1,11 @@
 /*
- * tensors.c - the table of tensors and the walk over it.
+ * tensors.c - the table of tensors, the walk over it, and finding its tensors in a GGUF file.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "model/tensors.h"
+
+#include <math.h>
 
 const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS] = {
 	{ TRIT_TENSOR_TOKEN_EMBD, TRIT_KIND_EMBEDDING, false, "token_embd", "model.embed_tokens" },
@@ -86,4 +88,55 @@ bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c)
 			return true;
 		}
 	}
+}
+
+int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
+                     struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	trit_tensor_name(name, w->id, w->layer, "weight");
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
+	if (!t)
+		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	if (!info || !info->readable)
+		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t->offset, "%s: type %s cannot be read", name,
+		                    info ? info->name : "of unknown number");
+	if (t->dims[0] != w->cols || t->dims[1] != w->rows || t->dims[2] != 1 || t->dims[3] != 1)
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: shape %llu x %llu, expected %zu x %zu", name,
+		                    (unsigned long long)t->dims[0], (unsigned long long)t->dims[1], w->cols, w->rows);
+	*out = t;
+	return TRIT_OK;
+}
+
+/* The optional factor blk.N.NAME.scale, 1 if absent. */
+static int read_scale(const struct trit_gguf *g, const struct trit_tensor_walk *w, float *scale, struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	trit_tensor_name(name, w->id, w->layer, "scale");
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
+	*scale = 1;
+	if (!t)
+		return TRIT_OK;
+	if (t->type != TRIT_GGML_F32 || t->bytes != sizeof(float))
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: expected one F32 number", name);
+	memcpy(scale, t->data, sizeof *scale);
+	return TRIT_OK;
+}
+
+int trit_tensor_codes(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                      int8_t *codes, float *scale, struct trit_error *err)
+{
+	float factor;
+	int e = read_scale(g, w, &factor, err);
+	if (e)
+		return e;
+	e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, w->rows, codes, scale, err);
+	if (e)
+		return trit_fail_prefix(err, e, "%s", t->name);
+	*scale *= factor;
+	if (!(*scale > 0 && isfinite(*scale)))
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: scale %g; it must be positive and finite",
+		                    t->name, (double)*scale);
+	return TRIT_OK;
 }

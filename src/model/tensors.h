@@ -63,4 +63,14 @@ struct trit_tensor_walk {
 /** false at the end. */
 bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c);
 
+/** The walk's tensor in a GGUF file, its type readable and its shape as the configuration says. Errors: FORMAT,
+ * UNSUPPORTED. */
+TRIT_MUST_CHECK int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w,
+                                     const struct trit_gguf_tensor **out, struct trit_error *err);
+/** Ternary codes [rows, cols] of that tensor and the scale they stand for: the type's own times blk.N.NAME.scale, if
+ * the file has that. Errors: FORMAT (a value that is no code; a scale that is not positive and finite). */
+TRIT_MUST_CHECK int trit_tensor_codes(const struct trit_gguf *g, const struct trit_tensor_walk *w,
+                                      const struct trit_gguf_tensor *t, int8_t *codes, float *scale,
+                                      struct trit_error *err);
+
 #endif

@@ -12,7 +12,7 @@ try()
 	refuse 1 "$1" "$T" run -m "$2" -p hi -n 1
 	refuse 1 "$1" "$T" chat -m "$2" </dev/null
 	refuse 1 "$1" "$T" tokenize -m "$2" hi
-	refuse 1 "$1" "$T" perplexity -m "$2" -f "$MODEL" -c 8
+	refuse 1 "$1" "$T" perplexity -m "$2" -f "$DATA/train/garden.txt" -c 8
 }
 
 try 'missing.gguf: .*No such file' missing.gguf

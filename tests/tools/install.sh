@@ -34,7 +34,8 @@ version=$(sed -n 's/^project(trit VERSION \([0-9.]*\).*/\1/p' "$TRIT_SOURCE/CMak
 grep -q "Trit $version" "$prefix/share/man/man1/trit.1" || fail "the man page does not say version $version"
 
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-export PKG_CONFIG_PATH
+LD_LIBRARY_PATH=$prefix/lib # for a shared library
+export PKG_CONFIG_PATH LD_LIBRARY_PATH
 [ "$(pkg-config --modversion trit)" = "$version" ] || fail "pkg-config does not say version $version"
 # shellcheck disable=SC2046,SC2086 # lists of words
 $CC $CFLAGS "$TRIT_SOURCE/examples/generate.c" -o "$dir/by-pkg-config" $(pkg-config --cflags --libs trit)
