@@ -35,21 +35,21 @@ help:
 # New packages are seen by configuring anew.
 deps:
 ifneq ($(DEPS),no)
-	@tools/install-deps --check || { tools/install-deps && rm -f build/*/CMakeCache.txt; }
+	@tools/install-deps --check || { tools/install-deps && rm -f build/*/configured build/*/CMakeCache.txt; }
 endif
 
-build/%/CMakeCache.txt: CMakePresets.json | deps
+build/%/configured: CMakePresets.json | deps
 	@cmake --preset $* $(CMAKE_FLAGS)
 	@touch $@
 
 .PHONY: build-release build-debug build-asan build-tsan build-clang build-fuzz
-build-release build-debug build-asan build-tsan build-clang build-fuzz: build-%: build/%/CMakeCache.txt
+build-release build-debug build-asan build-tsan build-clang build-fuzz: build-%: build/%/configured
 	@$(BUILD) build/$* --parallel $(JOBS)
 
 .PHONY: release
 release: build-release
 
-run: build/release/CMakeCache.txt
+run: build/release/configured
 	@$(BUILD) build/release --parallel $(JOBS) --target trit
 	@build/release/trit run -m "$$MODEL" -p "$$PROMPT"
 
