@@ -38,6 +38,7 @@ struct net_case {
 static const struct net_case cases[] = {
 	{ "ternary, relu2, tied, shared keys", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1 },
 	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3 },
+	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, 3 },
 	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3 },
 	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2 },
 	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1 },

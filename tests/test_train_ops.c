@@ -434,13 +434,11 @@ static void test_impossible_recipes(void **state)
 {
 	const struct {
 		int weights, activation, heads, kv, head_dim;
-		bool untied;
 		const char *message;
 	} bad[] = {
-		{ TRIT_WEIGHT_FULL, TRIT_ACT_RELU2, 4, 4, 16, false, "--activation" },
-		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 4, 16, true, "--untied" },
-		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 3, 16, false, "key/value heads" },
-		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 4, 15, false, "--head-dim" },
+		{ TRIT_WEIGHT_FULL, TRIT_ACT_RELU2, 4, 4, 16, "--activation" },
+		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 3, 16, "key/value heads" },
+		{ TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, 4, 4, 15, "--head-dim" },
 	};
 	struct trit_config c;
 	struct trit_error err;
@@ -449,7 +447,7 @@ static void test_impossible_recipes(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct trit_recipe r = trit_recipe_defaults();
 		r.weights = bad[i].weights, r.activation = bad[i].activation, r.n_heads = bad[i].heads;
-		r.n_kv_heads = bad[i].kv, r.head_dim = bad[i].head_dim, r.untied = bad[i].untied;
+		r.n_kv_heads = bad[i].kv, r.head_dim = bad[i].head_dim;
 		assert_int_equal(trit_recipe_apply_size(&r, "260k", &err), 0);
 		r.head_dim = bad[i].head_dim;
 		assert_int_equal(trit_recipe_config(&r, &c, &err), TRIT_ERR_ARG);

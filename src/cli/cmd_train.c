@@ -176,6 +176,9 @@ static void show_start(const struct trit_trainer *t)
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
 	        tokens, (unsigned long long)t->data.val.n_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
 	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
+	if (!t->config.tied && !t->config.arch->others_untie)
+		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
+		              t->config.arch->name);
 	if (!t->data.n_val_windows)
 		trit_cmd_note("train", "too little text to hold some out: no validation loss (--val-share raises the share)");
 }

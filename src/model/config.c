@@ -194,7 +194,7 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 	if (!embd || embd->dims[1] < 1 || embd->dims[1] > TRIT_MAX_VOCAB)
 		return trit_fail(err, TRIT_ERR_FORMAT, "token_embd.weight is missing or has no sensible shape");
 	c.n_vocab = (int)embd->dims[1];
-	c.tied = !c.arch->has_output || !trit_gguf_find_tensor(g, "output.weight");
+	c.tied = !trit_gguf_find_tensor(g, "output.weight");
 	if ((e = trit_config_check(&c, err)))
 		return e;
 	*out = c;

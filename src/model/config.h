@@ -31,7 +31,7 @@ struct trit_arch {
 	bool sub_norm;     /* RMSNorm before the output and down projections too */
 	bool bit_linear;   /* projections are ternary or binary by definition, whatever type the file stores them in */
 	bool rope_half;    /* rotary pairs (i, i + n_rot/2), not (2i, 2i + 1) */
-	bool has_output;   /* reads output.weight; other programs tie the head always */
+	bool others_untie; /* other programs read output.weight; else they refuse a file that has it */
 	bool scale_tensors; /* other programs read blk.N.NAME.scale beside blk.N.NAME.weight */
 };
 

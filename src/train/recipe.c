@@ -141,10 +141,6 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		                 "no known architecture has full-precision weights with squared ReLU; use --activation silu");
 	if (r->head_dim % 2)
 		return trit_fail(err, TRIT_ERR_ARG, "--head-dim is %d; rotary embedding needs an even width", r->head_dim);
-	if (r->untied && !c->arch->has_output)
-		return trit_fail(err, TRIT_ERR_ARG,
-		                 "architecture %s always ties the head to the embedding; --untied needs --activation relu2 or "
-		                 "--weights full", c->arch->name);
 	if (trit_config_check(c, err)) {
 		if (err)
 			err->status = TRIT_ERR_ARG;

@@ -50,6 +50,10 @@ has err "50/0/50 %"
 expect 0 "$T" train --data "$text" --out full $small --steps 2 --weights full --untied
 expect 0 "$T" info full/model.gguf
 has out "llama"
+expect 0 "$T" train --data "$text" --out untied $small --steps 2 --untied
+has err "llama.cpp will not open"
+expect 0 "$T" info untied/model.gguf
+has out "head untied|untied"
 expect 0 "$T" train --data "$text" --out relu2 $small --steps 2 --activation relu2 --tokenizer whole/vocab.gguf
 same whole/vocab.gguf relu2/vocab.gguf
 expect 0 "$T" info relu2/model.gguf
