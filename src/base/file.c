@@ -49,8 +49,11 @@ int trit_map_open(struct trit_map *m, const char *path, struct trit_error *err)
 	static const unsigned char nothing[1];
 	struct stat st;
 	void *data;
-	int fd = open_for_reading(path, &st, err), status = 0;
+	int fd, status = 0;
 
+	if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) /* opening it would wait for a writer */
+		return trit_fail(err, TRIT_ERR_IO, "%s: not a regular file; save its content to one first", path);
+	fd = open_for_reading(path, &st, err);
 	if (fd < 0)
 		return fd;
 	if (!S_ISREG(st.st_mode)) {
@@ -137,11 +140,16 @@ int trit_make_dirs(const char *path, struct trit_error *err)
 		if (i < len && copy[i] != '/')
 			continue;
 		copy[i] = 0;
-		if (trit_path_kind(copy) == 0)
+		if (trit_path_kind(copy) == 0) {
 			status = trit_fail(err, TRIT_ERR_IO, "%s: a file of this name is in the way of directory %s",
 			                   copy, path);
-		else if (mkdir(copy, 0777) < 0 && trit_path_kind(copy) != 1)
-			status = trit_fail_errno(err, "%s: cannot make the directory", copy);
+		} else if (mkdir(copy, 0777) < 0) {
+			int reason = errno; /* the next call may change it */
+			if (trit_path_kind(copy) != 1) {
+				errno = reason;
+				status = trit_fail_errno(err, "%s: cannot make the directory", copy);
+			}
+		}
 		copy[i] = path[i];
 	}
 	trit_free(copy);

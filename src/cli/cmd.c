@@ -174,6 +174,9 @@ void trit_interrupt_catch(void)
 	trit_interrupts = 0;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	struct sigaction hangup;
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN) /* not under nohup */
+		sigaction(SIGHUP, &action, NULL);
 }
 
 void trit_interrupt_reset(void)

@@ -27,13 +27,14 @@ struct perplexity_options {
 static int parse(struct perplexity_options *o, int argc, char **argv)
 {
 	static const char *const outputs[] = { "text", "json", NULL };
-	*o = (struct perplexity_options){ .measure = { .n_ctx = 512, .n_batch = 512 } };
+	*o = (struct perplexity_options){ .measure = { .n_batch = 512 } };
 	struct trit_opt options[] = {
 		TRIT_ROW_MODEL(o->model),
 		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE", .help = "the text; -: standard input",
 		  .required = true },
 		{ 'c', "ctx-size", TRIT_OPT_INT, &o->measure.n_ctx, .min = 4, .max = INT_MAX, .metavar = "N",
-		  .help = "tokens a chunk; the second half of each is scored" },
+		  .help = "tokens a chunk; the second half of each is scored",
+		  .shown = "512, or the model's context if that is less" },
 		{ 0, "chunks", TRIT_OPT_INT, &o->measure.n_chunks, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "measure the first N chunks only", .shown = "all" },
 		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .help = "form of the result",
@@ -118,6 +119,8 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 		e = trit_utf8_require(name, text.len, text.data, err);
 	if (!e)
 		e = trit_model_load(&model, o->model, o->cpu, err);
+	if (!e && !o->measure.n_ctx)
+		o->measure.n_ctx = trit_model_context_length(model) < 512 ? trit_model_context_length(model) : 512;
 	if (!e)
 		e = trit_tokenize_append(model, text.len, text.data ? text.data : "", TRIT_TOKENIZE_BOS, &tokens, err);
 	trit_buf_release(&text);

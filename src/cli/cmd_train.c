@@ -5,6 +5,7 @@
  */
 #include <limits.h>
 #include <math.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cmd.h"
@@ -119,7 +120,7 @@ struct display {
 	double begin, last;  /* seconds: of this process's first step; of the last line */
 	int first_step;
 	double val_loss;     /* the newest one */
-	size_t width;        /* of the line on the terminal */
+	bool open; /* the line on the terminal is not ended */
 };
 
 static int show_preparing(void *arg, const char *what, uint64_t done, uint64_t total)
@@ -156,9 +157,13 @@ static void show_step(struct display *d, const struct trit_step_report *r)
 		              100 * r->share[1], 100 * r->share[2]);
 	if (r->skipped)
 		n += snprintf(line + n, sizeof line - (size_t)n, "  skipped %d", r->skipped);
-	fprintf(stderr, "%s%-*s%s", d->terminal ? "\r" : "", (int)d->width, line, d->terminal && !measured ? "" : "\n");
+	struct winsize size;
+	bool stays = !d->terminal || measured;
+	if (!stays && !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1 && n >= size.ws_col)
+		line[size.ws_col - 1] = 0; /* a wrapped line could not be written over */
+	fprintf(stderr, "%s%s%s", d->terminal ? "\r\033[K" : "", line, stays ? "\n" : "");
 	fflush(stderr);
-	d->width = d->terminal && !measured ? (size_t)n : 0;
+	d->open = !stays;
 }
 
 static void show_start(const struct trit_trainer *t)
@@ -236,7 +241,7 @@ int trit_cmd_train(int argc, char **argv)
 	             : trit_trainer_create(&t, &o.recipe, (size_t)o.data.n, o.data.items, &o.run, &err);
 	trit_free(o.data.items);
 	if (d.terminal && d.last > 0)
-		fputc('\n', stderr);
+		fputs("\r\033[K", stderr);
 	if (e)
 		return trit_cmd_fail("train", &err);
 	if (trit_export_check(&t.config, t.recipe.weights != TRIT_WEIGHT_FULL, &o.export, &err)) {
@@ -245,7 +250,7 @@ int trit_cmd_train(int argc, char **argv)
 	}
 	show_start(&t);
 	e = run(&t, &o, &d, &err);
-	if (d.width)
+	if (d.open)
 		fputc('\n', stderr);
 	if (e) {
 		trit_trainer_close(&t);

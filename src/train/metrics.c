@@ -70,12 +70,12 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 	if (!isnan(r->val_loss))
 		put_number(f, "val_loss", r->val_loss);
 	fputs("}\n", f);
-	return ferror(f) ? trit_metrics_flush(f, err) : TRIT_OK;
+	return trit_metrics_flush(f, err);
 }
 
 int trit_metrics_flush(FILE *f, struct trit_error *err)
 {
 	if (fflush(f) || ferror(f))
-		return trit_fail_errno(err, "cannot write metrics.jsonl (is the disk full?)");
+		return trit_fail_errno(err, "cannot write metrics.jsonl");
 	return TRIT_OK;
 }

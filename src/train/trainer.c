@@ -5,7 +5,10 @@
  */
 #include "train/trainer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -119,12 +122,24 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 
 static int open_trainer(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	*t = (struct trit_trainer){ 0 };
+	*t = (struct trit_trainer){ .lock = -1 };
 	t->out = trit_strndup(o->out, strlen(o->out));
 	if (!t->out)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to begin");
-	trit_remove_leftovers(t->out);
 	return trit_kernels_select(&t->kernels, o->cpu, err);
+}
+
+/* Takes the folder for this process; the system gives it back when the process ends, however it ends. */
+static int lock_folder(struct trit_trainer *t, struct trit_error *err)
+{
+	t->lock = open(t->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->lock < 0)
+		return trit_fail_errno(err, "%s: cannot open the folder", t->out);
+	if (flock(t->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return trit_fail(err, TRIT_ERR_IO,
+		                 "%s: another trit train works in this folder; wait for it or choose another --out", t->out);
+	trit_remove_leftovers(t->out);
+	return TRIT_OK;
 }
 
 static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
@@ -142,7 +157,7 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
 	if ((e = trit_recipe_config(r, &ignored, err)) || (e = trit_make_dirs(t->out, err)) ||
-	    (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)))
+	    (e = lock_folder(t, err)) || (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)))
 		return e;
 	double steps = t->recipe.steps;
 	if (!t->recipe.steps)
@@ -167,7 +182,8 @@ static int resume(struct trit_trainer *t, const struct trit_train_options *o, st
 		return e;
 	if (trit_path_kind(path) < 0)
 		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run", path);
-	if ((e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) || (e = load_tokenizer(t, err)) ||
+	if ((e = lock_folder(t, err)) || (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) ||
+	    (e = load_tokenizer(t, err)) ||
 	    (e = set_up(t, o, err)))
 		return e;
 	if (t->progress.train_tokens != t->data.train.n_tokens)
@@ -219,6 +235,8 @@ void trit_trainer_close(struct trit_trainer *t)
 {
 	if (t->metrics)
 		fclose(t->metrics);
+	if (t->out && t->lock >= 0)
+		close(t->lock);
 	trit_net_release(&t->net);
 	trit_params_release(&t->params);
 	trit_data_close(&t->data);
@@ -303,12 +321,10 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		report->val_loss = trit_trainer_validate(t);
 	int e = trit_metrics_write(t->metrics, report, err);
 	if (e)
-		return e;
+		return trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);
 	if (t->skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW || loss > MAX_LOSS)
-		return trit_fail(
-			err, TRIT_ERR_FORMAT,
-			"training diverged at step %d (loss %g, gradient norm %g); resume from the last checkpoint is of "
-			"no use: begin again with a smaller --lr",
-			t->progress.step, loss, norm);
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "%s: training diverged at step %d (loss %g, gradient norm %g); begin again in another --out "
+		                 "with a smaller --lr", t->out, t->progress.step, loss, norm);
 	return TRIT_OK;
 }

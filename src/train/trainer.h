@@ -42,6 +42,7 @@ struct trit_trainer {
 	struct trit_net net;
 	trit_token *batch; /* [batch, S + 1] */
 	char *out;
+	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
 	int skipped, skipped_in_a_row;
 	FILE *metrics;

@@ -36,7 +36,7 @@ status=$?
 [ $status -eq 130 ] || [ $status -eq 0 ] || fail "an interrupted run ends with $status"
 if [ $status -eq 130 ]; then
 	has err "stopped at step [0-9]+ of 12 and saved; go on with: trit train --resume --out cut"
-	expect 0 "$T" train --resume --out cut
+	expect 0 "$T" train --resume --out cut --val-every 6
 fi
 same whole/checkpoint.safetensors cut/checkpoint.safetensors "interrupted and resumed"
 for run in whole cut; do
