@@ -24,7 +24,7 @@
 #include "tiny_model.h"
 #include "train/checkpoint.h"
 #include "train/data.h"
-#include "train/vocab_file.h"
+#include "format/vocab_file.h"
 
 static struct trit_error err;
 

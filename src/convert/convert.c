@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "format/gguf_vocab.h"
+#include "format/vocab_file.h"
 #include "model/quant.h"
 
 enum { PATH_BYTES = 4096 };
@@ -110,17 +111,11 @@ static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, float 
 static int read_vocab(const char *checkpoint, struct trit_vocab *vocab, struct trit_error *err)
 {
 	char path[PATH_BYTES];
-	struct trit_gguf g;
 	const char *slash = strrchr(checkpoint, '/');
 	int folder = slash ? (int)(slash - checkpoint) + 1 : 0;
 	if (snprintf(path, sizeof path, "%.*svocab.gguf", folder, checkpoint) >= PATH_BYTES)
 		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", checkpoint);
-	int e = trit_gguf_open(&g, path, err);
-	if (e)
-		return e;
-	e = trit_gguf_read_vocab(&g, vocab, err);
-	trit_gguf_close(&g);
-	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
+	return trit_vocab_file_read(path, vocab, err);
 }
 
 /* The name of the run: its folder's. */

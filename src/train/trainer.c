@@ -15,7 +15,7 @@
 #include "train/metrics.h"
 #include "train/optim.h"
 #include "train/schedule.h"
-#include "train/vocab_file.h"
+#include "format/vocab_file.h"
 
 #define MAX_SKIPPED_IN_A_ROW 10
 #define MAX_LOSS 50 /* nats a token: beyond it the run has diverged */

@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef TRIT_TRAIN_VOCAB_FILE_H
-#define TRIT_TRAIN_VOCAB_FILE_H
+#ifndef TRIT_FORMAT_VOCAB_FILE_H
+#define TRIT_FORMAT_VOCAB_FILE_H
 
 #include "text/vocab.h"
 

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "train/vocab_file.h"
+#include "format/vocab_file.h"
 
 #include "format/gguf_vocab.h"
 #include "format/tokenizer_json.h"
