@@ -89,11 +89,11 @@ static void check_model(const char *path, const struct trit_source *s)
 		int8_t *codes = trit_calloc(n, 1), *row = trit_calloc(w.cols, 1);
 		float *numbers = trit_calloc(n, sizeof *numbers), *got = trit_calloc(w.cols, sizeof *got), scale, most = 0;
 		assert_true(codes && row && numbers && got);
-		if (l && l->ternary) {
+		if (l && l->quantised) {
 			assert_int_equal(s->codes(s->arg, &w, codes, &scale, &err), 0);
-			assert_true(l->scale == scale);
+			assert_true(l->scale[0] == scale);
 			for (size_t r = 0; r < w.rows; r++) {
-				trit_t2_unpack(row, l->w, r, w.cols);
+				trit_unpack(l->layout, row, l->w, r, w.cols);
 				assert_memory_equal(row, codes + r * w.cols, w.cols);
 			}
 		} else {

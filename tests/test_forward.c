@@ -106,7 +106,7 @@ static void test_golden(void **state)
 		read_golden(&g, names[i]);
 		struct trit_model *m = load_golden(names[i], "c");
 		assert_int_equal(trit_model_vocab_size(m), g.n_vocab);
-		assert_int_equal(m->layers[0].q.ternary, strcmp(names[i], "llama") != 0);
+		assert_int_equal(m->layers[0].q.quantised, strcmp(names[i], "llama") != 0);
 		run(logits, m, &g, g.n_tokens, 1);
 		for (int j = 0; j < g.n_tokens * g.n_vocab; j++)
 			most = fmax(most, fabs(g.logits[j]));

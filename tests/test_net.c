@@ -170,7 +170,7 @@ static void quantise(struct reference *r, double *x, int width, int layer, int s
 			most = fmax(most, fabs(row[i]));
 		for (int i = 0; i < width; i++) {
 			double at = row[i] * 127 / most, code = rint(at);
-			double own_code = own->q[(size_t)t * trit_t2_padded((size_t)width) + (size_t)i];
+			double own_code = own->q[(size_t)t * trit_q_padded((size_t)width) + (size_t)i];
 			if (code != own_code) {
 				assert_true(fabs(at - own_code) < 0.5 + NEAR_TIE);
 				r->near_ties++;

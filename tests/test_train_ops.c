@@ -153,7 +153,7 @@ static void test_codes(void **state)
 /* Forward, and both backward products, from the codes and scales that the quantisers gave. */
 static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 {
-	size_t padded = trit_t2_padded(K);
+	size_t padded = trit_q_padded(K);
 	bool full = kind == TRIT_WEIGHT_FULL;
 	float *w = normals(M * K, 0.3f), *x = normals(T * LDX, 2), *nw = normals(K, 1), *xn = normals(T * LDX, 0);
 	float *y = normals(T * LDY, 0), *dy = normals(T * LDY, 1), *dx = normals(T * K, 0), *xd = normals(T * LDX, 0);
@@ -166,7 +166,7 @@ static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 		                    .t2 = full ? NULL : t2, .wq = full ? w : wq };
 	struct trit_bit_input in = { .width = K, .r = r, .q = full ? NULL : q, .step = step, .sum = sum };
 
-	assert_true(trit_t2_bytes(M, K) <= sizeof t2 && padded <= 64);
+	assert_true(trit_layout_bytes(TRIT_T2, M, K) <= sizeof t2 && padded <= 64);
 	trit_bitlinear_quantise(&b, &kernels, codes);
 	if (!full) {
 		size_t counts[3] = { 0 };

@@ -1,17 +1,22 @@
 /*
- * cpu.c - CPUID and XGETBV.
+ * cpu.c - CPUID and XGETBV on x86-64, the auxiliary vector on Linux for Arm.
  *
  * References: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, 14.3 and 15.2 (the order of the
  * checks), volume 2, CPUID.
  *
  * SPDX-License-Identifier: MIT
  */
+#define _GNU_SOURCE /* syscall */
 #include "kernel/cpu.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <stdbool.h>
 #include <stdint.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* Which register states the system saves at a context switch. Only when CPUID says OSXSAVE. */
 static uint64_t saved_states(void)
@@ -26,13 +31,27 @@ static bool has(unsigned bits, unsigned wanted)
 	return (bits & wanted) == wanted;
 }
 
+/* Tile data (8 KB a thread) is off until a process asks for it. */
+static bool tiles_allowed(void)
+{
+#if defined(__linux__) && defined(SYS_arch_prctl)
+	const long request_permission = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+	return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+	return false;
+#endif
+}
+
 unsigned trit_cpu_flags(void)
 {
 	const unsigned leaf1_c = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
 	const unsigned leaf7_b = bit_AVX2 | bit_BMI | bit_BMI2;
 	const unsigned leaf7_b_512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
 	const unsigned leaf7_c_512 = bit_AVX512VNNI | bit_AVX512VBMI;
-	const unsigned states = 0x06, states_512 = 0xE6; /* xmm, ymm | opmask, zmm 0-15, zmm 16-31 */
+	const unsigned leaf7_d_amx = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+	const unsigned leaf7_1_a_vnni = 1u << 4;
+	/* xmm, ymm | opmask, zmm 0-15, zmm 16-31 | tile configuration, tile data */
+	const unsigned states = 0x06, states_512 = 0xE6, states_amx = 0x60000;
 	unsigned a, b, c, d, flags = 0;
 
 	if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, leaf1_c))
@@ -43,6 +62,29 @@ unsigned trit_cpu_flags(void)
 	flags |= TRIT_CPU_AVX2;
 	if (has(b, leaf7_b_512) && has(c, leaf7_c_512) && has((unsigned)saved, states_512))
 		flags |= TRIT_CPU_AVX512;
+	if ((flags & TRIT_CPU_AVX512) && has(d, leaf7_d_amx) && has((unsigned)saved, states_amx) && tiles_allowed())
+		flags |= TRIT_CPU_AMX;
+	if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && has(a, leaf7_1_a_vnni))
+		flags |= TRIT_CPU_AVXVNNI;
+	return flags;
+}
+
+#elif defined(__aarch64__)
+
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+unsigned trit_cpu_flags(void)
+{
+	unsigned flags = TRIT_CPU_NEON; /* part of the architecture's baseline */
+#if defined(__linux__)
+	const unsigned long dot_product = 1ul << 20, i8mm = 1ul << 13; /* HWCAP_ASIMDDP, HWCAP2_I8MM */
+	if (getauxval(AT_HWCAP) & dot_product)
+		flags |= TRIT_CPU_DOTPROD;
+	if ((flags & TRIT_CPU_DOTPROD) && getauxval(AT_HWCAP2) & i8mm)
+		flags |= TRIT_CPU_I8MM;
+#endif
 	return flags;
 }
 

@@ -64,16 +64,72 @@ static float sum(const float *x, int n)
 	return vec_sum(s);
 }
 
+VEC_INLINE struct vec normed(const float *x, const float *w, float r, int m)
+{
+	return vec_mul(vec_mul(vec_load_n(x, m), vec_set1(r)), vec_load_n(w, m));
+}
+
 static float rmsnorm(float *y, const float *x, const float *w, float eps, int n)
 {
 	float r = 1 / sqrtf(sum_squares(x, n) / (float)n + eps);
 
-	VEC_FOR(i, m, n) {
-		struct vec scaled = vec_mul(vec_load_n(x + i, m), vec_set1(r));
-		vec_store_n(y + i, vec_mul(scaled, vec_load_n(w + i, m)), m);
-	}
+	VEC_FOR(i, m, n)
+		vec_store_n(y + i, normed(x + i, w + i, r, m), m);
 	return r;
 }
+
+/* ---- 8-bit activations ------------------------------------------------------------------------------------------- */
+
+/** The larger of |x| and max, lane by lane; max where x is not a number. */
+VEC_INLINE struct vec larger(struct vec x, struct vec max)
+{
+	return vec_max(vec_abs(x), max);
+}
+
+/**
+ * Stores m quantised values and adds them to sum. Sums are exact in fp32: at most 65536 * 127 < 2^24. The clamp is for
+ * inputs that are not finite, whose product is not a number: 127 on every tier.
+ */
+VEC_INLINE void quantise(int8_t *q, struct vec *sum, struct vec x, float scale, int m)
+{
+	struct vec v = vec_round(vec_mul(x, vec_set1(scale)));
+
+	v = vec_max(vec_min(v, vec_set1(127)), vec_set1(-127));
+	vec_store_i8_n(q, v, m);
+	*sum = vec_add(*sum, m == 16 ? v : vec_fill(v, m, 0));
+}
+
+static void act_quant(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded)
+{
+	struct vec max = vec_set1(1e-5f), total = vec_zero();
+
+	VEC_FOR(i, m, n)
+		max = larger(vec_load_n(x + i, m), max);
+	float a = vec_max_all(max);
+	VEC_FOR(i, m, n)
+		quantise(q + i, &total, vec_load_n(x + i, m), 127 / a, m);
+	memset(q + n, 0, (size_t)(n_padded - n));
+	*step = a / 127;
+	*sum = (int32_t)vec_sum(total);
+}
+
+static void rmsnorm_quant(int8_t *q, float *step, int32_t *sum, const float *x, const float *w, float eps, int n,
+                          int n_padded)
+{
+	struct vec max = vec_set1(1e-5f), total = vec_zero();
+	float r = 1 / sqrtf(sum_squares(x, n) / (float)n + eps);
+
+	VEC_FOR(i, m, n)
+		max = larger(normed(x + i, w + i, r, m), max);
+	float a = vec_max_all(max);
+	VEC_FOR(i, m, n)
+		quantise(q + i, &total, normed(x + i, w + i, r, m), 127 / a, m);
+	memset(q + n, 0, (size_t)(n_padded - n));
+	*step = a / 127;
+	*sum = (int32_t)vec_sum(total);
+}
+
+/* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 static void add(float *y, const float *x, int n)
 {
@@ -252,6 +308,8 @@ static void to_f16(uint16_t *y, const float *x, int n)
 static void float_init(struct trit_kernels *k)
 {
 	k->rmsnorm = rmsnorm;
+	k->act_quant = act_quant;
+	k->rmsnorm_quant = rmsnorm_quant;
 	k->add = add;
 	k->silu_mul = silu_mul;
 	k->relu2_mul = relu2_mul;

@@ -14,8 +14,8 @@
  * Adding a kernel: its contract and a member here; its C form in ref_ternary.c or float_body.h (float kernels are
  * written once and compiled for each tier); faster forms as trit_<op>_<layout>_<isa> in the file of their instruction
  * set; the assignment in that tier's init; a test in tests/checkasm/.
- * Adding a tier: its bits in cpu.h, an init file under x86/ or arm/, a row in kernel.c's list. AMX (int8 and bf16
- * tiles) is to come there.
+ * Adding a tier: its bits in cpu.h, an init file under x86/ or arm/, a row in kernel.c's list.
+ * Adding a layout: its picture in layout.h, its row and functions in layout.c, a gemm_int in every tier.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,46 +25,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-
-/* ---- layout t2: ternary weights, 2 bits each ---------------------------------------------------------------------
- *
- * A matrix [M, K] is cut into blocks of 16 rows, a block into groups of 16 columns; a group is 64 bytes, groups of a
- * block follow each other, then the next block:
- *
- *     byte 64 * g + 4 * r + j of a block holds row r, columns 16 g + 4 d + j for d = 0..3, code << 2d
- *     code = weight + 1: 0, 1 or 2          bits: 7 6 | 5 4 | 3 2 | 1 0
- *                                                 d=3   d=2   d=1   d=0
- *
- * So one 64-byte load is 16 rows x 16 columns; its four 2-bit fields each meet four consecutive activations, the same
- * for all rows, and a 32-bit lane accumulates one row: no horizontal sum. Rows beyond M and columns beyond K hold code
- * 1.
- */
-#define TRIT_T2_ROWS 16
-#define TRIT_T2_COLS 16
-
-/** Bytes of a t2 matrix [rows, cols]; the caller has checked that rows * cols fits size_t. */
-static inline size_t trit_t2_bytes(size_t rows, size_t cols)
-{
-	return (rows + TRIT_T2_ROWS - 1) / TRIT_T2_ROWS * ((cols + TRIT_T2_COLS - 1) / TRIT_T2_COLS) * 64;
-}
-
-/** Row blocks that begin at row `row0` (a multiple of 16) of a t2 matrix with `cols` columns. */
-static inline const unsigned char *trit_t2_rows(const unsigned char *w, size_t row0, size_t cols)
-{
-	return w + trit_t2_bytes(row0, cols);
-}
-
-/** Length an int8 activation vector is padded to, with zeros. */
-static inline size_t trit_t2_padded(size_t cols)
-{
-	return (cols + TRIT_T2_COLS - 1) / TRIT_T2_COLS * TRIT_T2_COLS;
-}
-
-/** Packs rows [row0, row0 + n) (row0 a multiple of 16; n too, or up to the last row) of trits [n, cols] (int8,
- * -1/0/1). */
-void trit_t2_pack(unsigned char *w, size_t row0, const int8_t *trits, size_t n, size_t cols);
-/** Row `row` as trits [cols]. */
-void trit_t2_unpack(int8_t *trits, const unsigned char *w, size_t row, size_t cols);
+#include "kernel/layout.h"
 
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
 
@@ -73,6 +34,9 @@ void trit_t2_unpack(int8_t *trits, const unsigned char *w, size_t row, size_t co
  * even, *step = a / 127, *sum = sum of q. x [n] finite; q [n_padded], zero from n on. |q| <= 127.
  */
 typedef void trit_act_quant_fn(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded);
+/** trit_rmsnorm_fn (below) and trit_act_quant_fn in one, without storing the floats: the same bits. */
+typedef void trit_rmsnorm_quant_fn(int8_t *q, float *step, int32_t *sum, const float *x, const float *w, float eps,
+                                   int n, int n_padded);
 /** Ternary weights: t_i = clamp(rint(w_i * inverse), -1, 1) half to even [B158, eq. 1-3]; inverse = 1 / absmean. */
 typedef void trit_ternarize_fn(int8_t *t, const float *w, float inverse, int n);
 /** Binary weights: t_i = +1 if w_i > mean else -1 [B1]. */
@@ -80,18 +44,25 @@ typedef void trit_binarize_fn(int8_t *t, const float *w, float mean, int n);
 /** y_i = step * q_i. */
 typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
 
-/* ---- ternary products -------------------------------------------------------------------------------------------- */
+/* ---- integer products: weights in a layout of layout.h, activations 8 bits ---------------------------------------- */
 
 /**
- * y[t][r] = (float)(sum_k w[r][k] q[t][k]) * (scale * step[t])  for r < rows, t < tokens.
- * w: t2, [rows, cols]; q int8 [tokens, ldq], ldq >= trit_t2_padded(cols), zero from cols on; sum[t] = sum of q[t];
- * y fp32 [tokens, ldy]. |q| <= 127 and cols <= 65536, so |integer sum| < 2^23.1 and no 32-bit accumulator overflows in
- * any form (codes weighted by 64: 65536 / 4 * 4 * 128 * 127 < 2^31).
- * The GEMV form is the same with tokens = 1.
+ * y[t][r] = sum_k scale(r, k) w[r][k] q[t][k] * step[t]   for r < rows, t < tokens, evaluated
+ *     tensor, row:  (float)(sum_k w q) * (scale_r * step[t])
+ *     group:        s * step[t], s the chain over the groups g along k of fma((float)(sum of w q in g), scale_rg, s),
+ *                   from 0
+ * w: [rows, cols] in the member's layout, scales as in layout.h; q int8 [tokens, ldq], ldq >= trit_q_padded(cols), zero
+ * from cols up to trit_q_padded(cols); sum[t] = sum of q[t]; y fp32 [tokens, ldy]. |q| <= 127 and cols <= 65536.
+ * Integer sums are exact, and no 32-bit accumulator overflows in any form. The widest cases: t2 fields that are masked
+ * but not shifted, 3 * 64 * 127 * 65536 / 4 < 2^28.6; b1 likewise, 128 * 127 * 65536 / 8; i8 as unsigned codes w + 128,
+ * 255 * 127 * 65536 = 2122383360 < 2^31.
+ * Rows and tokens may be cut into several calls (rows at multiples of 16) without changing a bit; kernels are fastest
+ * with rows cut at multiples of TRIT_ROW_GRAIN.
  */
-typedef void trit_gemm_t2_fn(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq,
-                             const int32_t *sum, const float *step, float scale, int rows, int tokens, int cols);
-#define TRIT_MAX_COLS 65536
+typedef void trit_gemm_int_fn(float *y, size_t ldy, const unsigned char *w, const float *scale,
+                              enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,
+                              const float *step, int rows, int tokens, int cols);
+#define TRIT_ROW_GRAIN 64
 
 /* ---- dense products, for inference: every row a 16-sum reduction ------------------------------------------------- */
 
@@ -185,17 +156,41 @@ typedef void trit_adamw_fn(float *w, float *m, float *v, const float *g, const s
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
-enum trit_tier { TRIT_TIER_C, TRIT_TIER_AVX2, TRIT_TIER_AVX512, TRIT_N_TIERS };
+/* In ascending order within an architecture; init raises through all that the CPU has up to the one wanted. */
+enum trit_tier {
+	TRIT_TIER_C,
+	TRIT_TIER_AVX2,
+	TRIT_TIER_AVXVNNI, /* AVX2 with 256-bit VNNI, no AVX-512: Alder Lake and later */
+	TRIT_TIER_AVX512,
+	TRIT_TIER_AMX,
+	TRIT_TIER_NEON,
+	TRIT_TIER_DOTPROD,
+	TRIT_TIER_I8MM,
+	TRIT_N_TIERS
+};
+
+/**
+ * The speed limits of this CPU as the tier sees them, for benchmarks. Both may be called from several threads at once.
+ * read_pass: reads the n bytes at p (both multiples of 64) once, in order; returns the exclusive or of all its 64-bit
+ * words. int8_peak: runs the tier's best 8-bit multiply-add instruction on registers (tiles) only, `rounds` rounds of
+ * some microseconds at most; returns the operations done, a multiply and an add counting two.
+ */
+typedef uint64_t trit_read_pass_fn(const void *p, size_t n);
+typedef double trit_int8_peak_fn(int rounds);
 
 struct trit_kernels {
 	enum trit_tier tier;
 
+	trit_int8_peak_fn *int8_peak;
+	trit_read_pass_fn *read_pass;
+
 	trit_act_quant_fn *act_quant;
+	trit_rmsnorm_quant_fn *rmsnorm_quant;
 	trit_ternarize_fn *ternarize;
 	trit_binarize_fn *binarize;
 	trit_dequant_i8_fn *dequant_i8;
 
-	trit_gemm_t2_fn *gemm_t2;
+	trit_gemm_int_fn *gemm_int[TRIT_N_LAYOUTS];
 	trit_gemm_dense_fn *gemm_dense[TRIT_N_DENSE];
 	trit_row_dense_fn *row_dense[TRIT_N_DENSE];
 	trit_gemm_f32_fn *gemm_f32;
@@ -219,11 +214,13 @@ struct trit_kernels {
 	trit_adamw_fn *adamw;
 };
 
-/** "c", "avx2", "avx512". */
+/** "c", "avx2", "avxvnni", "avx512", "amx", "neon", "dotprod", "i8mm". */
 const char *trit_tier_name(enum trit_tier tier);
-/** The best tier this CPU and operating system can run. */
+/** Whether this CPU and operating system can run a tier. */
+bool trit_tier_here(enum trit_tier tier);
+/** The best one they can. */
 enum trit_tier trit_best_tier(void);
-/** Fills a table with plain C, then raises it tier by tier up to `tier` (at most trit_best_tier()). */
+/** Fills a table with plain C, then raises it by every tier that is here, up to `tier`. */
 void trit_kernels_fill(struct trit_kernels *k, enum trit_tier tier);
 /**
  * Fills a table for this process: the tier named by `cpu`, or if that is NULL by the environment variable TRIT_CPU, or

@@ -7,29 +7,11 @@
 
 #include "kernel/tiers.h"
 
-static trit_act_quant_fn trit_act_quant_c;
 static trit_ternarize_fn trit_ternarize_c;
 static trit_binarize_fn trit_binarize_c;
 static trit_dequant_i8_fn trit_dequant_i8_c;
-static trit_gemm_t2_fn trit_gemm_t2_c;
-
-static void trit_act_quant_c(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded)
-{
-	float a = 1e-5f;
-	int32_t total = 0;
-
-	for (int i = 0; i < n; i++)
-		a = fabsf(x[i]) > a ? fabsf(x[i]) : a;
-	float scale = 127.0f / a;
-	for (int i = 0; i < n; i++) {
-		float r = rintf(x[i] * scale);            /* two roundings up at most: |x * scale| <= 127 (1 + 2^-23) */
-		q[i] = r >= -127 ? (int8_t)r : (int8_t)-128; /* -128: NaN, from an x that is not finite */
-		total += q[i];
-	}
-	memset(q + n, 0, (size_t)(n_padded - n));
-	*step = a / 127.0f;
-	*sum = total;
-}
+static trit_int8_peak_fn trit_int8_peak_c;
+static trit_read_pass_fn trit_read_pass_c;
 
 static void trit_ternarize_c(int8_t *t, const float *w, float inverse, int n)
 {
@@ -51,37 +33,143 @@ static void trit_dequant_i8_c(float *y, const int8_t *q, float step, int n)
 		y[i] = step * (float)q[i];
 }
 
-/* Sums of codes times activations for the 16 rows of one block. */
-static void block_sums(int32_t *acc, const unsigned char *w, const int8_t *q, int groups)
+/* ---- products ---------------------------------------------------------------------------------------------------- */
+
+/* Columns decoded at a time: whole groups of every layout and whole groups of scales. */
+enum { CHUNK = 640 };
+
+/* acc[r] += sum over n columns of b[.][r][.] q[.]. b: B rows. */
+static void add_sums(int32_t *acc, const int8_t *b, const int8_t *q, int n)
 {
-	memset(acc, 0, TRIT_T2_ROWS * sizeof *acc);
-	for (int g = 0; g < groups; g++, w += 64, q += TRIT_T2_COLS)
-		for (int r = 0; r < TRIT_T2_ROWS; r++)
-			for (int j = 0; j < 4; j++) {
-				int b = w[4 * r + j];
-				acc[r] += (b & 3) * q[j] + (b >> 2 & 3) * q[4 + j] + (b >> 4 & 3) * q[8 + j] + (b >> 6) * q[12 + j];
-			}
+	for (int c = 0; c < n; c += 4, b += 4 * TRIT_BLOCK_ROWS, q += 4)
+		for (int r = 0; r < TRIT_BLOCK_ROWS; r++)
+			for (int j = 0; j < 4; j++)
+				acc[r] += b[4 * r + j] * q[j];
 }
 
-static void trit_gemm_t2_c(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq,
-                           const int32_t *sum, const float *step, float scale, int rows, int tokens, int cols)
+/* 16 rows, one token, one scale a row: exact sums in acc. */
+static void block_sums(enum trit_layout layout, int32_t *acc, const unsigned char *w, const int8_t *q, int cols)
 {
-	int groups = (cols + TRIT_T2_COLS - 1) / TRIT_T2_COLS;
+	int8_t b[CHUNK * TRIT_BLOCK_ROWS];
+	int width = trit_layouts[layout].cols, bytes = trit_layouts[layout].bytes;
 
-	for (int r0 = 0; r0 < rows; r0 += TRIT_T2_ROWS, w += (size_t)groups * 64)
-		for (int t = 0; t < tokens; t++) {
-			int32_t acc[TRIT_T2_ROWS];
-			block_sums(acc, w, q + (size_t)t * ldq, groups);
-			for (int r = 0; r < TRIT_T2_ROWS && r0 + r < rows; r++)
-				y[(size_t)t * ldy + (size_t)(r0 + r)] = (float)(acc[r] - sum[t]) * (scale * step[t]);
+	memset(acc, 0, TRIT_BLOCK_ROWS * sizeof *acc);
+	for (int c = 0; c < cols; c += CHUNK, w += CHUNK / width * bytes) {
+		int left = cols - c < CHUNK ? cols - c : CHUNK, groups = (left + width - 1) / width;
+		trit_decode(layout, b, w, groups);
+		add_sums(acc, b, q + c, groups * width);
+	}
+}
+
+/* 16 rows, one token, a scale for `group` columns of a row: chains in y. */
+static void block_groups(enum trit_layout layout, float *y, const unsigned char *w, const float *scale, int group,
+                         const int8_t *q, int cols)
+{
+	int8_t b[CHUNK * TRIT_BLOCK_ROWS] = {0};
+	int width = trit_layouts[layout].cols, bytes = trit_layouts[layout].bytes;
+
+	memset(y, 0, TRIT_BLOCK_ROWS * sizeof *y);
+	for (int c = 0; c < cols; c += CHUNK, w += CHUNK / width * bytes) {
+		int left = cols - c < CHUNK ? cols - c : CHUNK;
+		trit_decode(layout, b, w, (left + width - 1) / width);
+		for (int g = 0; g < left; g += group, scale += TRIT_BLOCK_ROWS) {
+			int32_t acc[TRIT_BLOCK_ROWS] = {0};
+			/* what lies in b beyond the last column meets activations of zero */
+			add_sums(acc, b + g * TRIT_BLOCK_ROWS, q + c + g, left - g < group ? left - g : group);
+			for (int r = 0; r < TRIT_BLOCK_ROWS; r++)
+				y[r] = fmaf((float)acc[r], scale[r], y[r]);
 		}
+	}
+}
+
+static void gemm_int(enum trit_layout layout, float *y, size_t ldy, const unsigned char *w, const float *scale,
+                     enum trit_scaling scaling, const int8_t *q, size_t ldq, const float *step, int rows, int tokens,
+                     int cols)
+{
+	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)cols);
+
+	for (int r0 = 0; r0 < rows; r0 += TRIT_BLOCK_ROWS, w += block_bytes) {
+		const float *s = scale + trit_scale_at(scaling, (size_t)r0, (size_t)cols);
+		int n = rows - r0 < TRIT_BLOCK_ROWS ? rows - r0 : TRIT_BLOCK_ROWS;
+		for (int t = 0; t < tokens; t++) {
+			float *out = y + (size_t)t * ldy + r0, chains[TRIT_BLOCK_ROWS];
+			int32_t acc[TRIT_BLOCK_ROWS];
+			if (scaling > TRIT_SCALE_ROW) {
+				block_groups(layout, chains, w, s, (int)scaling, q + (size_t)t * ldq, cols);
+				for (int r = 0; r < n; r++)
+					out[r] = chains[r] * step[t];
+			} else {
+				block_sums(layout, acc, w, q + (size_t)t * ldq, cols);
+				for (int r = 0; r < n; r++)
+					out[r] = (float)acc[r] * (s[scaling == TRIT_SCALE_ROW ? r : 0] * step[t]);
+			}
+		}
+	}
+}
+
+void trit_gemm_t2_c(float *y, size_t ldy, const unsigned char *w, const float *scale,             
+	                                 enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,   
+	                                 const float *step, int rows, int tokens, int cols)                            
+	{                                                                                                              
+		(void)sum;                                                                                             
+		gemm_int(TRIT_T2, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);                  
+	}
+#define GEMM_INT(name, layout)                                                                                         \
+	static void trit_gemm_##name##_c(float *y, size_t ldy, const unsigned char *w, const float *scale,             \
+	                                 enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,   \
+	                                 const float *step, int rows, int tokens, int cols)                            \
+	{                                                                                                              \
+		(void)sum;                                                                                             \
+		gemm_int(layout, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);                  \
+	}
+GEMM_INT(t5, TRIT_T5)
+GEMM_INT(b1, TRIT_B1)
+GEMM_INT(i8, TRIT_I8)
+GEMM_INT(i6, TRIT_I6)
+GEMM_INT(i4, TRIT_I4)
+
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t trit_read_pass_c(const void *p, size_t n)
+{
+	uint64_t x = 0, word;
+	for (size_t i = 0; i < n; i += sizeof word) {
+		memcpy(&word, (const char *)p + i, sizeof word);
+		x ^= word;
+	}
+	return x;
+}
+
+static double trit_int8_peak_c(int rounds)
+{
+	enum { N = 64, STEPS = 1000 };
+	int8_t b[N], q[N];
+	volatile int32_t result;
+
+	memset(b, 1, sizeof b);
+	memset(q, 3, sizeof q);
+	for (int i = 0; i < rounds; i++) {
+		int32_t acc = 0;
+		for (int s = 0; s < STEPS; s++)
+			for (int j = 0; j < N; j++)
+				acc += b[j] * q[j] + s;
+		result = acc;
+	}
+	(void)result;
+	return 2.0 * rounds * N * STEPS;
 }
 
 void trit_ternary_init_c(struct trit_kernels *k)
 {
-	k->act_quant = trit_act_quant_c;
+	k->int8_peak = trit_int8_peak_c;
+	k->read_pass = trit_read_pass_c;
 	k->ternarize = trit_ternarize_c;
 	k->binarize = trit_binarize_c;
 	k->dequant_i8 = trit_dequant_i8_c;
-	k->gemm_t2 = trit_gemm_t2_c;
+	k->gemm_int[TRIT_T2] = trit_gemm_t2_c;
+	k->gemm_int[TRIT_T5] = trit_gemm_t5_c;
+	k->gemm_int[TRIT_B1] = trit_gemm_b1_c;
+	k->gemm_int[TRIT_I8] = trit_gemm_i8_c;
+	k->gemm_int[TRIT_I6] = trit_gemm_i6_c;
+	k->gemm_int[TRIT_I4] = trit_gemm_i4_c;
 }

@@ -18,21 +18,22 @@
 
 enum {
 	N = 83,
-	N_PADDED = 96,
+	N_PADDED = 128,
 	ROWS = 83, /* 64 and a partial block of 16 */
-	TOKENS = 13,
+	TOKENS = 17,
 	WIDTH = 32, /* of an attention head */
 	N_OUT = TOKENS * N_PADDED,
 };
 
 struct input {
 	float a[N_PADDED], b[N_PADDED], positive[N_PADDED], many[TOKENS * N_PADDED];
-	int8_t q[TOKENS * N_PADDED], trits[ROWS * N];
+	int8_t q[TOKENS * N_PADDED], values[ROWS * N];
 	int32_t sum[TOKENS];
 	float step[TOKENS];
-	unsigned char t2[6 * 6 * 64];
+	unsigned char weights[TRIT_N_LAYOUTS][6 * 32 * 64]; /* six blocks; the least dense layout has 21 vectors in each */
+	float scales[6 * 16 * 2];
 	uint16_t f16[WIDTH * WIDTH], bf16[4 * N_PADDED];
-	unsigned char q8_0[4 * 3 * 34];
+	unsigned char q8_0[4 * N_PADDED / 32 * 34];
 	float *scratch; /* of gemm_f32 */
 };
 
@@ -66,12 +67,24 @@ static void dequant_i8(const struct trit_kernels *k, const struct input *in, str
 	k->dequant_i8(o->f, in->q, 0.37f, N);
 }
 
-/* Both ways of the products: one token, then all. */
-static void gemm_t2(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+static void rmsnorm_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
-	k->gemm_t2(o->f, ROWS, in->t2, in->q, N_PADDED, in->sum, in->step, 0.71f, ROWS, 1, N);
-	k->gemm_t2(o->f + N_OUT, ROWS, in->t2, in->q, N_PADDED, in->sum, in->step, 0.71f, ROWS, TOKENS, N);
+	k->rmsnorm_quant((int8_t *)o->f, &o->f[N_OUT], &o->i[0], in->a, in->b, 1e-6f, N, N_PADDED);
+}
+
+/* All ways of the products: one token, a few with a scale for each row, all, all with a scale for each group. */
+static void gemm_int(const struct trit_kernels *k, const struct input *in, struct output *o, int layout)
+{
+	static const struct {
+		enum trit_scaling scaling;
+		int tokens;
+	} ways[] = {{TRIT_SCALE_TENSOR, 1},  {TRIT_SCALE_ROW, 3},      {TRIT_SCALE_TENSOR, TOKENS},
+	            {TRIT_SCALE_GROUP64, 2}, {TRIT_SCALE_GROUP64, TOKENS}};
+	float *y = o->f;
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; y += ROWS * ways[i++].tokens)
+		k->gemm_int[layout](y, ROWS, in->weights[layout], in->scales, ways[i].scaling, in->q, N_PADDED, in->sum,
+		                    in->step, ROWS, ways[i].tokens, N);
 }
 
 static const void *dense_weights(const struct input *in, int type)
@@ -221,7 +234,13 @@ static const struct self_case {
 	CASE(ternarize),
 	CASE(binarize),
 	CASE(dequant_i8),
-	CASE(gemm_t2),
+	CASE(rmsnorm_quant),
+	CASE_OF(gemm_int[TRIT_T2], gemm_int, TRIT_T2),
+	CASE_OF(gemm_int[TRIT_T5], gemm_int, TRIT_T5),
+	CASE_OF(gemm_int[TRIT_B1], gemm_int, TRIT_B1),
+	CASE_OF(gemm_int[TRIT_I8], gemm_int, TRIT_I8),
+	CASE_OF(gemm_int[TRIT_I6], gemm_int, TRIT_I6),
+	CASE_OF(gemm_int[TRIT_I4], gemm_int, TRIT_I4),
 	CASE_OF(gemm_dense[TRIT_DENSE_F32], gemm_dense, TRIT_DENSE_F32),
 	CASE_OF(gemm_dense[TRIT_DENSE_F16], gemm_dense, TRIT_DENSE_F16),
 	CASE_OF(gemm_dense[TRIT_DENSE_BF16], gemm_dense, TRIT_DENSE_BF16),
@@ -277,16 +296,23 @@ static void fill_input(struct input *in)
 			in->sum[t] += *q;
 		}
 	}
-	for (int i = 0; i < ROWS * N; i++)
-		in->trits[i] = (int8_t)((int)trit_rng_below(&rng, 3) - 1);
-	trit_t2_pack(in->t2, 0, in->trits, ROWS, N);
+	for (int l = 0; l < TRIT_N_LAYOUTS; l++) {
+		const struct trit_layout_info *info = &trit_layouts[l];
+		for (int i = 0; i < ROWS * N; i++) {
+			int v = info->min + (int)trit_rng_below(&rng, (uint64_t)(info->max - info->min + 1));
+			in->values[i] = (int8_t)(l == TRIT_B1 ? (v > 0 ? 1 : -1) : v);
+		}
+		trit_pack((enum trit_layout)l, in->weights[l], 0, in->values, ROWS, N);
+	}
+	for (size_t i = 0; i < sizeof in->scales / sizeof *in->scales; i++)
+		in->scales[i] = trit_rng_normal(&rng);
 	for (int i = 0; i < WIDTH * WIDTH; i++)
 		in->f16[i] = trit_f32_to_f16(trit_rng_normal(&rng));
 	for (int i = 0; i < 4 * N_PADDED; i++)
 		in->bf16[i] = trit_f32_to_bf16(trit_rng_normal(&rng));
-	for (int i = 0; i < 4 * 3 * 34; i++)
+	for (int i = 0; i < (int)sizeof in->q8_0; i++)
 		in->q8_0[i] = (unsigned char)trit_rng_next(&rng);
-	for (int i = 0; i < 4 * 3; i++)
+	for (int i = 0; i < 4 * N_PADDED / 32; i++)
 		trit_put16(in->q8_0 + 34 * i, trit_f32_to_f16(trit_rng_uniform(&rng)));
 }
 

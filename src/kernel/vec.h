@@ -83,6 +83,10 @@ VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 {
 	_mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
+{
+	_mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
 VEC_INLINE __mmask16 vec_mask(int m) { return (__mmask16)((1u << m) - 1); }
 VEC_INLINE struct vec vec_load_n(const float *p, int m)
 {
@@ -189,6 +193,13 @@ VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 	_mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 	_mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
+{
+	__m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)); /* quarters 0 2 1 3 */
+
+	words = _mm256_permute4x64_epi64(words, 0xd8);
+	_mm_storeu_si128((__m128i *)p, _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
 VEC_INLINE __m256i vec_mask(int m) /* lane i is there when i < m; m may be below 0 or above 8 */
 {
 	return _mm256_cmpgt_epi32(_mm256_set1_epi32(m), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -289,6 +300,12 @@ VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 	for (int i = 0; i < 16; i++)
 		p[i] = trit_f32_to_f16(a.f[i]);
 }
+/** Integers of -128..127. */
+VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
+{
+	for (int i = 0; i < 16; i++)
+		p[i] = (signed char)a.f[i];
+}
 VEC_INLINE struct vec vec_load_n(const float *p, int m) { VEC_EACH(i < m ? p[i] : 0); }
 VEC_INLINE void vec_store_n(float *p, struct vec a, int m) { memcpy(p, a.f, (size_t)m * sizeof *p); }
 /** Lanes m..15 replaced by x. */
@@ -314,7 +331,7 @@ VEC_INLINE void vec_zip(struct vec *u, struct vec *v, struct vec a, struct vec b
 #error "define VEC_C, VEC_AVX2 or VEC_AVX512 before including vec.h"
 #endif
 
-/* ---- the ends of arrays of 2-byte elements, through a small copy ------------------------------------------------- */
+/* ---- the ends of arrays of small elements, through a small copy -------------------------------------------------- */
 
 VEC_INLINE struct vec vec_load_f16_n(const uint16_t *p, int m)
 {
@@ -346,6 +363,18 @@ VEC_INLINE void vec_store_f16_n(uint16_t *p, struct vec a, int m)
 	}
 	vec_store_f16(whole, a);
 	memcpy(p, whole, (size_t)m * sizeof *p);
+}
+
+VEC_INLINE void vec_store_i8_n(signed char *p, struct vec a, int m)
+{
+	signed char whole[16];
+
+	if (m == 16) {
+		vec_store_i8(p, a);
+		return;
+	}
+	vec_store_i8(whole, a);
+	memcpy(p, whole, (size_t)m);
 }
 
 /* ---- reductions: 8 apart, 4, 2, 1 -------------------------------------------------------------------------------- */

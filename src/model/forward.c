@@ -8,10 +8,6 @@
  */
 #include "model/forward.h"
 
-#include <math.h>
-
-#include "model/rope.h"
-
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static size_t max_size(size_t a, size_t b)
@@ -31,10 +27,8 @@ static void lay_out(struct trit_forward *f)
 	struct trit_arena *a = &f->arena;
 	size_t t = (size_t)f->n_batch, d = (size_t)c->d_model, ff = (size_t)c->d_ff, w = widest(c);
 	size_t q = (size_t)c->n_heads * (size_t)c->head_dim, kv = (size_t)c->n_kv_heads * (size_t)c->head_dim;
-	size_t angles = (size_t)f->n_ctx * (size_t)(c->n_rot / 2);
 
-	f->cos = trit_arena_take(a, angles, sizeof(float));
-	f->sin = trit_arena_take(a, angles, sizeof(float));
+	trit_attention_lay_out(&f->attention, a);
 	f->x = trit_arena_take(a, t * d, sizeof(float));
 	f->xn = trit_arena_take(a, t * w, sizeof(float));
 	f->qkv = trit_arena_take(a, t * (q + 2 * kv), sizeof(float));
@@ -42,10 +36,9 @@ static void lay_out(struct trit_forward *f)
 	f->gate = trit_arena_take(a, t * ff, sizeof(float));
 	f->up = trit_arena_take(a, t * ff, sizeof(float));
 	f->y = trit_arena_take(a, t * d, sizeof(float));
-	f->xq = trit_arena_take(a, t * trit_t2_padded(w), 1);
+	f->xq = trit_arena_take(a, t * trit_q_padded(w), 1);
 	f->step = trit_arena_take(a, t, sizeof(float));
 	f->sum = trit_arena_take(a, t, sizeof(int32_t));
-	f->scores = trit_arena_take(a, (size_t)trit_pool_size(f->pool) * (size_t)f->n_ctx, sizeof(float));
 	f->rows = trit_arena_take(a, (size_t)f->n_logits, sizeof(int));
 	f->logits = trit_arena_take(a, (size_t)f->n_logits * (size_t)c->n_vocab, sizeof(float));
 }
@@ -54,12 +47,15 @@ int trit_forward_init(struct trit_forward *f, const struct trit_model *m, struct
                       int n_logits, int n_ctx, struct trit_error *err)
 {
 	*f = (struct trit_forward){ .model = m, .pool = pool, .n_batch = n_batch, .n_logits = n_logits, .n_ctx = n_ctx };
+	f->attention = (struct trit_attention){
+		.config = &m->config, .kernels = &m->kernels, .pool = pool, .n_batch = n_batch, .n_ctx = n_ctx
+	};
 	lay_out(f);
 	int e = trit_arena_alloc(&f->arena, "the forward pass", err);
 	if (e)
 		return e;
 	lay_out(f);
-	trit_rope_table(f->cos, f->sin, m->config.rope_base, m->config.n_rot, n_ctx);
+	trit_attention_tables(&f->attention);
 	return TRIT_OK;
 }
 
@@ -90,7 +86,7 @@ static void prepare(const struct part *p, const struct trit_linear *next, const 
 {
 	struct trit_forward *f = p->f;
 	int width = next->cols;
-	size_t padded = trit_t2_padded((size_t)width);
+	size_t padded = trit_q_padded((size_t)width);
 	for (int t = p->t0; t < p->t1; t++) {
 		const float *in = x + (size_t)t * ldx;
 		float *out = f->xn + (size_t)t * (size_t)width;
@@ -98,7 +94,7 @@ static void prepare(const struct part *p, const struct trit_linear *next, const 
 			p->k->rmsnorm(out, in, w, p->c->eps, width);
 		else
 			memcpy(out, in, (size_t)width * sizeof *out);
-		if (next->ternary)
+		if (next->quantised)
 			p->k->act_quant(f->xq + (size_t)t * padded, &f->step[t], &f->sum[t], out, width, (int)padded);
 	}
 }
@@ -108,14 +104,15 @@ static void linear(const struct part *p, float *y, size_t ldy, const struct trit
 {
 	const struct trit_forward *f = p->f;
 	size_t r0, r1, cols = (size_t)l->cols;
-	size_t grain = f->n_tokens < 12 ? TRIT_T2_ROWS : 4 * TRIT_T2_ROWS; /* with many tokens kernels take rows by 64 */
+	size_t grain = f->n_tokens < 12 ? TRIT_BLOCK_ROWS : TRIT_ROW_GRAIN;
 	trit_part((size_t)l->rows, grain, p->index, p->n, &r0, &r1);
 	if (r0 == r1)
 		return;
 	int rows = (int)(r1 - r0);
-	if (l->ternary)
-		p->k->gemm_t2(y + r0, ldy, trit_t2_rows(l->w, r0, cols), f->xq, trit_t2_padded(cols), f->sum, f->step,
-		              l->scale, rows, f->n_tokens, l->cols);
+	if (l->quantised)
+		p->k->gemm_int[l->layout](y + r0, ldy, l->w + trit_layout_bytes(l->layout, r0, cols),
+		                          l->scale + trit_scale_at(l->scaling, r0, cols), l->scaling, f->xq,
+		                          trit_q_padded(cols), f->sum, f->step, rows, f->n_tokens, l->cols);
 	else
 		p->k->gemm_dense[l->type](y + r0, ldy, l->w + r0 * trit_dense_row_bytes(l->type, cols), f->xn, cols, rows,
 		                          f->n_tokens, l->cols);
@@ -127,46 +124,6 @@ static void add_residual(const struct part *p)
 	size_t d = (size_t)p->c->d_model;
 	if (p->t1 > p->t0)
 		p->k->add(p->f->x + (size_t)p->t0 * d, p->f->y + (size_t)p->t0 * d, (p->t1 - p->t0) * p->c->d_model);
-}
-
-/* Rotates queries and keys of this thread's tokens and puts keys and values into their caches. */
-static void rotate_and_store(const struct part *p, int layer)
-{
-	const struct trit_config *c = p->c;
-	struct trit_forward *f = p->f;
-	size_t width = (size_t)c->head_dim, nq = (size_t)c->n_heads * width, nkv = (size_t)c->n_kv_heads * width;
-	for (int t = p->t0; t < p->t1; t++) {
-		const struct trit_batch_token *tok = &f->tokens[t];
-		float *q = f->qkv + (size_t)t * (nq + 2 * nkv), *k = q + nq, *v = k + nkv;
-		const float *cos = f->cos + (size_t)tok->position * (size_t)(c->n_rot / 2);
-		const float *sin = f->sin + (size_t)tok->position * (size_t)(c->n_rot / 2);
-		p->k->rope(q, cos, sin, c->n_heads, c->head_dim, c->n_rot, c->arch->rope_half, false);
-		p->k->rope(k, cos, sin, c->n_kv_heads, c->head_dim, c->n_rot, c->arch->rope_half, false);
-		for (int h = 0; h < c->n_kv_heads; h++) {
-			size_t at = trit_kv_at(tok->kv, layer, h, tok->position);
-			p->k->to_f16(tok->kv->k + at, k + (size_t)h * width, c->head_dim);
-			p->k->to_f16(tok->kv->v + at, v + (size_t)h * width, c->head_dim);
-		}
-	}
-}
-
-/* Attention of this thread's (token, head) pairs. Pairs are dealt in turn, since later tokens have more to read. */
-static void attend(const struct part *p, int layer)
-{
-	const struct trit_config *c = p->c;
-	struct trit_forward *f = p->f;
-	size_t width = (size_t)c->head_dim, nq = (size_t)c->n_heads * width, nkv = (size_t)c->n_kv_heads * width;
-	float scale = 1.0f / sqrtf((float)c->head_dim);
-	float *scores = f->scores + (size_t)p->index * (size_t)f->n_ctx;
-	int share = c->n_heads / c->n_kv_heads;
-	for (int i = p->index; i < f->n_tokens * c->n_heads; i += p->n) {
-		int t = i / c->n_heads, h = i % c->n_heads;
-		const struct trit_batch_token *tok = &f->tokens[t];
-		size_t at = trit_kv_at(tok->kv, layer, h / share, 0);
-		p->k->attend_f16(f->att + (size_t)t * nq + (size_t)h * width,
-		                 f->qkv + (size_t)t * (nq + 2 * nkv) + (size_t)h * width, tok->kv->k + at, tok->kv->v + at,
-		                 width, scores, scale, c->head_dim, tok->position + 1);
-	}
 }
 
 /* gate = act(gate) * up for this thread's tokens. */
@@ -222,9 +179,7 @@ static void forward_thread(void *arg, int index, int n)
 		linear(p, f->qkv + nq, nqkv, &layer->k);
 		linear(p, f->qkv + nq + nkv, nqkv, &layer->v);
 		barrier(p);
-		rotate_and_store(p, l);
-		barrier(p);
-		attend(p, l);
+		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, f->n_tokens, l, index, n);
 		barrier(p);
 		prepare(p, &layer->o, f->att, nq, layer->attn_sub_norm);
 		barrier(p);

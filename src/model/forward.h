@@ -9,18 +9,8 @@
 #ifndef TRIT_MODEL_FORWARD_H
 #define TRIT_MODEL_FORWARD_H
 
-#include "base/pool.h"
-#include "model/kv.h"
+#include "model/attention.h"
 #include "model/model.h"
-
-/** One token of a batch. Tokens of one sequence come in ascending, consecutive positions, the first at kv->length or
- * below. Keys and values are written at `position`. */
-struct trit_batch_token {
-	trit_token token; /* 0 .. V-1 */
-	int position;     /* 0 .. kv->n_ctx - 1 */
-	struct trit_kv *kv;
-	bool want_logits;
-};
 
 /** Scratch memory for batches of up to n_batch tokens, n_logits of which want logits. One thread at a time. */
 struct trit_forward {
@@ -31,13 +21,12 @@ struct trit_forward {
 
 	/* private */
 	struct trit_arena arena;
-	float *cos, *sin;             /* [n_ctx, n_rot / 2] */
+	struct trit_attention attention;
 	float *x, *xn, *qkv, *att;    /* [T, D] [T, max(D, HA, F)] [T, (H + 2K) A] [T, HA] */
 	float *gate, *up, *y;         /* [T, F] [T, F] [T, D] */
 	int8_t *xq;                   /* [T, padded max(D, HA, F)] */
 	float *step;                  /* [T] */
 	int32_t *sum;                 /* [T] */
-	float *scores;                /* [threads, n_ctx] */
 	int *rows;                    /* [n_logits] */
 	const struct trit_batch_token *tokens;
 	int n_tokens, n_rows;

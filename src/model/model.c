@@ -46,17 +46,17 @@ static int load_ternary(struct loader *ld, const struct trit_tensor_walk *w, con
                         struct trit_linear *out, struct trit_error *err)
 {
 	struct trit_model *m = ld->m;
-	unsigned char *packed = trit_arena_take(&m->arena, trit_t2_bytes(w->rows, w->cols), 1);
-	float scale;
-	int e = trit_tensor_codes(&m->gguf, w, t, ld->codes, &scale, err);
+	unsigned char *packed = trit_arena_take(&m->arena, trit_layout_bytes(TRIT_T2, w->rows, w->cols), 1);
+	float *scale = trit_arena_take(&m->arena, 1, sizeof *scale);
+	int e = trit_tensor_codes(&m->gguf, w, t, ld->codes, scale, err);
 	if (e)
 		return e;
-	trit_t2_pack(packed, 0, ld->codes, w->rows, w->cols);
+	trit_pack(TRIT_T2, packed, 0, ld->codes, w->rows, w->cols);
 	for (size_t i = 0, n = w->rows * w->cols; i < n; i++)
 		m->stats.codes[ld->codes[i] + 1]++;
 	m->stats.ternary_bytes += t->bytes;
 	*out = (struct trit_linear){
-		.ternary = true, .rows = (int)w->rows, .cols = (int)w->cols, .scale = scale, .w = packed
+		.quantised = true, .layout = TRIT_T2, .rows = (int)w->rows, .cols = (int)w->cols, .scale = scale, .w = packed
 	};
 	return TRIT_OK;
 }
@@ -182,7 +182,8 @@ static int measure(struct loader *ld, size_t *largest, struct trit_error *err)
 			                 t->name);
 		if (ternary) {
 			*largest = *largest > w.rows * w.cols ? *largest : w.rows * w.cols;
-			trit_arena_take(&m->arena, trit_t2_bytes(w.rows, w.cols), 1);
+			trit_arena_take(&m->arena, trit_layout_bytes(TRIT_T2, w.rows, w.cols), 1);
+			trit_arena_take(&m->arena, 1, sizeof(float));
 		} else if (dense_copy_floats(t, trit_tensors[w.id].kind)) {
 			trit_arena_take(&m->arena, w.rows * w.cols, sizeof(float));
 		}

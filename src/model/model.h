@@ -16,10 +16,12 @@
 
 /** A projection y[M] = W[M, K] x[K]. */
 struct trit_linear {
-	bool ternary;              /* t2 weights times 8-bit activations; else dense */
+	bool quantised;            /* integer weights times 8-bit activations; else dense */
+	enum trit_layout layout;   /* of integer weights */
+	enum trit_scaling scaling;
 	enum trit_dense_type type; /* of dense weights */
 	int rows, cols;            /* M, K */
-	float scale;               /* of ternary weights */
+	const float *scale;        /* of integer weights, as layout.h has them */
 	const unsigned char *w;
 };
 

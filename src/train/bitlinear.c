@@ -21,7 +21,7 @@ void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels
 	b->counts[2] = (nonzero + sum) / 2;
 	b->counts[0] = nonzero - b->counts[2];
 	b->counts[1] = n - nonzero;
-	trit_t2_pack(b->t2, 0, codes, (size_t)b->rows, (size_t)b->cols);
+	trit_pack(TRIT_T2, b->t2, 0, codes, (size_t)b->rows, (size_t)b->cols);
 	for (int r = 0; r < b->rows; r++)
 		k->dequant_i8(b->wq + (size_t)r * (size_t)b->cols, codes + (size_t)r * (size_t)b->cols, b->scale, b->cols);
 }
@@ -29,7 +29,7 @@ void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
                             const float *w, float eps, float *xn, size_t ldn, int t0, int t1)
 {
-	size_t padded = trit_t2_padded((size_t)in->width);
+	size_t padded = trit_q_padded((size_t)in->width);
 	for (int t = t0; t < t1; t++) {
 		const float *row = x + (size_t)t * ldx;
 		float *out = xn + (size_t)t * ldn;
@@ -45,7 +45,7 @@ void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels
 void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
                            const float *w, float eps, float *xd, size_t ldd, int t0, int t1)
 {
-	size_t padded = trit_t2_padded((size_t)in->width);
+	size_t padded = trit_q_padded((size_t)in->width);
 	for (int t = t0; t < t1; t++) {
 		float *out = xd + (size_t)t * ldd;
 		if (in->q)
@@ -61,14 +61,14 @@ void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_ke
                             const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1,
                             float *scratch)
 {
-	size_t cols = (size_t)b->cols, padded = trit_t2_padded(cols), t = (size_t)t0;
+	size_t cols = (size_t)b->cols, padded = trit_q_padded(cols), t = (size_t)t0;
 	if (t1 <= t0)
 		return;
 	if (b->kind == TRIT_WEIGHT_FULL)
 		k->gemm_f32(y + t * ldy, ldy, xn + t * ldn, ldn, 1, b->w, 1, cols, t1 - t0, b->rows, b->cols, false, scratch);
 	else
-		k->gemm_t2(y + t * ldy, ldy, b->t2, in->q + t * padded, padded, in->sum + t, in->step + t, b->scale, b->rows,
-		           t1 - t0, b->cols);
+		k->gemm_int[TRIT_T2](y + t * ldy, ldy, b->t2, &b->scale, TRIT_SCALE_TENSOR, in->q + t * padded, padded,
+		                     in->sum + t, in->step + t, b->rows, t1 - t0, b->cols);
 }
 
 void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,

@@ -33,7 +33,7 @@ static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id
 	if (net->kind == TRIT_WEIGHT_FULL) {
 		b.wq = net->params->w + p->offset;
 	} else {
-		b.t2 = trit_arena_take(&net->arena, trit_t2_bytes(p->rows, p->cols), 1);
+		b.t2 = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->rows, p->cols), 1);
 		b.wq = trit_arena_take(&net->arena, p->rows * p->cols, sizeof(float));
 	}
 	return b;
@@ -43,7 +43,7 @@ static struct trit_bit_input input_of(struct trit_net *net, size_t tokens, size_
 {
 	struct trit_bit_input in = { .width = (int)width, .r = trit_arena_take(&net->arena, tokens, sizeof(float)) };
 	if (net->kind != TRIT_WEIGHT_FULL) {
-		in.q = trit_arena_take(&net->arena, tokens * trit_t2_padded(width), 1);
+		in.q = trit_arena_take(&net->arena, tokens * trit_q_padded(width), 1);
 		in.step = trit_arena_take(&net->arena, tokens, sizeof(float));
 		in.sum = trit_arena_take(&net->arena, tokens, sizeof(int32_t));
 	}

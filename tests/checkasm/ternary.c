@@ -1,7 +1,7 @@
 /*
  * ternary.c - checks the quantisers and the ternary products.
  *
- * Plain C itself is checked here against sums over unpacked weights; tests/test_pack.c has the layout.
+ * Plain C itself is checked here against sums over unpacked weights; tests/test_layout.c has the layouts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,12 +11,14 @@
 
 #include "checkasm.h"
 
+/* act_quant (arg 0), rmsnorm_quant (arg 1); the latter equals rmsnorm and act_quant one after the other. */
 static void test_act_quant(struct check *ck)
 {
 	for (int i = 0; i < 400; i++) {
-		int n = check_size(ck, 1, 1100), padded = i % 3 ? (int)trit_t2_padded((size_t)n) : n;
+		int n = check_size(ck, 1, 1100), padded = i % 3 ? (int)trit_q_padded((size_t)n) : n;
 		check_case(ck, "n %d, padded %d, number %d", n, padded, i);
-		float *x = check_in(ck, (size_t)n * sizeof *x);
+		float *x = check_in(ck, (size_t)n * sizeof *x), *w = check_in(ck, (size_t)n * sizeof *w);
+		float *normed = check_in(ck, (size_t)n * sizeof *w);
 		int8_t *q_c = check_out(ck, (size_t)padded), *q = check_out(ck, (size_t)padded);
 		float step_c = 0, step = 0;
 		int32_t sum_c = 0, sum = 0;
@@ -29,8 +31,17 @@ static void test_act_quant(struct check *ck)
 			x[j] *= 1e-8f; /* all below the least scale */
 		for (int j = 0; i % 8 == 2 && j < n; j++)
 			x[j] = copysignf(3.0e38f, x[j]);
-		ck->c->act_quant(q_c, &step_c, &sum_c, x, n, padded);
-		ck->k->act_quant(q, &step, &sum, x, n, padded);
+		if (i % 8 == 3)
+			x[n / 2] = i % 16 == 3 ? NAN : INFINITY;
+		if (ck->arg) {
+			check_fill_normal(ck, w, (size_t)n, 1);
+			ck->c->rmsnorm(normed, x, w, 1e-5f, n);
+			ck->c->act_quant(q_c, &step_c, &sum_c, normed, n, padded);
+			ck->k->rmsnorm_quant(q, &step, &sum, x, w, 1e-5f, n, padded);
+		} else {
+			ck->c->act_quant(q_c, &step_c, &sum_c, x, n, padded);
+			ck->k->act_quant(q, &step, &sum, x, n, padded);
+		}
 		check_same_i8(ck, "q", q_c, q, (size_t)padded);
 		check_same_f32(ck, "step", &step_c, &step, 1);
 		check_same_i32(ck, "sum", &sum_c, &sum, 1);
@@ -40,11 +51,16 @@ static void test_act_quant(struct check *ck)
 		check_same_i32(ck, "sum of q", &total, &sum, 1);
 	}
 	check_case(ck, "benchmark");
-	float *x = check_aligned(ck, 2560 * sizeof *x), step;
+	float *x = check_aligned(ck, 2560 * sizeof *x), *w = check_aligned(ck, 2560 * sizeof *w), step;
 	int8_t *q = check_aligned(ck, 2560);
 	int32_t sum;
 	check_fill_normal(ck, x, 2560, 1);
-	CHECK_BENCH(ck, "n 2560", 2560, "elem", 2560 * 5, ck->now->act_quant(q, &step, &sum, x, 2560, 2560));
+	check_fill_normal(ck, w, 2560, 1);
+	if (ck->arg)
+		CHECK_BENCH(ck, "n 2560", 2560, "elem", 2560 * 9,
+		            ck->now->rmsnorm_quant(q, &step, &sum, x, w, 1e-5f, 2560, 2560));
+	else
+		CHECK_BENCH(ck, "n 2560", 2560, "elem", 2560 * 5, ck->now->act_quant(q, &step, &sum, x, 2560, 2560));
 }
 
 /* ternarize (arg 0), binarize (arg 1). */
@@ -98,56 +114,77 @@ static void test_dequant_i8(struct check *ck)
 	CHECK_BENCH(ck, "n 4096", 4096, "elem", 4096 * 5, ck->now->dequant_i8(y, q, 0.01f, 4096));
 }
 
-/* ---- gemm_t2 ----------------------------------------------------------------------------------------------------- */
+/* ---- gemm_int ---------------------------------------------------------------------------------------------------- */
 
 enum fill { FILL_RANDOM, FILL_PLUS, FILL_MINUS, FILL_ZERO, N_FILLS };
 
-/* Weights of one kind in layout t2; codes beyond rows and cols are 1. */
-static void fill_t2(struct check *ck, unsigned char *w, int rows, int cols, enum fill fill)
+/* A weight of layout `l`: random, or the largest or the smallest there is. */
+static int8_t weight(struct check *ck, int l, enum fill fill)
 {
-	static int8_t trits[TRIT_T2_ROWS * TRIT_MAX_COLS];
-	for (int r = 0; r < rows; r += TRIT_T2_ROWS) {
-		int n = rows - r < TRIT_T2_ROWS ? rows - r : TRIT_T2_ROWS;
-		if (fill == FILL_RANDOM)
-			check_fill_i8(ck, trits, (size_t)n * (size_t)cols, -1, 1);
-		else
-			memset(trits, fill == FILL_PLUS ? 1 : fill == FILL_MINUS ? -1 : 0, (size_t)n * (size_t)cols);
-		trit_t2_pack(w, (size_t)r, trits, (size_t)n, (size_t)cols);
+	const struct trit_layout_info *info = &trit_layouts[l];
+	int span = info->max - info->min + 1;
+	int v = fill == FILL_PLUS ? info->max : fill == FILL_MINUS ? info->min : 0;
+	if (fill == FILL_RANDOM)
+		v = info->min + (int)trit_rng_below(&ck->rng, (uint64_t)span);
+	return (int8_t)(l == TRIT_B1 ? (v > 0 ? 1 : -1) : v);
+}
+
+/* Fills and packs a matrix. */
+static void fill_weights(struct check *ck, unsigned char *w, int l, int rows, int cols, enum fill fill)
+{
+	static int8_t values[TRIT_BLOCK_ROWS * TRIT_MAX_COLS];
+	for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS) {
+		int n = rows - r < TRIT_BLOCK_ROWS ? rows - r : TRIT_BLOCK_ROWS;
+		for (size_t i = 0; i < (size_t)n * (size_t)cols; i++)
+			values[i] = weight(ck, l, fill);
+		trit_pack((enum trit_layout)l, w, (size_t)r, values, (size_t)n, (size_t)cols);
 	}
 }
 
 /* y[t][r] by its definition, for some of the elements. */
-static void check_definition(struct check *ck, const float *y, size_t ldy, const unsigned char *w, const int8_t *q,
-                             size_t ldq, const float *step, float scale, int rows, int tokens, int cols)
+static void check_definition(struct check *ck, const float *y, size_t ldy, const unsigned char *w, const float *scale,
+                             enum trit_scaling scaling, const int8_t *q, size_t ldq, const float *step, int rows,
+                             int tokens, int cols)
 {
-	static int8_t trits[TRIT_MAX_COLS];
+	static int8_t values[TRIT_MAX_COLS];
+	int group = scaling > TRIT_SCALE_ROW ? (int)scaling : cols;
 	for (int i = 0; i < 4; i++) {
 		size_t r = i ? trit_rng_below(&ck->rng, (uint64_t)rows) : (size_t)rows - 1;
 		size_t t = i ? trit_rng_below(&ck->rng, (uint64_t)tokens) : (size_t)tokens - 1;
-		int64_t sum = 0;
-		trit_t2_unpack(trits, w, r, (size_t)cols);
-		for (int c = 0; c < cols; c++)
-			sum += trits[c] * q[t * ldq + (size_t)c];
-		float expected = (float)sum * (scale * step[t]);
+		float chain = 0, expected = 0;
+		trit_unpack((enum trit_layout)ck->arg, values, w, r, (size_t)cols);
+		for (int c0 = 0; c0 < cols; c0 += group) {
+			int64_t sum = 0;
+			float s = trit_scale_of(scale, scaling, r, (size_t)c0, (size_t)cols);
+			for (int c = c0; c < cols && c < c0 + group; c++)
+				sum += values[c] * q[t * ldq + (size_t)c];
+			chain = fmaf((float)sum, s, chain);
+			expected = scaling > TRIT_SCALE_ROW ? chain * step[t] : (float)sum * (s * step[t]);
+		}
 		check_same_f32(ck, "element by definition", &expected, &y[t * ldy + r], 1);
 	}
 }
 
-static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum fill weights, enum fill activations)
+static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum trit_scaling scaling, enum fill weights,
+                      enum fill activations)
 {
-	size_t padded = trit_t2_padded((size_t)cols), ldq = padded + trit_rng_below(&ck->rng, 3) * 8;
+	enum trit_layout layout = (enum trit_layout)ck->arg;
+	size_t padded = trit_q_padded((size_t)cols), ldq = padded + trit_rng_below(&ck->rng, 3) * 8;
 	size_t ldy = (size_t)rows + trit_rng_below(&ck->rng, 20);
 	size_t n_y = (size_t)(tokens - 1) * ldy + (size_t)rows, n_q = (size_t)(tokens - 1) * ldq + padded;
-	float scale = trit_rng_normal(&ck->rng);
+	size_t n_scale = trit_scale_count(scaling, (size_t)rows, (size_t)cols);
 
-	check_case(ck, "rows %d, tokens %d, cols %d, weights %d, activations %d", rows, tokens, cols, weights, activations);
-	unsigned char *w = check_in(ck, trit_t2_bytes((size_t)rows, (size_t)cols));
+	check_case(ck, "rows %d, tokens %d, cols %d, scaling %d, weights %d, activations %d", rows, tokens, cols,
+	           (int)scaling, weights, activations);
+	unsigned char *w = check_in(ck, trit_layout_bytes(layout, (size_t)rows, (size_t)cols));
+	float *scale = check_in(ck, n_scale * sizeof *scale);
 	int8_t *q = check_in(ck, n_q);
 	int32_t *sum = check_in(ck, (size_t)tokens * sizeof *sum);
 	float *step = check_in(ck, (size_t)tokens * sizeof *step);
 	float *y_c = check_out(ck, n_y * sizeof *y_c), *y = check_out(ck, n_y * sizeof *y);
 
-	fill_t2(ck, w, rows, cols, weights);
+	fill_weights(ck, w, layout, rows, cols, weights);
+	check_fill_normal(ck, scale, n_scale, 1);
 	check_fill_i8(ck, q, n_q, -127, 127);
 	for (int t = 0; t < tokens; t++) {
 		int8_t *row = q + (size_t)t * ldq;
@@ -159,18 +196,21 @@ static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum fil
 			sum[t] += row[c];
 	}
 	check_fill_normal(ck, step, (size_t)tokens, 1);
-	ck->c->gemm_t2(y_c, ldy, w, q, ldq, sum, step, scale, rows, tokens, cols);
-	ck->k->gemm_t2(y, ldy, w, q, ldq, sum, step, scale, rows, tokens, cols);
+	ck->c->gemm_int[layout](y_c, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);
+	ck->k->gemm_int[layout](y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);
 	check_same_f32(ck, "y", y_c, y, n_y);
-	check_definition(ck, y, ldy, w, q, ldq, step, scale, rows, tokens, cols);
+	check_definition(ck, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);
 }
 
 /* One token, weights out of cache: a model's worth of matrices, one after the other. */
-static void bench_gemv(struct check *ck, size_t all, int rows, int cols, const char *label)
+static void bench_gemv(struct check *ck, size_t all, int rows, int cols, enum trit_scaling scaling, const char *label)
 {
-	size_t bytes = trit_t2_bytes((size_t)rows, (size_t)cols), at = 0;
+	enum trit_layout layout = (enum trit_layout)ck->arg;
+	size_t bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols), at = 0;
+	all = all > bytes ? all : bytes;
 	check_case(ck, "benchmark");
-	int8_t *q = check_aligned(ck, (size_t)cols);
+	int8_t *q = check_aligned(ck, trit_q_padded((size_t)cols));
+	float *scale = check_aligned(ck, trit_scale_count(scaling, (size_t)rows, (size_t)cols) * sizeof *scale);
 	float *y = check_aligned(ck, (size_t)rows * sizeof *y), step = 0.5f;
 	int32_t sum = 0;
 	unsigned char *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -178,71 +218,120 @@ static void bench_gemv(struct check *ck, size_t all, int rows, int cols, const c
 		check_fail(ck, "not enough memory");
 	madvise(w, all, MADV_HUGEPAGE); /* small pages cost a fifth of the speed; refused is fine */
 	memset(w, 0x64, all);
+	memset(q, 0, trit_q_padded((size_t)cols));
 	check_fill_i8(ck, q, (size_t)cols, -127, 127);
+	check_fill_normal(ck, scale, trit_scale_count(scaling, (size_t)rows, (size_t)cols), 1);
 	if (all > bytes)
 		check_read_speed(ck, w, all);
 	CHECK_BENCH(ck, label, (double)rows * cols, "w", (double)bytes,
 	            (at = at + 2 * bytes > all ? 0 : at + bytes,
-	             ck->now->gemm_t2(y, (size_t)rows, w + at, q, (size_t)cols, &sum, &step, 1, rows, 1, cols)));
+	             ck->now->gemm_int[layout](y, (size_t)rows, w + at, scale, scaling, q, trit_q_padded((size_t)cols),
+	                                       &sum, &step, rows, 1, cols)));
 	munmap(w, all);
 }
 
 static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
 {
+	enum trit_layout layout = (enum trit_layout)ck->arg;
+	size_t padded = trit_q_padded((size_t)cols), bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols);
 	char label[64];
 	check_case(ck, "benchmark");
-	unsigned char *w = check_aligned(ck, trit_t2_bytes((size_t)rows, (size_t)cols));
-	int8_t *q = check_aligned(ck, (size_t)tokens * (size_t)cols);
-	float *y = check_aligned(ck, (size_t)tokens * (size_t)rows * sizeof *y);
+	unsigned char *w = check_aligned(ck, bytes);
+	int8_t *q = check_aligned(ck, (size_t)tokens * padded);
+	float *y = check_aligned(ck, (size_t)tokens * (size_t)rows * sizeof *y), scale = 1;
 	float *step = check_aligned(ck, (size_t)tokens * sizeof *step);
 	int32_t *sum = check_aligned(ck, (size_t)tokens * sizeof *sum);
-	memset(w, 0x64, trit_t2_bytes((size_t)rows, (size_t)cols));
+	memset(w, 0x64, bytes);
 	memset(sum, 0, (size_t)tokens * sizeof *sum);
-	check_fill_i8(ck, q, (size_t)tokens * (size_t)cols, -127, 127);
+	check_fill_i8(ck, q, (size_t)tokens * padded, -127, 127);
 	check_fill_normal(ck, step, (size_t)tokens, 1);
 	snprintf(label, sizeof label, "%d tokens, %d x %d", tokens, rows, cols);
 	CHECK_BENCH(ck, label, 2.0 * rows * cols * tokens, "op", 0,
-	            ck->now->gemm_t2(y, (size_t)rows, w, q, (size_t)cols, sum, step, 1, rows, tokens, cols));
+	            ck->now->gemm_int[layout](y, (size_t)rows, w, &scale, TRIT_SCALE_TENSOR, q, padded, sum, step, rows,
+	                                      tokens, cols));
 }
 
-static void test_gemm_t2(struct check *ck)
+static void bench_layout(struct check *ck)
 {
-	static const int edges[][3] = {{1, 1, 1}, {16, 1, 16}, {17, 2, 17}, {64, 8, 512}, {65, 9, 513}, {128, 13, 1040},
-	                               {15, 1, 65536}, {80, 6, 2560}, {80, 13, 2576}, {64, 30, 272}, {63, 12, 256},
-	                               {64, 12, 6912}};
-	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
-		gemm_case(ck, edges[i][0], edges[i][1], edges[i][2], FILL_RANDOM, FILL_RANDOM);
-	for (int i = 0; i < 250; i++)
-		gemm_case(ck, check_size(ck, 1, 200), i % 2 ? 1 : check_size(ck, 1, 24), check_size(ck, 1, 700),
-		          (enum fill)(i % 3 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)),
-		          (enum fill)(i % 5 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)));
-	for (int weights = 0; weights < N_FILLS; weights++) /* the largest sums there can be, in both ways of computing */
-		for (int activations = 0; activations < FILL_ZERO; activations++) {
-			gemm_case(ck, 16, 1, TRIT_MAX_COLS, (enum fill)weights, (enum fill)activations);
-			gemm_case(ck, 64, 13, 16400, (enum fill)weights, (enum fill)activations);
-		}
-	gemm_case(ck, 64, 12, TRIT_MAX_COLS, FILL_PLUS, FILL_MINUS);
-	if (!ck->bench)
-		return;
-	bench_gemv(ck, (size_t)420 << 20, 6912, 2560, "6912 x 2560, memory");
-	bench_gemv(ck, (size_t)420 << 20, 2560, 6912, "2560 x 6912, memory");
-	bench_gemv(ck, trit_t2_bytes(1536, 512), 1536, 512, "1536 x 512, cache");
-	bench_gemv(ck, trit_t2_bytes(256, 256), 256, 256, "256 x 256, cache");
+	enum trit_layout layout = (enum trit_layout)ck->arg;
+	bench_gemv(ck, (size_t)420 << 20, 6912, 2560, TRIT_SCALE_TENSOR, "6912 x 2560, memory");
+	bench_gemv(ck, (size_t)420 << 20, 2560, 6912, TRIT_SCALE_TENSOR, "2560 x 6912, memory");
+	bench_gemv(ck, (size_t)420 << 20, 6912, 2560, TRIT_SCALE_GROUP128, "6912 x 2560, memory, groups of 128");
+	bench_gemv(ck, 0, 1536, 512, TRIT_SCALE_ROW, "1536 x 512, cache");
+	bench_gemv(ck, 0, 256, 256, TRIT_SCALE_TENSOR, "256 x 256, cache");
 	for (int tokens = 2; tokens <= 16; tokens += tokens < 8 ? 2 : 8)
 		bench_gemm(ck, 2560, tokens, 2560);
 	bench_gemm(ck, 2560, 64, 2560);
+	bench_gemm(ck, 2560, 512, 2560);
+	if (layout != TRIT_T2)
+		return;
 	bench_gemm(ck, 256, 512, 256);
 	bench_gemm(ck, 768, 512, 256);
 	bench_gemm(ck, 1536, 512, 512);
-	bench_gemm(ck, 2560, 512, 2560);
 	bench_gemm(ck, 256, 512, 6912);
 }
 
+static void test_gemm_int(struct check *ck)
+{
+	static const enum trit_scaling scalings[] = {TRIT_SCALE_TENSOR, TRIT_SCALE_ROW, TRIT_SCALE_GROUP64,
+	                                             TRIT_SCALE_GROUP128};
+	static const int edges[][3] = {{1, 1, 1}, {16, 1, 16}, {17, 2, 17}, {64, 8, 512}, {65, 9, 513}, {128, 13, 1040},
+	                               {15, 1, 65536}, {80, 6, 2560}, {80, 13, 2576}, {64, 30, 272}, {63, 12, 256},
+	                               {64, 12, 6912}, {33, 17, 640}, {144, 33, 321}, {16, 16, 128}, {48, 70, 130}};
+	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
+		for (int s = 0; s < 4; s++)
+			gemm_case(ck, edges[i][0], edges[i][1], edges[i][2], scalings[s], FILL_RANDOM, FILL_RANDOM);
+	for (int i = 0; i < 250; i++)
+		gemm_case(ck, check_size(ck, 1, 200), i % 2 ? 1 : check_size(ck, 1, i % 8 ? 24 : 80), check_size(ck, 1, 700),
+		          scalings[i % 4], (enum fill)(i % 3 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)),
+		          (enum fill)(i % 5 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)));
+	for (int weights = 0; weights < N_FILLS; weights++) /* the largest sums there can be, in both ways of computing */
+		for (int activations = 0; activations < FILL_ZERO; activations++) {
+			gemm_case(ck, 16, 1, TRIT_MAX_COLS, TRIT_SCALE_ROW, (enum fill)weights, (enum fill)activations);
+			gemm_case(ck, 64, 13, 16400, TRIT_SCALE_TENSOR, (enum fill)weights, (enum fill)activations);
+		}
+	gemm_case(ck, 64, 12, TRIT_MAX_COLS, TRIT_SCALE_TENSOR, FILL_PLUS, FILL_MINUS);
+	gemm_case(ck, 64, 17, TRIT_MAX_COLS, TRIT_SCALE_TENSOR, FILL_PLUS, FILL_PLUS);
+	if (ck->bench)
+		bench_layout(ck);
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
+
+static void test_read_pass(struct check *ck)
+{
+	for (int i = 0; i < 40; i++) {
+		size_t n = 64 * trit_rng_below(&ck->rng, 300);
+		check_case(ck, "n %zu", n);
+		unsigned char *p = check_in(ck, n);
+		check_fill_i8(ck, (int8_t *)p, n, -128, 127);
+		uint64_t c = ck->c->read_pass(p, n), k = ck->k->read_pass(p, n);
+		if (c != k)
+			check_fail(ck, "read_pass of %zu bytes: %llx, in C %llx", n, (unsigned long long)k, (unsigned long long)c);
+	}
+}
+
+static void test_int8_peak(struct check *ck)
+{
+	check_case(ck, "one round");
+	if (!(ck->k->int8_peak(1) > 0))
+		check_fail(ck, "no operations");
+	CHECK_BENCH(ck, "10 rounds", ck->now->int8_peak(10), "op", 0, ck->now->int8_peak(10));
+}
+
 const struct check_test check_ternary[] = {
-	CHECK(act_quant, test_act_quant),
+	CHECK(int8_peak, test_int8_peak),
+	CHECK(read_pass, test_read_pass),
+	{"act_quant", offsetof(struct trit_kernels, act_quant), test_act_quant, 0},
+	{"rmsnorm_quant", offsetof(struct trit_kernels, rmsnorm_quant), test_act_quant, 1},
 	{"ternarize", offsetof(struct trit_kernels, ternarize), test_weights, 0},
 	{"binarize", offsetof(struct trit_kernels, binarize), test_weights, 1},
 	CHECK(dequant_i8, test_dequant_i8),
-	CHECK(gemm_t2, test_gemm_t2),
+	CHECK_ARRAY(gemm_int, TRIT_T2, test_gemm_int),
+	CHECK_ARRAY(gemm_int, TRIT_T5, test_gemm_int),
+	CHECK_ARRAY(gemm_int, TRIT_B1, test_gemm_int),
+	CHECK_ARRAY(gemm_int, TRIT_I8, test_gemm_int),
+	CHECK_ARRAY(gemm_int, TRIT_I6, test_gemm_int),
+	CHECK_ARRAY(gemm_int, TRIT_I4, test_gemm_int),
 	CHECK_END,
 };

@@ -9,6 +9,6 @@
 #include "kernel/tiers.h"
 
 /** Every kernel the tier has a form of; the CPU must have it. */
-trit_tier_init_fn trit_x86_init_avx2, trit_x86_init_avx512;
+trit_tier_init_fn trit_x86_init_avx2, trit_x86_init_avxvnni, trit_x86_init_avx512, trit_x86_init_amx;
 
 #endif

@@ -22,11 +22,10 @@
 
 #include "kernel/tiers.h"
 
-static trit_act_quant_fn trit_act_quant_avx2;
 static trit_ternarize_fn trit_ternarize_avx2;
 static trit_binarize_fn trit_binarize_avx2;
 static trit_dequant_i8_fn trit_dequant_i8_avx2;
-static trit_gemm_t2_fn trit_gemm_t2_avx2;
+static trit_gemm_int_fn trit_gemm_t2_avx2;
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
@@ -54,33 +53,6 @@ static ALWAYS_INLINE void store_bytes(int8_t *p, __m256i v, int left)
 		_mm_storel_epi64((__m128i *)last, bytes);
 		memcpy(p, last, (size_t)left);
 	}
-}
-
-static void trit_act_quant_avx2(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded)
-{
-	const __m256 sign = _mm256_set1_ps(-0.0f);
-	__m256 max = _mm256_set1_ps(1e-5f);
-	__m256i total = _mm256_setzero_si256();
-	float maxima[8], a = 1e-5f;
-	int32_t totals[8];
-
-	for (int i = 0; i < n; i += 8)
-		max = _mm256_max_ps(max, _mm256_andnot_ps(sign, load_floats(x + i, n - i)));
-	_mm256_storeu_ps(maxima, max);
-	for (int i = 0; i < 8; i++)
-		a = maxima[i] > a ? maxima[i] : a;
-	__m256 scale = _mm256_set1_ps(127.0f / a);
-	for (int i = 0; i < n; i += 8) {
-		__m256i v = _mm256_cvtps_epi32(_mm256_mul_ps(load_floats(x + i, n - i), scale));
-		total = _mm256_add_epi32(total, v);
-		store_bytes(q + i, v, n - i);
-	}
-	memset(q + n, 0, (size_t)(n_padded - n));
-	_mm256_storeu_si256((__m256i *)totals, total);
-	*step = a / 127.0f;
-	*sum = 0;
-	for (int i = 0; i < 8; i++)
-		*sum += totals[i];
 }
 
 static void trit_ternarize_avx2(int8_t *t, const float *w, float inverse, int n)
@@ -195,15 +167,15 @@ static ALWAYS_INLINE void block_by_1(__m256i *low, __m256i *high, const unsigned
 static void few_tokens(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq, const int32_t *sum,
                        const float *step, float scale, int rows, int tokens, int groups)
 {
-	for (int r = 0; r < rows; r += TRIT_T2_ROWS, w += (size_t)groups * 64)
+	for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS, w += (size_t)groups * 64)
 		for (int t = 0; t < tokens; t++) {
-			int valid = rows - r < TRIT_T2_ROWS ? rows - r : TRIT_T2_ROWS;
-			float last[TRIT_T2_ROWS], *row = y + (size_t)t * ldy + r, *to = valid < TRIT_T2_ROWS ? last : row;
+			int valid = rows - r < TRIT_BLOCK_ROWS ? rows - r : TRIT_BLOCK_ROWS;
+			float last[TRIT_BLOCK_ROWS], *row = y + (size_t)t * ldy + r, *to = valid < TRIT_BLOCK_ROWS ? last : row;
 			__m256i low, high;
 			block_by_1(&low, &high, w, q + (size_t)t * ldq, groups);
 			_mm256_storeu_ps(to, scaled(low, sum[t], scale * step[t]));
 			_mm256_storeu_ps(to + 8, scaled(high, sum[t], scale * step[t]));
-			if (valid < TRIT_T2_ROWS)
+			if (valid < TRIT_BLOCK_ROWS)
 				memcpy(row, last, (size_t)valid * sizeof *last);
 		}
 }
@@ -342,7 +314,7 @@ static void many_tokens(float *y, size_t ldy, const unsigned char *w, const int8
 	int n_panels = (groups + PANEL_GROUPS - 1) / PANEL_GROUPS; /* along the columns, as even as can be */
 	int n_tiles = (tokens + TILE - 1) / TILE;
 
-	for (int r = 0; r < rows; r += TRIT_T2_ROWS, w += (size_t)groups * 64)
+	for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS, w += (size_t)groups * 64)
 		for (int p = 0; p < n_panels; p++) {
 			int g0 = (int)((long)groups * p / n_panels), g1 = (int)((long)groups * (p + 1) / n_panels);
 			decode_panel(panel, w + 64 * (size_t)g0, g1 - g0);
@@ -355,22 +327,27 @@ static void many_tokens(float *y, size_t ldy, const unsigned char *w, const int8
 		}
 }
 
-static void trit_gemm_t2_avx2(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq,
-                              const int32_t *sum, const float *step, float scale, int rows, int tokens, int cols)
+static void trit_gemm_t2_avx2(float *y, size_t ldy, const unsigned char *w, const float *scales,
+                                enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,
+                                const float *step, int rows, int tokens, int cols)
 {
-	int groups = (cols + TRIT_T2_COLS - 1) / TRIT_T2_COLS;
-	int whole = tokens < MANY ? 0 : rows / TRIT_T2_ROWS * TRIT_T2_ROWS;
+	if (scaling != TRIT_SCALE_TENSOR) {
+		trit_gemm_t2_c(y, ldy, w, scales, scaling, q, ldq, sum, step, rows, tokens, cols);
+		return;
+	}
+	float scale = scales[0];
+	int groups = (cols + 16 - 1) / 16;
+	int whole = tokens < MANY ? 0 : rows / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS;
 
 	many_tokens(y, ldy, w, q, ldq, sum, step, scale, whole, tokens, groups);
-	few_tokens(y + whole, ldy, w + (size_t)whole / TRIT_T2_ROWS * (size_t)groups * 64, q, ldq, sum, step, scale,
+	few_tokens(y + whole, ldy, w + (size_t)whole / TRIT_BLOCK_ROWS * (size_t)groups * 64, q, ldq, sum, step, scale,
 	           rows - whole, tokens, groups);
 }
 
 void trit_ternary_init_avx2(struct trit_kernels *k)
 {
-	k->act_quant = trit_act_quant_avx2;
 	k->ternarize = trit_ternarize_avx2;
 	k->binarize = trit_binarize_avx2;
 	k->dequant_i8 = trit_dequant_i8_avx2;
-	k->gemm_t2 = trit_gemm_t2_avx2;
+	k->gemm_int[TRIT_T2] = trit_gemm_t2_avx2;
 }

@@ -19,11 +19,10 @@
 
 #include "kernel/tiers.h"
 
-static trit_act_quant_fn trit_act_quant_avx512;
 static trit_ternarize_fn trit_ternarize_avx512;
 static trit_binarize_fn trit_binarize_avx512;
 static trit_dequant_i8_fn trit_dequant_i8_avx512;
-static trit_gemm_t2_fn trit_gemm_t2_avx512;
+static trit_gemm_int_fn trit_gemm_t2_avx512;
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
@@ -33,26 +32,6 @@ static trit_gemm_t2_fn trit_gemm_t2_avx512;
 static ALWAYS_INLINE __mmask16 lanes(int left)
 {
 	return left >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1);
-}
-
-static void trit_act_quant_avx512(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded)
-{
-	__m512 max = _mm512_set1_ps(1e-5f);
-	__m512i total = _mm512_setzero_si512();
-
-	for (int i = 0; i < n; i += 16)
-		max = _mm512_max_ps(max, _mm512_abs_ps(_mm512_maskz_loadu_ps(lanes(n - i), x + i)));
-	float a = _mm512_reduce_max_ps(max);
-	__m512 scale = _mm512_set1_ps(127.0f / a);
-	for (int i = 0; i < n; i += 16) {
-		__mmask16 m = lanes(n - i);
-		__m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + i), scale));
-		total = _mm512_add_epi32(total, v);
-		_mm512_mask_cvtepi32_storeu_epi8(q + i, m, v);
-	}
-	memset(q + n, 0, (size_t)(n_padded - n));
-	*step = a / 127.0f;
-	*sum = _mm512_reduce_add_epi32(total);
 }
 
 static void trit_ternarize_avx512(int8_t *t, const float *w, float inverse, int n)
@@ -211,7 +190,7 @@ static ALWAYS_INLINE void block_by_few(__m512i *acc, const unsigned char *w, con
 static void few_tokens(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq, const int32_t *sum,
                        const float *step, float scale, int rows, int tokens, int groups)
 {
-	for (int r = 0; r < rows; r += TRIT_T2_ROWS, w += (size_t)groups * 64) {
+	for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS, w += (size_t)groups * 64) {
 		__mmask16 valid = lanes(rows - r);
 		for (int t = 0, n; t < tokens; t += n) {
 			const int8_t *x = q + (size_t)t * ldq;
@@ -235,7 +214,7 @@ static void few_tokens(float *y, size_t ldy, const unsigned char *w, const int8_
 
 enum {
 	PANEL_BLOCKS = 4,                          /* of 16 rows */
-	PANEL_ROWS = PANEL_BLOCKS * TRIT_T2_ROWS,
+	PANEL_ROWS = PANEL_BLOCKS * TRIT_BLOCK_ROWS,
 	PANEL_GROUPS = 32,                         /* of 16 columns */
 	TILE = 6,                                  /* tokens */
 	MANY = 12,                                 /* from here on decoding first pays */
@@ -383,22 +362,27 @@ static void many_tokens(float *y, size_t ldy, const unsigned char *w, const int8
 		}
 }
 
-static void trit_gemm_t2_avx512(float *y, size_t ldy, const unsigned char *w, const int8_t *q, size_t ldq,
-                                const int32_t *sum, const float *step, float scale, int rows, int tokens, int cols)
+static void trit_gemm_t2_avx512(float *y, size_t ldy, const unsigned char *w, const float *scales,
+                                enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,
+                                const float *step, int rows, int tokens, int cols)
 {
-	int groups = (cols + TRIT_T2_COLS - 1) / TRIT_T2_COLS;
+	if (scaling != TRIT_SCALE_TENSOR) {
+		trit_gemm_t2_c(y, ldy, w, scales, scaling, q, ldq, sum, step, rows, tokens, cols);
+		return;
+	}
+	float scale = scales[0];
+	int groups = (cols + 16 - 1) / 16;
 	int whole = tokens < MANY ? 0 : rows / PANEL_ROWS * PANEL_ROWS;
 
 	many_tokens(y, ldy, w, q, ldq, sum, step, scale, whole, tokens, groups);
-	few_tokens(y + whole, ldy, w + (size_t)whole / TRIT_T2_ROWS * (size_t)groups * 64, q, ldq, sum, step, scale,
+	few_tokens(y + whole, ldy, w + (size_t)whole / TRIT_BLOCK_ROWS * (size_t)groups * 64, q, ldq, sum, step, scale,
 	           rows - whole, tokens, groups);
 }
 
 void trit_ternary_init_avx512(struct trit_kernels *k)
 {
-	k->act_quant = trit_act_quant_avx512;
 	k->ternarize = trit_ternarize_avx512;
 	k->binarize = trit_binarize_avx512;
 	k->dequant_i8 = trit_dequant_i8_avx512;
-	k->gemm_t2 = trit_gemm_t2_avx512;
+	k->gemm_int[TRIT_T2] = trit_gemm_t2_avx512;
 }
