@@ -107,7 +107,7 @@ struct trit_session_options {
 	int n_ctx;     /**< tokens the session can hold; 0: the model's context length */
 	int n_threads; /**< threads that compute, the caller's included; 0: as many as help, which is one a core, at most
 	                *   64, and one for every 2 million weights */
-	int n_batch;   /**< tokens computed together when many are fed; 0: 256. Changes speed and memory, never a logit */
+	int n_batch;   /**< tokens computed together when many are fed; 0: 512. Changes speed and memory, never a logit */
 };
 
 /** Makes an empty session. `options` may be NULL for all defaults. All memory the session will ever use is allocated

@@ -57,6 +57,23 @@ struct trit_config {
 	char name[64];  /* general.name, or "" */
 };
 
+/** Width of all heads' queries together, and of all keys (and of all values). */
+static inline size_t trit_config_q_width(const struct trit_config *c)
+{
+	return (size_t)c->n_heads * (size_t)c->head_dim;
+}
+static inline size_t trit_config_kv_width(const struct trit_config *c)
+{
+	return (size_t)c->n_kv_heads * (size_t)c->head_dim;
+}
+/** Widest vector that a projection reads: the largest of D, F and H A. */
+static inline size_t trit_config_widest(const struct trit_config *c)
+{
+	size_t widest = trit_config_q_width(c);
+	widest = (size_t)c->d_model > widest ? (size_t)c->d_model : widest;
+	return (size_t)c->d_ff > widest ? (size_t)c->d_ff : widest;
+}
+
 #define TRIT_MAX_LAYERS 1024
 #define TRIT_MAX_CTX (1 << 24)
 

@@ -1,44 +1,40 @@
 /*
  * forward.c - one token from embedding to logits, top to bottom.
  *
- * Every thread runs forward_thread over the whole network; each step gives a thread its share of rows, tokens or heads,
- * and a barrier (`barrier`) stands wherever a step reads what other threads wrote. No sum is ever split.
+ * Every thread runs forward_thread over the whole network. Each step gives a thread its share of rows, tokens or heads,
+ * and no sum is ever split. A barrier stands only where a step reads what other threads wrote: what a thread computed
+ * from its own rows (residuals, gate times up) it goes on with alone, and with a single token every thread prepares the
+ * whole input of the next projections for itself, which takes less time than to wait for another.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "model/forward.h"
 
+/* Rows of gate and of up that a thread computes before it multiplies them: few enough for the second-level cache to
+ * hold a prompt's results until then, many enough for the kernels not to notice. */
+#define GLU_ROWS 512
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
-
-static size_t max_size(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Widest vector that a projection reads. */
-static size_t widest(const struct trit_config *c)
-{
-	return max_size(max_size((size_t)c->d_model, (size_t)c->d_ff), (size_t)c->n_heads * (size_t)c->head_dim);
-}
 
 static void lay_out(struct trit_forward *f)
 {
 	const struct trit_config *c = &f->model->config;
 	struct trit_arena *a = &f->arena;
-	size_t t = (size_t)f->n_batch, d = (size_t)c->d_model, ff = (size_t)c->d_ff, w = widest(c);
-	size_t q = (size_t)c->n_heads * (size_t)c->head_dim, kv = (size_t)c->n_kv_heads * (size_t)c->head_dim;
+	size_t t = (size_t)f->n_batch, d = (size_t)c->d_model, ff = (size_t)c->d_ff, w = trit_config_widest(c);
+	size_t q = trit_config_q_width(c), kv = trit_config_kv_width(c);
+	size_t threads = (size_t)trit_pool_size(f->pool), inputs = t > threads ? t : threads;
 
 	trit_attention_lay_out(&f->attention, a);
 	f->x = trit_arena_take(a, t * d, sizeof(float));
-	f->xn = trit_arena_take(a, t * w, sizeof(float));
 	f->qkv = trit_arena_take(a, t * (q + 2 * kv), sizeof(float));
 	f->att = trit_arena_take(a, t * q, sizeof(float));
 	f->gate = trit_arena_take(a, t * ff, sizeof(float));
-	f->up = trit_arena_take(a, t * ff, sizeof(float));
+	f->up = trit_arena_take(a, threads * t * (ff < GLU_ROWS ? ff : GLU_ROWS), sizeof(float));
 	f->y = trit_arena_take(a, t * d, sizeof(float));
-	f->xq = trit_arena_take(a, t * trit_q_padded(w), 1);
-	f->step = trit_arena_take(a, t, sizeof(float));
-	f->sum = trit_arena_take(a, t, sizeof(int32_t));
+	f->xn = trit_arena_take(a, inputs * w, sizeof(float));
+	f->xq = trit_arena_take(a, inputs * trit_q_padded(w), 1);
+	f->step = trit_arena_take(a, inputs, sizeof(float));
+	f->sum = trit_arena_take(a, inputs, sizeof(int32_t));
 	f->rows = trit_arena_take(a, (size_t)f->n_logits, sizeof(int));
 	f->logits = trit_arena_take(a, (size_t)f->n_logits * (size_t)c->n_vocab, sizeof(float));
 }
@@ -72,7 +68,11 @@ struct part {
 	const struct trit_config *c;
 	const struct trit_kernels *k;
 	int index, n; /* this thread, of how many */
-	int t0, t1;   /* its tokens in steps that are split by tokens */
+	/* Input of the projections that come next, a row a token: this thread's own when there is only one row. */
+	float *xn;    /* dense: [rows, width] */
+	int8_t *xq;   /* integer: [rows, trit_q_padded(width)] */
+	float *step;
+	int32_t *sum;
 };
 
 static void barrier(const struct part *p)
@@ -80,77 +80,155 @@ static void barrier(const struct part *p)
 	trit_pool_barrier(p->f->pool);
 }
 
-/* Makes the input of the projections that follow, for this thread's tokens: x [T, width] (rows ldx apart), normed by w
- * unless that is NULL, in xn; and where they are ternary its 8-bit form in xq. */
-static void prepare(const struct part *p, const struct trit_linear *next, const float *x, size_t ldx, const float *w)
+/* Which rows of `rows` inputs this thread prepares, and where: a single one is prepared by every thread for itself. */
+static void take_inputs(struct part *p, int rows, int *first, int *end)
 {
 	struct trit_forward *f = p->f;
+	size_t w = trit_config_widest(p->c), own = rows == 1 ? (size_t)p->index : 0, i0, i1;
+
+	trit_part((size_t)rows, 1, p->index, p->n, &i0, &i1);
+	*first = rows == 1 ? 0 : (int)i0;
+	*end = rows == 1 ? 1 : (int)i1;
+	p->xn = f->xn + own * w;
+	p->xq = f->xq + own * trit_q_padded(w);
+	p->step = f->step + own;
+	p->sum = f->sum + own;
+}
+
+/* One row of input: x [width], normed by w unless that is NULL, quantised if the projections want it. */
+static void prepare_row(const struct part *p, const struct trit_linear *next, int row, const float *x, const float *w)
+{
 	int width = next->cols;
-	size_t padded = trit_q_padded((size_t)width);
-	for (int t = p->t0; t < p->t1; t++) {
-		const float *in = x + (size_t)t * ldx;
-		float *out = f->xn + (size_t)t * (size_t)width;
-		if (w)
-			p->k->rmsnorm(out, in, w, p->c->eps, width);
-		else
-			memcpy(out, in, (size_t)width * sizeof *out);
-		if (next->quantised)
-			p->k->act_quant(f->xq + (size_t)t * padded, &f->step[t], &f->sum[t], out, width, (int)padded);
+	size_t i = (size_t)row, padded = trit_q_padded((size_t)width);
+	float *xn = p->xn + i * (size_t)width;
+	int8_t *xq = p->xq + i * padded;
+
+	if (next->quantised && w)
+		p->k->rmsnorm_quant(xq, &p->step[i], &p->sum[i], x, w, p->c->eps, width, (int)padded);
+	else if (next->quantised)
+		p->k->act_quant(xq, &p->step[i], &p->sum[i], x, width, (int)padded);
+	else if (w)
+		p->k->rmsnorm(xn, x, w, p->c->eps, width);
+	else
+		memcpy(xn, x, (size_t)width * sizeof *xn);
+}
+
+/* The input of the projections that follow, from x [T, width] with rows ldx apart; ready for all threads on return. */
+static void prepare(struct part *p, const struct trit_linear *next, const float *x, size_t ldx, const float *w)
+{
+	int first, end;
+	take_inputs(p, p->f->n_tokens, &first, &end);
+	for (int t = first; t < end; t++)
+		prepare_row(p, next, t, x + (size_t)t * ldx, w);
+	if (p->f->n_tokens > 1)
+		barrier(p);
+}
+
+/* How finely rows are cut: kernels take them by TRIT_ROW_GRAIN when there are many inputs. */
+static size_t row_grain(int n_inputs)
+{
+	return n_inputs < 12 ? TRIT_BLOCK_ROWS : TRIT_ROW_GRAIN;
+}
+
+/* The rows of a projection that are this thread's. */
+static void my_rows(const struct part *p, const struct trit_linear *l, int n_inputs, size_t *r0, size_t *r1)
+{
+	trit_part((size_t)l->rows, row_grain(n_inputs), p->index, p->n, r0, r1);
+}
+
+/* y[n_inputs, ldy] = rows [r0, r1) of a projection of the prepared input; y is where row r0 goes. */
+static void linear_rows(const struct part *p, float *y, size_t ldy, const struct trit_linear *l, int n_inputs,
+                        size_t r0, size_t r1)
+{
+	size_t cols = (size_t)l->cols;
+	int rows = (int)(r1 - r0);
+	if (rows == 0 || n_inputs == 0)
+		return;
+	if (l->quantised)
+		p->k->gemm_int[l->layout](y, ldy, l->w + trit_layout_bytes(l->layout, r0, cols),
+		                          l->scale + trit_scale_at(l->scaling, r0, cols), l->scaling, p->xq,
+		                          trit_q_padded(cols), p->sum, p->step, rows, n_inputs, l->cols);
+	else
+		p->k->gemm_dense[l->type](y, ldy, l->w + r0 * trit_dense_row_bytes(l->type, cols), p->xn, cols, rows, n_inputs,
+		                          l->cols);
+}
+
+/* y[n_inputs, ldy] = projection of the prepared input, this thread's rows. */
+static void linear(const struct part *p, float *y, size_t ldy, const struct trit_linear *l, int n_inputs)
+{
+	size_t r0, r1;
+	my_rows(p, l, n_inputs, &r0, &r1);
+	linear_rows(p, y + r0, ldy, l, n_inputs, r0, r1);
+}
+
+/* x += projection of the prepared input, this thread's rows. */
+static void linear_to_residual(const struct part *p, const struct trit_linear *l)
+{
+	struct trit_forward *f = p->f;
+	size_t r0, r1, d = (size_t)p->c->d_model;
+	linear(p, f->y, d, l, f->n_tokens);
+	my_rows(p, l, f->n_tokens, &r0, &r1);
+	for (size_t t = 0; r1 > r0 && t < (size_t)f->n_tokens; t++)
+		p->k->add(f->x + t * d + r0, f->y + t * d + r0, (int)(r1 - r0));
+}
+
+/* gate = act(gate projection) * (up projection), this thread's rows of both. */
+static void gated(const struct part *p, const struct trit_layer *layer)
+{
+	struct trit_forward *f = p->f;
+	bool relu2 = p->c->arch->activation == TRIT_ACT_RELU2;
+	size_t r0, r1, ff = (size_t)p->c->d_ff, T = (size_t)f->n_tokens, ldu = ff < GLU_ROWS ? ff : GLU_ROWS;
+	float *up = f->up + (size_t)p->index * (size_t)f->n_batch * ldu;
+	my_rows(p, &layer->gate, f->n_tokens, &r0, &r1);
+	for (size_t r = r0, end; r < r1; r = end) {
+		end = r1 - r < GLU_ROWS ? r1 : r + GLU_ROWS;
+		linear_rows(p, f->gate + r, ff, &layer->gate, f->n_tokens, r, end);
+		linear_rows(p, up, ldu, &layer->up, f->n_tokens, r, end);
+		for (size_t t = 0; t < T; t++) {
+			float *gate = f->gate + t * ff + r;
+			(relu2 ? p->k->relu2_mul : p->k->silu_mul)(gate, gate, up + t * ldu, (int)(end - r));
+		}
 	}
 }
 
-/* y[T, ldy] = projection of the prepared input, this thread's rows. */
-static void linear(const struct part *p, float *y, size_t ldy, const struct trit_linear *l)
+/* x [D] = row of an embedding in integers; q: D bytes of scratch. */
+static void embed_quantised(const struct part *p, float *x, int8_t *q, const struct trit_linear *e, size_t row)
+{
+	int width = e->scaling > TRIT_SCALE_ROW ? (int)e->scaling : e->cols; /* columns that share a scale */
+	trit_unpack(e->layout, q, e->w, row, (size_t)e->cols);
+	for (int c = 0; c < e->cols; c += width)
+		p->k->dequant_i8(x + c, q + c, trit_scale_of(e->scale, e->scaling, row, (size_t)c, (size_t)e->cols),
+		                 e->cols - c < width ? e->cols - c : width);
+}
+
+/* x = the token's row of the embedding, for this thread's tokens. */
+static void embed(struct part *p)
 {
 	const struct trit_forward *f = p->f;
-	size_t r0, r1, cols = (size_t)l->cols;
-	size_t grain = f->n_tokens < 12 ? TRIT_BLOCK_ROWS : TRIT_ROW_GRAIN;
-	trit_part((size_t)l->rows, grain, p->index, p->n, &r0, &r1);
-	if (r0 == r1)
-		return;
-	int rows = (int)(r1 - r0);
-	if (l->quantised)
-		p->k->gemm_int[l->layout](y + r0, ldy, l->w + trit_layout_bytes(l->layout, r0, cols),
-		                          l->scale + trit_scale_at(l->scaling, r0, cols), l->scaling, f->xq,
-		                          trit_q_padded(cols), f->sum, f->step, rows, f->n_tokens, l->cols);
-	else
-		p->k->gemm_dense[l->type](y + r0, ldy, l->w + r0 * trit_dense_row_bytes(l->type, cols), f->xn, cols, rows,
-		                          f->n_tokens, l->cols);
+	const struct trit_linear *e = &f->model->token_embd;
+	size_t d = (size_t)e->cols, t0, t1;
+	trit_part((size_t)f->n_tokens, 1, p->index, p->n, &t0, &t1);
+	for (size_t t = t0; t < t1; t++) {
+		size_t row = (size_t)f->tokens[t].token;
+		if (e->quantised)
+			embed_quantised(p, f->x + t * d, f->xq + t * trit_q_padded(d), e, row);
+		else
+			p->k->row_dense[e->type](f->x + t * d, e->w + row * trit_dense_row_bytes(e->type, d), e->cols);
+	}
 }
 
-/* x += y for this thread's tokens. */
-static void add_residual(const struct part *p)
-{
-	size_t d = (size_t)p->c->d_model;
-	if (p->t1 > p->t0)
-		p->k->add(p->f->x + (size_t)p->t0 * d, p->f->y + (size_t)p->t0 * d, (p->t1 - p->t0) * p->c->d_model);
-}
-
-/* gate = act(gate) * up for this thread's tokens. */
-static void activate(const struct part *p)
-{
-	size_t ff = (size_t)p->c->d_ff, at = (size_t)p->t0 * ff;
-	int n = (p->t1 - p->t0) * p->c->d_ff;
-	if (p->c->arch->activation == TRIT_ACT_RELU2)
-		p->k->relu2_mul(p->f->gate + at, p->f->gate + at, p->f->up + at, n);
-	else
-		p->k->silu_mul(p->f->gate + at, p->f->gate + at, p->f->up + at, n);
-}
-
-/* Final norm of the rows that want logits (into xn, packed), then this thread's rows of the head. */
-static void head(const struct part *p)
+/* Final norm of the rows that want logits, then this thread's rows of the head. */
+static void head(struct part *p)
 {
 	struct trit_forward *f = p->f;
 	const struct trit_linear *out = &f->model->output;
-	size_t d = (size_t)p->c->d_model, r0, r1;
-	for (int i = p->index; i < f->n_rows; i += p->n)
-		p->k->rmsnorm(f->xn + (size_t)i * d, f->x + (size_t)f->rows[i] * d, f->model->output_norm, p->c->eps,
-		              p->c->d_model);
-	barrier(p);
-	trit_part((size_t)out->rows, 16, p->index, p->n, &r0, &r1);
-	if (r1 > r0 && f->n_rows)
-		p->k->gemm_dense[out->type](f->logits + r0, (size_t)out->rows, out->w + r0 * trit_dense_row_bytes(out->type, d),
-		                            f->xn, d, (int)(r1 - r0), f->n_rows, out->cols);
+	int first, end;
+	take_inputs(p, f->n_rows, &first, &end);
+	for (int i = first; i < end; i++)
+		prepare_row(p, out, i, f->x + (size_t)f->rows[i] * (size_t)p->c->d_model, f->model->output_norm);
+	if (f->n_rows > 1)
+		barrier(p);
+	linear(p, f->logits, (size_t)out->rows, out, f->n_rows);
 }
 
 static void forward_thread(void *arg, int index, int n)
@@ -158,48 +236,34 @@ static void forward_thread(void *arg, int index, int n)
 	struct trit_forward *f = arg;
 	const struct trit_model *m = f->model;
 	const struct trit_config *c = &m->config;
-	struct part part = { f, c, &m->kernels, index, n, 0, 0 }, *p = &part;
-	size_t t0, t1, d = (size_t)c->d_model, ff = (size_t)c->d_ff;
-	size_t nq = (size_t)c->n_heads * (size_t)c->head_dim, nkv = (size_t)c->n_kv_heads * (size_t)c->head_dim;
-	size_t nqkv = nq + 2 * nkv;
-	trit_part((size_t)f->n_tokens, 1, index, n, &t0, &t1);
-	p->t0 = (int)t0, p->t1 = (int)t1;
+	struct part part = { .f = f, .c = c, .k = &m->kernels, .index = index, .n = n }, *p = &part;
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff;
+	size_t nq = trit_config_q_width(c), nkv = trit_config_kv_width(c), nqkv = nq + 2 * nkv;
+	int T = f->n_tokens;
 
-	for (int t = p->t0; t < p->t1; t++)
-		p->k->row_dense[m->token_embd.type](
-		    f->x + (size_t)t * d,
-		    m->token_embd.w + (size_t)f->tokens[t].token * trit_dense_row_bytes(m->token_embd.type, d), c->d_model);
-
+	embed(p);
+	barrier(p);
 	for (int l = 0; l < c->n_layers; l++) {
 		const struct trit_layer *layer = &m->layers[l];
 
 		prepare(p, &layer->q, f->x, d, layer->attn_norm);
+		linear(p, f->qkv, nqkv, &layer->q, T);
+		linear(p, f->qkv + nq, nqkv, &layer->k, T);
+		linear(p, f->qkv + nq + nkv, nqkv, &layer->v, T);
 		barrier(p);
-		linear(p, f->qkv, nqkv, &layer->q);
-		linear(p, f->qkv + nq, nqkv, &layer->k);
-		linear(p, f->qkv + nq + nkv, nqkv, &layer->v);
-		barrier(p);
-		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, f->n_tokens, l, index, n);
+		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, T, l, index, n);
 		barrier(p);
 		prepare(p, &layer->o, f->att, nq, layer->attn_sub_norm);
+		linear_to_residual(p, &layer->o);
 		barrier(p);
-		linear(p, f->y, d, &layer->o);
-		barrier(p);
-		add_residual(p);
 
 		prepare(p, &layer->gate, f->x, d, layer->ffn_norm);
+		gated(p, layer);
 		barrier(p);
-		linear(p, f->gate, ff, &layer->gate);
-		linear(p, f->up, ff, &layer->up);
-		barrier(p);
-		activate(p);
 		prepare(p, &layer->down, f->gate, ff, layer->ffn_sub_norm);
+		linear_to_residual(p, &layer->down);
 		barrier(p);
-		linear(p, f->y, d, &layer->down);
-		barrier(p);
-		add_residual(p);
 	}
-	barrier(p);
 	head(p);
 }
 

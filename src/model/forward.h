@@ -23,7 +23,7 @@ struct trit_forward {
 	struct trit_arena arena;
 	struct trit_attention attention;
 	float *x, *xn, *qkv, *att;    /* [T, D] [T, max(D, HA, F)] [T, (H + 2K) A] [T, HA] */
-	float *gate, *up, *y;         /* [T, F] [T, F] [T, D] */
+	float *gate, *up, *y;         /* [T, F] [threads, T, rows of up at a time] [T, D] */
 	int8_t *xq;                   /* [T, padded max(D, HA, F)] */
 	float *step;                  /* [T] */
 	int32_t *sum;                 /* [T] */

@@ -9,7 +9,7 @@
 #define DEFAULT_THREADS_MAX 64
 /* With fewer weights a thread, a token's share of work is shorter than the waits at its barriers. */
 #define WEIGHTS_PER_THREAD 2000000
-#define DEFAULT_BATCH 256
+#define DEFAULT_BATCH 512
 #define MAX_BATCH 16384 /* times TRIT_MAX_COLS fits int, in which kernels count */
 
 struct trit_session {

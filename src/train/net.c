@@ -26,16 +26,6 @@ static void barrier(const struct part *p)
 	trit_pool_barrier(p->n->pool);
 }
 
-static size_t query_width(const struct trit_config *c)
-{
-	return (size_t)c->n_heads * (size_t)c->head_dim;
-}
-
-static size_t kv_width(const struct trit_config *c)
-{
-	return (size_t)c->n_kv_heads * (size_t)c->head_dim;
-}
-
 /* ---- pieces, on this thread's tokens ----------------------------------------------------------------------------- */
 
 /* The input of the next projections: x, normed and quantised. */
@@ -110,7 +100,7 @@ static void add_residual(const struct part *p, float *y, const float *x)
 static void rotate(const struct part *p, float *qkv, bool inverse)
 {
 	const struct trit_config *c = p->c;
-	size_t nq = query_width(c), ld = nq + 2 * kv_width(c);
+	size_t nq = trit_config_q_width(c), ld = nq + 2 * trit_config_kv_width(c);
 	for (int t = p->t0; t < p->t1; t++) {
 		size_t at = (size_t)(t % p->n->seq_len) * (size_t)(c->n_rot / 2);
 		float *row = qkv + (size_t)t * ld;
@@ -142,7 +132,7 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t a = (size_t)c->head_dim, nq = query_width(c), nkv = kv_width(c), ld = nq + 2 * nkv;
+	size_t a = (size_t)c->head_dim, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c), ld = nq + 2 * nkv;
 	int group = c->n_heads / c->n_kv_heads, pairs = n->tokens / n->seq_len * c->n_kv_heads;
 	for (int i = p->index; i < pairs; i += p->threads) {
 		size_t t = (size_t)(i / c->n_kv_heads) * (size_t)n->seq_len, h = (size_t)(i % c->n_kv_heads);
@@ -225,7 +215,8 @@ static void forward(const struct part *p)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = query_width(c), ld = nq + 2 * kv_width(c);
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c);
+	size_t ld = nq + 2 * nkv;
 
 	embed(p, n->layers[0].x);
 	for (int i = 0; i < c->n_layers; i++) {
@@ -235,7 +226,7 @@ static void forward(const struct part *p)
 		input(p, &l->in_qkv, l->x, &l->attn_norm);
 		linear(p, &l->q, l->qkv, ld, &l->in_qkv);
 		linear(p, &l->k, l->qkv + nq, ld, &l->in_qkv);
-		linear(p, &l->v, l->qkv + nq + kv_width(c), ld, &l->in_qkv);
+		linear(p, &l->v, l->qkv + nq + nkv, ld, &l->in_qkv);
 		rotate(p, l->qkv, false);
 		barrier(p);
 		attention(p, l, false);
@@ -259,7 +250,8 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = query_width(c), nkv = kv_width(c), ld = nq + 2 * nkv;
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c);
+	size_t ld = nq + 2 * nkv;
 
 	/* down and its norm: dn = gradient of the normed activation, dh = of the activation */
 	activate(p, n->h, l);

@@ -58,8 +58,8 @@ static float *floats(struct trit_net *net, size_t rows, size_t cols)
 static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
 {
 	const struct trit_config *c = net->config;
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, a = (size_t)c->head_dim;
-	size_t nq = (size_t)c->n_heads * a, nqkv = nq + 2 * (size_t)c->n_kv_heads * a;
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff;
+	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
 	struct trit_net_layer l = {
 		.attn_norm = norm_of(net, TRIT_TENSOR_ATTN_NORM, i),
 		.attn_sub_norm = norm_of(net, TRIT_TENSOR_ATTN_SUB_NORM, i),
@@ -93,9 +93,9 @@ static void lay_out(struct trit_net *net)
 {
 	const struct trit_config *c = net->config;
 	size_t tokens = (size_t)net->max_seqs * (size_t)net->seq_len, threads = (size_t)trit_pool_size(net->pool);
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, v = (size_t)c->n_vocab, a = (size_t)c->head_dim;
-	size_t nq = (size_t)c->n_heads * a, nqkv = nq + 2 * (size_t)c->n_kv_heads * a;
-	size_t widest = max_size(max_size(d, ff), nq), angles = (size_t)net->seq_len * (size_t)(c->n_rot / 2);
+	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, v = (size_t)c->n_vocab;
+	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
+	size_t widest = trit_config_widest(c), angles = (size_t)net->seq_len * (size_t)(c->n_rot / 2);
 
 	net->layers = trit_arena_take(&net->arena, (size_t)c->n_layers, sizeof *net->layers);
 	for (int i = 0; i < c->n_layers; i++)
@@ -137,7 +137,7 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_w
 {
 	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params, .kind = kind,
 		                  .seq_len = seq_len, .max_seqs = max_seqs };
-	size_t widest = max_size(max_size((size_t)c->d_model, (size_t)c->d_ff), (size_t)c->n_heads * (size_t)c->head_dim);
+	size_t widest = trit_config_widest(c);
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */
 		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose less --micro-batch", max_seqs,
 		                 seq_len);
