@@ -13,7 +13,7 @@ BUILD = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build
 # To the shell as variables: a prompt may hold quotes.
 export MODEL PROMPT
 
-.PHONY: all run test install uninstall debug asan tsan clang fuzz check clean help deps
+.PHONY: all run test install uninstall debug asan tsan clang arm64 fuzz check clean help deps
 # Installing packages comes before configuring, also with -j.
 .NOTPARALLEL:
 
@@ -28,6 +28,7 @@ help:
 	@echo 'make uninstall  remove what make install put there'
 	@echo 'make check      the rules of the source tree: layers, style, symbols'
 	@echo 'make debug | asan | tsan | clang    build and test in build/debug, ...: unoptimised, sanitizers, clang'
+	@echo 'make arm64      build for 64-bit Arm in build/arm64 and test the kernels under qemu'
 	@echo 'make fuzz       build the fuzz targets and run each for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make clean      remove build/'
 	@echo 'What is missing on the machine is installed first, if that needs no password; not with DEPS=no.'
@@ -42,8 +43,8 @@ build/%/configured: CMakePresets.json | deps
 	@cmake --preset $* $(CMAKE_FLAGS)
 	@touch $@
 
-.PHONY: build-release build-debug build-asan build-tsan build-clang build-fuzz
-build-release build-debug build-asan build-tsan build-clang build-fuzz: build-%: build/%/configured
+.PHONY: build-release build-debug build-asan build-tsan build-clang build-arm64 build-fuzz
+build-release build-debug build-asan build-tsan build-clang build-arm64 build-fuzz: build-%: build/%/configured
 	@$(BUILD) build/$* --parallel $(JOBS)
 
 .PHONY: release
@@ -58,6 +59,10 @@ test: release
 
 debug asan tsan clang: %: build-%
 	@ctest --test-dir build/$* --output-on-failure -j2
+
+# The release build computes what the emulated one must equal.
+arm64: release build-arm64
+	@ctest --test-dir build/arm64 --output-on-failure -R '^tools_qemu-arm$$'
 
 # What libFuzzer finds new is kept in build/fuzz/found; an input that fails is kept there as well and ends the run.
 fuzz: build-fuzz

@@ -60,12 +60,27 @@ const char *trit_version(void);
 
 struct trit_model;
 
+/** How a model is opened. Zeroed: all defaults. */
+struct trit_model_options {
+	const char *cpu;    /**< kernels: "c", "avx2", ... (same results); NULL: the best, or what TRIT_CPU says */
+	const char *layout; /**< of ternary weights in memory: "t2" (2 bits), "t5" (1.6 bits) or "b1" (1 bit, binary
+	                     *   models only). Changes speed and memory, never a logit. NULL or "auto": as the file has
+	                     *   them if the kernels can use that, else the fastest */
+	const char *head;   /**< the output head: "exact" as in the file, or "i8", "i6" or "i4", in so many bits. NULL or
+	                     *   "auto": i8 in a ternary model whose file has it as numbers, else exact */
+	int n_threads;      /**< threads that repack weights; 0: one a core */
+};
+
 /**
- * Opens a GGUF model file. The file is mapped, checked completely and, where its layout is not the one the kernels
- * use, repacked; nothing of it is read later. On success *out owns the model: trit_model_close it after its sessions.
+ * Opens a GGUF model file. The file is mapped, its description checked completely and, where its layout is not one
+ * that kernels use, its weights repacked. What is used as it lies in the file is read when needed: do not change the
+ * file while the model is open. On success *out owns the model: trit_model_close it after its sessions.
  * Errors: IO, FORMAT (message names the file, the tensor or key, and the byte), UNSUPPORTED, MEMORY.
  */
 TRIT_MUST_CHECK int trit_model_open(struct trit_model **out, const char *path, struct trit_error *err);
+/** The same with options, which may be NULL. Also ARG: an option that is none. */
+TRIT_MUST_CHECK int trit_model_open_with(struct trit_model **out, const char *path,
+                                         const struct trit_model_options *options, struct trit_error *err);
 void trit_model_close(struct trit_model *model);
 
 int trit_model_vocab_size(const struct trit_model *model);     /**< V: number of tokens, length of a row of logits */
@@ -103,11 +118,20 @@ int trit_token_is_end(const struct trit_model *model, trit_token token);
 
 struct trit_session;
 
+/** What the KV cache keeps of keys and values: 16, 8.5 or 4.5 bits a number. Fewer bits: less memory, faster at long
+ * contexts, and a loss that is small with 8. */
+enum trit_kv_type {
+	TRIT_KV_F16 = 0, /**< IEEE half */
+	TRIT_KV_Q8 = 1,  /**< 8 bits, a scale for each 32 numbers */
+	TRIT_KV_Q4 = 2,  /**< 4 bits, a scale for each 32 numbers */
+};
+
 struct trit_session_options {
 	int n_ctx;     /**< tokens the session can hold; 0: the model's context length */
 	int n_threads; /**< threads that compute, the caller's included; 0: as many as help, which is one a core, at most
 	                *   64, and one for every 2 million weights */
 	int n_batch;   /**< tokens computed together when many are fed; 0: 512. Changes speed and memory, never a logit */
+	enum trit_kv_type kv_type; /**< of the KV cache */
 };
 
 /** Makes an empty session. `options` may be NULL for all defaults. All memory the session will ever use is allocated

@@ -36,27 +36,11 @@ static struct trit_model *load(const char *path)
 {
 	struct trit_model *m;
 
-	if (trit_model_load(&m, path, NULL, &err))
+	struct trit_model_options o = { .head = "exact" };
+
+	if (trit_model_open_with(&m, path, &o, &err))
 		fail_msg("%s", err.message);
 	return m;
-}
-
-static const struct trit_linear *linear_of(const struct trit_model *m, const struct trit_tensor_walk *w)
-{
-	const struct trit_layer *l = &m->layers[w->layer];
-
-	switch (w->id) {
-	case TRIT_TENSOR_TOKEN_EMBD: return &m->token_embd;
-	case TRIT_TENSOR_OUTPUT: return &m->output;
-	case TRIT_TENSOR_ATTN_Q: return &l->q;
-	case TRIT_TENSOR_ATTN_K: return &l->k;
-	case TRIT_TENSOR_ATTN_V: return &l->v;
-	case TRIT_TENSOR_ATTN_OUTPUT: return &l->o;
-	case TRIT_TENSOR_FFN_GATE: return &l->gate;
-	case TRIT_TENSOR_FFN_UP: return &l->up;
-	case TRIT_TENSOR_FFN_DOWN: return &l->down;
-	default: return NULL; /* a norm */
-	}
 }
 
 static const float *norm_of(const struct trit_model *m, const struct trit_tensor_walk *w)
@@ -70,13 +54,32 @@ static const float *norm_of(const struct trit_model *m, const struct trit_tensor
 	                                            : m->output_norm;
 }
 
+/* How far a number may be from the source's, as a share of the largest. */
+static float rounding_of(const struct trit_linear *l)
+{
+	static const float dense[TRIT_N_DENSE] = { 0, 0x1p-11f, 0x1p-8f, 0.006f };
+
+	return l->quantised ? 0.501f / (float)trit_layouts[l->layout].max : dense[l->type];
+}
+
+static void unpack_row(float *out, const struct trit_linear *l, size_t row)
+{
+	size_t cols = (size_t)l->cols;
+	int8_t *codes = trit_calloc(cols, 1);
+
+	assert_non_null(codes);
+	trit_unpack(l->layout, codes, l->w, row, cols);
+	for (size_t c = 0; c < cols; c++)
+		out[c] = (float)codes[c] * trit_scale_of(l->scale, l->scaling, row, c, cols);
+	trit_free(codes);
+}
+
 /* Every tensor of the file is what the source says: codes, scales, norms and F32 numbers to the bit, other dense
  * numbers within the rounding of their type. */
 static void check_model(const char *path, const struct trit_source *s)
 {
 	struct trit_model *m = load(path);
 	struct trit_tensor_walk w = { 0 };
-	static const double rounding[TRIT_N_DENSE] = { 0, 0x1p-11, 0x1p-8, 0.006 };
 
 	assert_string_equal(m->config.arch->name, s->config.arch->name);
 	assert_int_equal(m->config.head_dim, s->config.head_dim);
@@ -84,43 +87,50 @@ static void check_model(const char *path, const struct trit_source *s)
 	assert_int_equal(m->config.tied, s->config.tied);
 	assert_string_equal(m->config.name, s->config.name);
 	while (trit_tensor_next(&w, &s->config)) {
-		const struct trit_linear *l = linear_of(m, &w);
+		const struct trit_linear *l = trit_model_linear(m, w.id, w.layer);
 		size_t n = w.rows * w.cols;
 		int8_t *codes = trit_calloc(n, 1), *row = trit_calloc(w.cols, 1);
-		float *numbers = trit_calloc(n, sizeof *numbers), *got = trit_calloc(w.cols, sizeof *got), scale, most = 0;
-		assert_true(codes && row && numbers && got);
-		if (l && l->quantised) {
-			assert_int_equal(s->codes(s->arg, &w, codes, &scale, &err), 0);
-			assert_true(l->scale[0] == scale);
+		size_t n_scales = trit_scale_count(s->scaling, w.rows, w.cols);
+		float *numbers = trit_calloc(n, sizeof *numbers), *got = trit_calloc(w.cols, sizeof *got), most = 0;
+		float *scales = trit_calloc(n_scales, sizeof *scales);
+		assert_true(codes && row && numbers && got && scales);
+		if (l && l->quantised && trit_tensors[w.id].kind == TRIT_KIND_LINEAR) {
+			assert_int_equal(s->scales(s->arg, &w, scales, &err), 0);
+			assert_int_equal(s->codes(s->arg, &w, 0, w.rows, codes, &err), 0);
+			assert_int_equal(l->scaling, s->scaling);
+			assert_memory_equal(l->scale, scales, n_scales * sizeof *scales);
 			for (size_t r = 0; r < w.rows; r++) {
 				trit_unpack(l->layout, row, l->w, r, w.cols);
 				assert_memory_equal(row, codes + r * w.cols, w.cols);
 			}
 		} else {
 			assert_true(!s->quantised || trit_tensors[w.id].kind != TRIT_KIND_LINEAR);
-			assert_int_equal(s->floats(s->arg, &w, numbers, &err), 0);
+			assert_int_equal(s->floats(s->arg, &w, 0, w.rows, numbers, &err), 0);
 			for (size_t i = 0; i < n; i++)
 				most = fmaxf(most, fabsf(numbers[i]));
 			for (size_t r = 0; r < w.rows; r++) {
-				if (l)
+				if (l && l->quantised)
+					unpack_row(got, l, r);
+				else if (l)
 					m->kernels.row_dense[l->type](got, l->w + r * trit_dense_row_bytes(l->type, w.cols), (int)w.cols);
 				else
 					memcpy(got, norm_of(m, &w), w.cols * sizeof *got);
 				for (size_t i = 0; i < w.cols; i++)
-					assert_true(fabsf(got[i] - numbers[r * w.cols + i]) <= (l ? rounding[l->type] : 0) * most);
+					assert_true(fabsf(got[i] - numbers[r * w.cols + i]) <= (l ? rounding_of(l) : 0) * most);
 			}
 		}
 		trit_free(codes);
 		trit_free(row);
 		trit_free(numbers);
 		trit_free(got);
+		trit_free(scales);
 	}
 	trit_model_close(m);
 }
 
 static void export(const char *path, const struct trit_source *s, int type, int embedding_type)
 {
-	struct trit_export_options o = { type, embedding_type };
+	struct trit_export_options o = { type, embedding_type, -1, NULL, NULL };
 
 	if (trit_export(path, s, &o, &err))
 		fail_msg("%s", err.message);
@@ -128,7 +138,7 @@ static void export(const char *path, const struct trit_source *s, int type, int 
 
 static void convert(const char *in, const char *out, int type, int embedding_type)
 {
-	struct trit_export_options o = { type, embedding_type };
+	struct trit_export_options o = { type, embedding_type, -1, NULL, NULL };
 
 	if (trit_convert(in, out, &o, &err))
 		fail_msg("%s", err.message);
@@ -170,18 +180,19 @@ static void test_same_file(void **state)
 }
 
 /* Projections of a quantised source as numbers, other tensors as they are. */
-static int tiny_products(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *e)
+static int tiny_products(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                         struct trit_error *e)
 {
-	size_t n = w->rows * w->cols;
-	int8_t *codes = trit_calloc(n, 1);
+	int8_t *codes = trit_calloc(n, w->cols);
 	float scale;
 
 	assert_non_null(codes);
 	if (trit_tensors[w->id].kind != TRIT_KIND_LINEAR) {
-		(void)tiny_floats(arg, w, out, e);
+		(void)tiny_floats(arg, w, row0, n, out, e);
 	} else {
-		(void)tiny_codes(arg, w, codes, &scale, e);
-		for (size_t i = 0; i < n; i++)
+		(void)tiny_scales(arg, w, &scale, e);
+		(void)tiny_codes(arg, w, row0, n, codes, e);
+		for (size_t i = 0; i < n * w->cols; i++)
 			out[i] = scale * codes[i];
 	}
 	trit_free(codes);
@@ -253,6 +264,168 @@ static void test_automatic_types(void **state)
 	}
 }
 
+/* ---- packed types ----------------------------------------------------------------------------------------------- */
+
+#define PACKED(layout) TRIT_GGML_PACKED_TYPE(layout, 0)
+#define I8_ROW TRIT_GGML_PACKED_TYPE(TRIT_I8, 1)
+#define I6_ROW TRIT_GGML_PACKED_TYPE(TRIT_I6, 1)
+#define I4_G64 TRIT_GGML_PACKED_TYPE(TRIT_I4, 2)
+
+/* Through every packed type and back to every other one, to the byte; packed tensors are used where they lie. */
+static void test_packed(void **state)
+{
+	static const char *const archs[] = { "bitnet", "bitnet-b1.58", "llama" };
+	static const int packed[] = { PACKED(TRIT_T2), PACKED(TRIT_T5) };
+
+	(void)state;
+	for (int a = 0; a < 3; a++) {
+		struct trit_source s = tiny_source(tiny_config(archs[a], 256, 256), true);
+		s.config.tied = a != 1;
+		for (int i = 0; i < 2; i++) {
+			export("packed.gguf", &s, packed[i], TRIT_GGML_F32);
+			check_model("packed.gguf", &s);
+			struct trit_model *m = load("packed.gguf");
+			const unsigned char *w = m->layers[1].down.w, *map = m->gguf.map.data;
+			assert_true(w > map && w < map + m->gguf.map.size && (uintptr_t)w % 64 == 0);
+			assert_true((const unsigned char *)m->layers[1].down.scale > w);
+			trit_model_close(m);
+			for (int j = 0; j < 3 + 4 * (a < 2); j++) { /* in llama dense types hold numbers */
+				export("direct.gguf", &s, types[j], TRIT_GGML_F32);
+				convert("packed.gguf", "other.gguf", types[j], TRIT_GGML_F32);
+				scratch_check_same("direct.gguf", "other.gguf");
+				convert("other.gguf", "back.gguf", packed[i], TRIT_GGML_F32);
+				scratch_check_same("packed.gguf", "back.gguf");
+			}
+			convert("packed.gguf", "other.gguf", packed[1 - i], TRIT_GGML_F32);
+			convert("other.gguf", "back.gguf", packed[i], TRIT_GGML_F32);
+			scratch_check_same("packed.gguf", "back.gguf");
+		}
+	}
+}
+
+/* Shapes that no other ternary type holds. */
+static void test_packed_shapes(void **state)
+{
+	static const int sizes[][2] = { { 40, 72 }, { 8, 20 }, { 88, 33 }, { 136, 1 } };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct trit_source s = tiny_source(tiny_config("bitnet", sizes[i][0], sizes[i][1]), true);
+		s.config.n_vocab = 33 + i;
+		for (int layout = TRIT_T2; layout <= TRIT_T5; layout++) {
+			export("odd.gguf", &s, PACKED(layout), -1);
+			check_model("odd.gguf", &s);
+		}
+	}
+}
+
+/* A scale for every row or group of columns. */
+static void test_scalings(void **state)
+{
+	static enum trit_scaling scalings[] = { TRIT_SCALE_ROW, TRIT_SCALE_GROUP64, TRIT_SCALE_GROUP128 };
+	struct trit_export_options tq2 = { TRIT_GGML_TQ2_0, -1, -1, NULL, NULL };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct trit_source s = tiny_source(tiny_config("bitnet", 256, 300), true);
+		s.scaling = scalings[i];
+		s.arg = &scalings[i];
+		export("t5.gguf", &s, PACKED(TRIT_T5), TRIT_GGML_F32);
+		check_model("t5.gguf", &s);
+		convert("t5.gguf", "t2.gguf", PACKED(TRIT_T2), TRIT_GGML_F32);
+		check_model("t2.gguf", &s);
+		convert("t2.gguf", "back.gguf", -1, TRIT_GGML_F32);
+		scratch_check_same("t5.gguf", "back.gguf");
+		assert_int_equal(trit_convert("t2.gguf", "no.gguf", &tq2, &err), TRIT_ERR_ARG);
+		assert_non_null(strstr(err.message, "one scale a tensor and this model has more"));
+		assert_int_equal(trit_path_kind("no.gguf"), -1);
+	}
+}
+
+static void test_binary(void **state)
+{
+	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
+	struct trit_export_options b1 = { PACKED(TRIT_B1), -1, -1, NULL, NULL };
+
+	(void)state;
+	assert_int_equal(trit_export("no.gguf", &s, &b1, &err), TRIT_ERR_ARG); /* it has zeros */
+	assert_non_null(strstr(err.message, "blk.0.attn_q.weight: b1 holds -1 and +1 only"));
+	s.codes = tiny_binary_codes;
+	export("b1.gguf", &s, PACKED(TRIT_B1), TRIT_GGML_F32);
+	check_model("b1.gguf", &s);
+	convert("b1.gguf", "i2_s.gguf", TRIT_GGML_I2_S, TRIT_GGML_F32);
+	check_model("i2_s.gguf", &s);
+	struct trit_model *m = load("i2_s.gguf");
+	assert_int_equal(m->layers[1].up.layout, TRIT_B1); /* found to be binary */
+	trit_model_close(m);
+	convert("i2_s.gguf", "back.gguf", PACKED(TRIT_B1), TRIT_GGML_F32);
+	scratch_check_same("b1.gguf", "back.gguf");
+}
+
+/* Embedding and head in integers, of ternary and of full-precision models; a copy is a copy. */
+static void test_integer_embeddings(void **state)
+{
+	static const int integer[] = { I8_ROW, I6_ROW, I4_G64 };
+	struct trit_source s[] = { tiny_source(tiny_config("bitnet", 256, 256), true),
+		                   tiny_source(tiny_config("bitnet-b1.58", 320, 256), true),
+		                   tiny_source(tiny_config("llama", 64, 96), false) };
+
+	(void)state;
+	s[1].config.tied = false;
+	for (int i = 0; i < 3; i++)
+		for (int j = 0; j < 3; j++) {
+			struct trit_export_options o = { -1, -1, integer[j], NULL, NULL };
+			if (!s[i].config.tied)
+				o.embedding_type = TRIT_GGML_F16;
+			if (trit_export("int.gguf", &s[i], &o, &err))
+				fail_msg("%s", err.message);
+			check_model("int.gguf", &s[i]);
+			struct trit_model *m = load("int.gguf");
+			assert_true(m->output.quantised && m->output.w > m->gguf.map.data);
+			assert_int_equal(m->token_embd.quantised, s[i].config.tied);
+			trit_model_close(m);
+			assert_int_equal(trit_convert("int.gguf", "copy.gguf", &o, &err), 0);
+			scratch_check_same("int.gguf", "copy.gguf");
+			convert("int.gguf", "f32.gguf", -1, TRIT_GGML_F32);
+			trit_model_close(load("f32.gguf"));
+		}
+	/* One tensor has one type. */
+	struct trit_export_options both = { -1, TRIT_GGML_F16, I8_ROW, NULL, NULL };
+	assert_int_equal(trit_export("no.gguf", &s[0], &both, &err), TRIT_ERR_ARG);
+	assert_non_null(strstr(err.message, "give one of --head-type and --embedding-type"));
+	both.embedding_type = I8_ROW;
+	assert_int_equal(trit_export("int.gguf", &s[0], &both, &err), 0);
+}
+
+/* Whoever is asked whether to go on may say no. */
+static bool stop_at(void *arg, int64_t done, int64_t total)
+{
+	int *left = arg;
+
+	assert_true(done > 0 && done <= total);
+	return --*left > 0;
+}
+
+static void test_stop(void **state)
+{
+	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
+	int asked = 1000000;
+
+	(void)state;
+	struct trit_export_options o = { PACKED(TRIT_T5), -1, -1, stop_at, &asked };
+	assert_int_equal(trit_export("out.gguf", &s, &o, &err), 0);
+	int times = 1000000 - asked;
+	assert_true(times >= 20);
+	scratch_remove("out.gguf");
+	for (int i = 1; i < times; i += 5) {
+		asked = i;
+		assert_int_equal(trit_export("out.gguf", &s, &o, &err), TRIT_ERR_IO);
+		assert_int_equal(asked, 0);
+		assert_int_equal(trit_path_kind("out.gguf"), -1);
+		assert_int_equal(scratch_count(".", ".tmp."), 0);
+	}
+}
+
 /* ---- from checkpoints ------------------------------------------------------------------------------------------- */
 
 /* A run's folder: random weights and a vocabulary. */
@@ -263,24 +436,36 @@ struct run {
 	enum trit_weight_kind kind;
 };
 
-static int run_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale, struct trit_error *e)
+static const float *run_weights(const struct run *r, const struct trit_tensor_walk *w)
+{
+	return r->params.w + trit_params_find(&r->params, w->id, w->layer)->offset;
+}
+
+static int run_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *e)
 {
 	struct run *r = arg;
-	const float *weights = r->params.w + trit_params_find(&r->params, w->id, w->layer)->offset;
-	struct trit_weight_scale s = trit_weight_scale(&r->kernels, r->kind, weights, w->rows * w->cols);
 
 	(void)e;
-	trit_weight_codes(&r->kernels, r->kind, s, codes, weights, w->rows * w->cols);
-	*scale = s.scale;
+	*scales = trit_weight_scale(&r->kernels, r->kind, run_weights(r, w), w->rows * w->cols).scale;
 	return 0;
 }
 
-static int run_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *e)
+static int run_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
+                     struct trit_error *e)
 {
 	struct run *r = arg;
+	struct trit_weight_scale s = trit_weight_scale(&r->kernels, r->kind, run_weights(r, w), w->rows * w->cols);
 
 	(void)e;
-	memcpy(out, r->params.w + trit_params_find(&r->params, w->id, w->layer)->offset, w->rows * w->cols * sizeof *out);
+	trit_weight_codes(&r->kernels, r->kind, s, codes, run_weights(r, w) + row0 * w->cols, n * w->cols);
+	return 0;
+}
+
+static int run_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                      struct trit_error *e)
+{
+	(void)e;
+	memcpy(out, run_weights(arg, w) + row0 * w->cols, n * w->cols * sizeof *out);
 	return 0;
 }
 
@@ -297,8 +482,8 @@ static void make_run(struct run *run, enum trit_weight_kind kind)
 	r.rope_base = 500000.5f;
 	assert_int_equal(trit_recipe_apply_size(&r, "1m", &err), 0);
 	*run = (struct run){ .kind = kind };
-	run->source = (struct trit_source){ .quantised = kind != TRIT_WEIGHT_FULL, .arg = run, .codes = run_codes,
-		                            .floats = run_floats };
+	run->source = (struct trit_source){ .quantised = kind != TRIT_WEIGHT_FULL, .arg = run, .scales = run_scales,
+		                            .codes = run_codes, .floats = run_floats };
 	trit_kernels_fill(&run->kernels, TRIT_TIER_C);
 	if (trit_recipe_config(&r, &run->source.config, &err))
 		fail_msg("%s", err.message);
@@ -340,7 +525,7 @@ static void test_checkpoints(void **state)
 
 static void check_fails(const char *in, const char *out, int type, int embedding_type, int status, const char *part)
 {
-	struct trit_export_options o = { type, embedding_type };
+	struct trit_export_options o = { type, embedding_type, -1, NULL, NULL };
 	int e = trit_convert(in, out, &o, &err);
 
 	if (e != status || !strstr(err.message, part))
@@ -407,7 +592,7 @@ static void test_full_disk(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (rlim_t size = 1; size < 200000; size = size * 3 + 1) {
 		struct rlimit small = { size, limit.rlim_max };
-		struct trit_export_options o = { TRIT_GGML_F16, -1 };
+		struct trit_export_options o = { TRIT_GGML_F16, -1, -1, NULL, NULL };
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 		int e = trit_convert("in.gguf", "out.gguf", &o, &err);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -423,7 +608,7 @@ static void test_full_disk(void **state)
 static void test_no_memory(void **state)
 {
 	static const char *const inputs[] = { "in.gguf", "run" };
-	struct trit_export_options o = { -1, -1 };
+	struct trit_export_options o = { -1, -1, -1, NULL, NULL };
 	struct run run;
 
 	(void)state;
@@ -453,7 +638,10 @@ int main(void)
 		cmocka_unit_test(test_ternary_llama),   cmocka_unit_test(test_full_precision),
 		cmocka_unit_test(test_automatic_types), cmocka_unit_test(test_checkpoints),
 		cmocka_unit_test(test_errors),          cmocka_unit_test(test_full_disk),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_packed_shapes),   cmocka_unit_test(test_scalings),
+		cmocka_unit_test(test_binary),          cmocka_unit_test(test_integer_embeddings),
+		cmocka_unit_test(test_stop),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -451,6 +451,46 @@ static void test_writer_memory(void **state)
 	assert_int_equal(failures, 3);
 }
 
+/* What will not fit is refused before it is written. */
+static void test_writer_expects(void **state)
+{
+	struct trit_error err;
+	struct trit_writer w;
+
+	(void)state;
+	assert_int_equal(trit_writer_open(&w, "out", &err), 0);
+	assert_int_equal(trit_writer_expect(&w, 1, &err), 0);
+	assert_int_equal(trit_writer_expect(&w, (uint64_t)1 << 60, &err), TRIT_ERR_IO);
+	assert_non_null(strstr(err.message, "out: 1152921504607 MB to write, but only "));
+	assert_int_equal(trit_writer_write(&w, 3, "abc", &err), 0);
+	assert_int_equal(trit_writer_commit(&w, &err), 0);
+	assert_int_equal(trit_writer_expect(&w, 1, &err), TRIT_ERR_ARG);
+	assert_int_equal(trit_writer_open(&w, "/dev/null", &err), 0); /* has no size */
+	assert_int_equal(trit_writer_expect(&w, (uint64_t)1 << 60, &err), 0);
+	trit_writer_close(&w);
+}
+
+/* Pages given back are read again. */
+static void test_map_forget(void **state)
+{
+	struct trit_error err;
+	struct trit_map m;
+
+	(void)state;
+	struct trit_writer w;
+	assert_int_equal(trit_writer_open(&w, "big", &err), 0);
+	assert_int_equal(trit_writer_write(&w, BIG, big, &err), 0);
+	assert_int_equal(trit_writer_commit(&w, &err), 0);
+	assert_int_equal(trit_map_open(&m, "big", &err), 0);
+	for (size_t at = 0; at < BIG; at += BIG / 7) {
+		assert_memory_equal(m.data, big, BIG);
+		trit_map_forget(m.data + at, BIG - at);
+		trit_map_forget(m.data + at, BIG - at < 5 ? BIG - at : 5);
+	}
+	assert_memory_equal(m.data, big, BIG);
+	trit_map_close(&m);
+}
+
 static void on_alarm(int signal_number)
 {
 	(void)signal_number;
@@ -521,6 +561,7 @@ int main(void)
 		TEST(test_writer_link), TEST(test_writer_names), TEST(test_writer_bad_targets),
 		TEST(test_writer_protected), TEST(test_writer_device_full), TEST(test_writer_disk_full),
 		TEST(test_writer_commit_fails), TEST(test_writer_memory), TEST(test_writer_interrupted),
+		TEST(test_writer_expects), TEST(test_map_forget),
 	};
 
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);

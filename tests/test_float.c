@@ -300,59 +300,6 @@ static void test_softmax(void **state)
 	check_close("p", 3, 1, x[1], 1.0 / 3, 1e-7);
 }
 
-static void test_attention(void **state)
-{
-	enum { STRIDE = 80, N = 37 };
-	uint16_t k[N * STRIDE], v[N * STRIDE];
-	float q[STRIDE], out[STRIDE], scores[N];
-	static const int widths[] = {1, 16, 20, 64, 80};
-
-	(void)state;
-	for (int number = 0; number < 15; number++) {
-		int width = widths[number % 5], n = number < 5 ? 1 : number < 10 ? 4 : N;
-		double s[N], p[N];
-
-		fill(q, width, 1);
-		for (int i = 0; i < N * STRIDE; i++) {
-			k[i] = trit_f32_to_f16(trit_rng_normal(&rng));
-			v[i] = trit_f32_to_f16(trit_rng_normal(&rng));
-		}
-		kernels.attend_f16(out, q, k, v, STRIDE, scores, 0.3f, width, n);
-		for (int i = 0; i < n; i++) {
-			s[i] = 0;
-			for (int j = 0; j < width; j++)
-				s[i] += (double)q[j] * trit_f16_to_f32(k[i * STRIDE + j]) * 0.3;
-		}
-		exact_softmax(p, s, n);
-		for (int j = 0; j < width; j++) {
-			double expected = 0;
-
-			for (int i = 0; i < n; i++)
-				expected += p[i] * trit_f16_to_f32(v[i * STRIDE + j]);
-			check_close("out", n, j, out[j], expected, 5e-6);
-		}
-	}
-}
-
-static void test_to_f16(void **state)
-{
-	/* Every finite half; the arithmetic of base/num.c has its own tests. */
-	float x[16];
-	uint16_t y[16];
-
-	(void)state;
-	for (int h = 0; h < 0x7c00; h += 16) {
-		for (int i = 0; i < 16; i++) {
-			int exponent = (h + i) >> 10, mantissa = (h + i) & 0x3ff;
-
-			x[i] = (float)(exponent ? ldexp(0x400 + mantissa, exponent - 25) : ldexp(mantissa, -24));
-		}
-		kernels.to_f16(y, x, 16);
-		for (int i = 0; i < 16; i++)
-			assert_int_equal(y[i], h + i);
-	}
-}
-
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 /* L(x) = sum_i y_i(x) dy_i with y = rmsnorm(x, w); returns L with v[at] moved by h, v being x or w. */
@@ -648,8 +595,6 @@ int main(void)
 	    cmocka_unit_test(test_glu),
 	    cmocka_unit_test(test_rope),
 	    cmocka_unit_test(test_softmax),
-	    cmocka_unit_test(test_attention),
-	    cmocka_unit_test(test_to_f16),
 	    cmocka_unit_test(test_rmsnorm_backward),
 	    cmocka_unit_test(test_glu_backward),
 	    cmocka_unit_test(test_softmax_backward),

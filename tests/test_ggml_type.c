@@ -10,6 +10,7 @@
 #include "format_helpers.h"
 
 #include "format/gguf.h"
+#include "kernel/layout.h"
 
 static struct trit_gguf golden;
 
@@ -79,6 +80,13 @@ static void test_bad_sizes(void **state)
 		{ TRIT_GGML_F32, (uint64_t)1 << 32, (uint64_t)1 << 32, "more bytes than can exist" },
 		{ TRIT_GGML_F32, (uint64_t)1 << 32, (uint64_t)1 << 29, "more bytes than can exist" },
 		{ TRIT_GGML_I2_S, 4, (uint64_t)1 << 63, "more bytes than can exist" },
+		{ TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), (uint64_t)1 << 32, (uint64_t)1 << 34, "more bytes than can exist" },
+		{ TRIT_GGML_PACKED_TYPE(TRIT_I8, 3), UINT64_MAX, UINT64_MAX, "more bytes than can exist" },
+		{ TRIT_GGML_PACKED_TYPE(TRIT_T2, 2), UINT64_MAX, 1, "more bytes than can exist" },
+		{ TRIT_GGML_PACKED_TYPE(TRIT_B1, 1), UINT64_MAX / 8, 1, "more bytes than can exist" },
+		{ TRIT_GGML_PACKED_TYPE(TRIT_I4, 0), 0, 64, "at least one" },
+		{ TRIT_GGML_PACKED_TYPE(TRIT_N_LAYOUTS, 0), 1, 256, "no type of that number" },
+		{ TRIT_GGML_PACKED - 1, 1, 256, "no type of that number" },
 		{ 38, 1, 256, "TL1" },
 		{ 39, 1, 256, "MXFP4" },
 		{ 42, 1, 256, "Q2_0" },
@@ -103,12 +111,44 @@ static void test_names(void **state)
 	assert_int_equal(trit_ggml_type_by_name("I2_S")->file_type, 40);
 	assert_null(trit_ggml_type_by_name("TQ3_0"));
 	assert_null(trit_ggml_type_info(36 + 1));
-	for (uint32_t id = 0; id < 400; id++) {
+	for (uint32_t id = 0; id < 8000; id++) {
 		const struct trit_ggml_type_info *t = trit_ggml_type_info(id);
 
 		assert_true(!t || (t->id == id && trit_ggml_type_by_name(t->name) == t));
 		assert_true(strlen(trit_ggml_type_hint(id)) > 0);
 	}
+}
+
+/* The packed types are the layouts of the kernels: what is known of them in both places must agree. */
+static void test_packed(void **state)
+{
+	static const enum trit_scaling scalings[] = { TRIT_SCALE_TENSOR, TRIT_SCALE_ROW, TRIT_SCALE_GROUP64,
+		                                      TRIT_SCALE_GROUP128 };
+	static const size_t sizes[] = { 1, 15, 16, 17, 20, 63, 64, 65, 127, 128, 129, 640, 2560, 6912, 65536 };
+	enum { N_SIZES = sizeof sizes / sizeof sizes[0] };
+	struct trit_error err;
+	(void)state;
+
+	for (int layout = 0; layout < TRIT_N_LAYOUTS; layout++)
+		for (int i = 0; i < 4; i++) {
+			uint32_t id = (uint32_t)TRIT_GGML_PACKED_TYPE(layout, i);
+			const struct trit_ggml_type_info *t = trit_ggml_type_info(id);
+
+			assert_true(t && t->packed && !t->readable && t->layout == layout && t->file_type == (int)id);
+			assert_int_equal(t->scaling, scalings[i]);
+			assert_int_equal(t->ternary, trit_layouts[layout].max == 1);
+			assert_int_equal(strncasecmp(t->name, trit_layouts[layout].name, 2), 0);
+			for (int r = 0; r < N_SIZES; r++)
+				for (int c = 0; c < N_SIZES; c++) {
+					uint64_t bytes = 0;
+					size_t weights = trit_layout_bytes((enum trit_layout)layout, sizes[r], sizes[c]);
+					size_t scales = trit_scale_count(scalings[i], sizes[r], sizes[c]);
+
+					assert_int_equal(trit_ggml_tensor_bytes(id, sizes[r], sizes[c], &bytes, &err), 0);
+					assert_true(bytes == weights + scales * sizeof(float));
+					assert_int_equal(weights % 64, 0); /* so the scales behind them are aligned */
+				}
+		}
 }
 
 /* ---- against ggml's own quantisers ------------------------------------------------------------------------------ */
@@ -426,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_bad_sizes),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_tq1_0_digits),
 		cmocka_unit_test(test_i2_s_layout),

@@ -118,6 +118,59 @@ static void test_round_trip(void **state)
 	assert_int_equal(count_files(true), 1);
 }
 
+/* A packed tensor between others, in a file aligned to 64. */
+static void test_alignment(void **state)
+{
+	const uint64_t packed[2] = { 20, 17 }; /* two blocks of a group, and the scale */
+	struct trit_gguf_writer *w;
+	struct trit_error err;
+	struct trit_gguf g;
+	unsigned char data[4 + 132];
+	(void)state;
+
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (unsigned char)(i * 7 + 1);
+	assert_int_equal(trit_gguf_writer_new(&w, FILE_NAME, &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "general.architecture", 6, "bitnet", &err), 0);
+	assert_int_equal(trit_gguf_put_alignment(w, 64, &err), 0);
+	assert_int_equal(trit_gguf_put_tensor(w, "one", TRIT_GGML_F32, 1, dims1, &err), 0);
+	assert_int_equal(trit_gguf_put_tensor(w, "packed", TRIT_GGML_PACKED_TYPE(1, 0), 2, packed, &err), 0);
+	assert_int_equal(trit_gguf_write_data(w, sizeof data, data, &err), 0);
+	assert_int_equal(trit_gguf_writer_commit(w, &err), 0);
+	trit_gguf_writer_free(w);
+	assert_int_equal(trit_gguf_open(&g, FILE_NAME, &err), 0);
+	assert_int_equal(g.alignment, 64);
+	assert_int_equal(g.map.size % 64, 0);
+	assert_int_equal(g.tensors[1].offset % 64, 0);
+	assert_int_equal(g.tensors[1].bytes, 132);
+	assert_memory_equal(g.tensors[0].data, data, 4);
+	assert_memory_equal(g.tensors[1].data, data + 4, 132);
+	trit_gguf_close(&g);
+}
+
+/* "There is none" is written, and read as that. */
+static void test_no_vocab(void **state)
+{
+	struct trit_gguf_writer *w;
+	struct trit_error err;
+	struct trit_vocab v;
+	struct trit_gguf g;
+	(void)state;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(trit_gguf_writer_new(&w, FILE_NAME, &err), 0);
+		assert_int_equal(trit_gguf_put_string(w, "general.architecture", 6, "bitnet", &err), 0);
+		if (i)
+			assert_int_equal(trit_gguf_put_vocab(w, NULL, &err), 0);
+		assert_int_equal(trit_gguf_writer_commit(w, &err), 0);
+		trit_gguf_writer_free(w);
+		assert_int_equal(trit_gguf_open(&g, FILE_NAME, &err), 0);
+		assert_false(trit_gguf_has_vocab(&g));
+		assert_true(trit_gguf_read_vocab(&g, &v, &err) < 0);
+		trit_gguf_close(&g);
+	}
+}
+
 /* Every key of another program's file comes out byte by byte, but not general.alignment. */
 static void test_copied_keys(void **state)
 {
@@ -539,6 +592,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_alignment),
+		cmocka_unit_test(test_no_vocab),
 		cmocka_unit_test(test_copied_keys),
 		cmocka_unit_test(test_golden_copy),
 		cmocka_unit_test(test_many_tensors),

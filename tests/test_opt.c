@@ -50,7 +50,7 @@ static int set_up(void **state)
 		{ 0, "no-echo", TRIT_OPT_UNFLAG, &v.echo, .help = "no echo" },
 		{ 0, "colour", TRIT_OPT_CHOICE, &v.colour, .metavar = "NAME", .help = "colour", .choices = colours },
 		{ 'd', "data", TRIT_OPT_LIST, &v.data, .metavar = "FILE...", .help = "data" },
-		{ 't', "text", TRIT_OPT_STRING, &v.text, .metavar = "TEXT", .help = "text" },
+		{ 't', "text,tx", TRIT_OPT_STRING, &v.text, .metavar = "TEXT", .help = "text" },
 	};
 	memcpy(options, rows, sizeof rows);
 	table = (struct trit_opt_table){
@@ -147,6 +147,12 @@ static void test_forms(void **state)
 	assert_string_equal(v.text, "a=b");
 	assert_true(options[10].given);
 	assert_false(options[0].given);
+	ok("-tx two"); /* names of two letters, as llama.cpp's programs have */
+	assert_string_equal(v.text, "two");
+	ok("--tx three");
+	assert_string_equal(v.text, "three");
+	bad("-text four", "unknown option -text; did you mean --text?");
+	bad("-tx", "-tx needs a value: TEXT");
 }
 
 static void test_arguments(void **state)

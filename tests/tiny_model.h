@@ -28,33 +28,67 @@ static inline void tiny_seed(struct trit_rng *r, const struct trit_tensor_walk *
 	trit_rng_init(r, (uint64_t)w->id * 1000 + (uint64_t)w->layer + 1);
 }
 
-static inline int tiny_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale,
+/* Draws what stands before row row0. */
+static inline void tiny_skip(struct trit_rng *r, const struct trit_tensor_walk *w, size_t row0)
+{
+	tiny_seed(r, w);
+	for (size_t i = 0; i < row0 * w->cols; i++)
+		(void)trit_rng_next(r);
+}
+
+static inline int tiny_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
+{
+	const enum trit_scaling *scaling = arg;
+	struct trit_rng r;
+
+	(void)err;
+	tiny_seed(&r, w);
+	for (size_t i = 0; i < trit_scale_count(scaling ? *scaling : TRIT_SCALE_TENSOR, w->rows, w->cols); i++)
+		scales[i] = 0.05f + 0.1f * trit_rng_uniform(&r); /* a number that fp16 cannot hold */
+	return 0;
+}
+
+static inline int tiny_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
                              struct trit_error *err)
 {
 	struct trit_rng r;
 
 	(void)arg, (void)err;
-	tiny_seed(&r, w);
-	for (size_t i = 0; i < w->rows * w->cols; i++)
-		codes[i] = (int8_t)trit_rng_below(&r, 3) - 1;
-	*scale = 0.05f + 0.1f * trit_rng_uniform(&r); /* a number that fp16 cannot hold */
+	tiny_skip(&r, w, row0);
+	for (size_t i = 0; i < n * w->cols; i++)
+		codes[i] = (int8_t)(trit_rng_next(&r) % 3) - 1;
 	return 0;
 }
 
-static inline int tiny_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *err)
+/* The same without a 0. */
+static inline int tiny_binary_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
+                                    struct trit_error *err)
 {
 	struct trit_rng r;
 
 	(void)arg, (void)err;
-	tiny_seed(&r, w);
-	for (size_t i = 0; i < w->rows * w->cols; i++)
-		out[i] = trit_tensors[w->id].kind == TRIT_KIND_NORM ? 0.5f + trit_rng_uniform(&r) : 0.2f * trit_rng_normal(&r);
+	tiny_skip(&r, w, row0);
+	for (size_t i = 0; i < n * w->cols; i++)
+		codes[i] = (int8_t)(trit_rng_next(&r) >> 63 ? 1 : -1);
+	return 0;
+}
+
+static inline int tiny_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                              struct trit_error *err)
+{
+	struct trit_rng r;
+
+	(void)arg, (void)err;
+	tiny_skip(&r, w, row0);
+	for (size_t i = 0; i < n * w->cols; i++)
+		out[i] = (trit_tensors[w->id].kind == TRIT_KIND_NORM ? 1.0f : 0.0f) + trit_rng_uniform(&r) - 0.5f;
 	return 0;
 }
 
 static inline struct trit_source tiny_source(struct trit_config c, bool quantised)
 {
-	return (struct trit_source){ .config = c, .quantised = quantised, .codes = tiny_codes, .floats = tiny_floats };
+	return (struct trit_source){ .config = c, .quantised = quantised, .scales = tiny_scales, .codes = tiny_codes,
+		                     .floats = tiny_floats };
 }
 
 #endif

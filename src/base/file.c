@@ -82,6 +82,16 @@ void trit_map_close(struct trit_map *m)
 	*m = (struct trit_map){ 0 };
 }
 
+void trit_map_forget(const void *bytes, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)bytes, end = begin + len;
+
+	begin = (begin + page - 1) / page * page; /* whole pages, so neighbours keep theirs */
+	end = end / page * page;
+	if (end > begin)
+		madvise((void *)begin, end - begin, MADV_DONTNEED); /* no more than a wish */
+}
+
 int trit_file_read(struct trit_buf *b, const char *path, struct trit_error *err)
 {
 	bool input = strcmp(path, "-") == 0;
@@ -295,6 +305,24 @@ int trit_writer_open(struct trit_writer *w, const char *path, struct trit_error 
 static int fail_closed(struct trit_error *err)
 {
 	return trit_fail(err, TRIT_ERR_ARG, "the file being written is not open");
+}
+
+int trit_writer_expect(struct trit_writer *w, uint64_t len, struct trit_error *err)
+{
+	struct statvfs v;
+	uint64_t room;
+
+	if (!is_open(w))
+		return fail_closed(err);
+	if (!w->temporary || fstatvfs(w->fd, &v) < 0)
+		return 0;
+	room = (uint64_t)v.f_bavail * v.f_frsize;
+	if (len <= room)
+		return 0;
+	return trit_fail(err, TRIT_ERR_IO,
+	                 "%s: %" PRIu64 " MB to write, but only %" PRIu64
+	                 " MB free; free space on that disk or choose another place",
+	                 w->path, len / 1000000 + 1, room / 1000000);
 }
 
 int trit_writer_write(struct trit_writer *w, size_t len, const void *bytes, struct trit_error *err)

@@ -18,6 +18,9 @@ struct trit_map {
 /** Errors: IO with path and reason (missing, a directory, no permission). */
 TRIT_MUST_CHECK int trit_map_open(struct trit_map *m, const char *path, struct trit_error *err);
 void trit_map_close(struct trit_map *m);
+/** Bytes of a mapping that were read and are not needed soon: they stay in the system's cache, but no longer count as
+ * memory of this process. */
+void trit_map_forget(const void *bytes, size_t len);
 
 /** Reads all of `path`, or of standard input when path is "-", appending to b (its max bounds it). */
 TRIT_MUST_CHECK int trit_file_read(struct trit_buf *b, const char *path, struct trit_error *err);
@@ -47,6 +50,8 @@ struct trit_writer {
 void trit_remove_leftovers(const char *dir);
 
 TRIT_MUST_CHECK int trit_writer_open(struct trit_writer *w, const char *path, struct trit_error *err);
+/** That `len` more bytes will be written: an IO error now when the disk has no room for them. */
+TRIT_MUST_CHECK int trit_writer_expect(struct trit_writer *w, uint64_t len, struct trit_error *err);
 TRIT_MUST_CHECK int trit_writer_write(struct trit_writer *w, size_t len, const void *bytes, struct trit_error *err);
 /** Zero bytes up to the next multiple of `align`. */
 TRIT_MUST_CHECK int trit_writer_pad(struct trit_writer *w, size_t align, struct trit_error *err);

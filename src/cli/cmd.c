@@ -184,6 +184,8 @@ void trit_interrupt_reset(void)
 	trit_interrupts = 0;
 }
 
+const char *const trit_kv_names[] = { "f16", "q8", "q4", NULL };
+
 /* ---- numbers for people ------------------------------------------------------------------------------------------ */
 
 const char *trit_text_bytes(char text[TRIT_NUMBER_BYTES], double bytes)

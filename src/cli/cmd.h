@@ -20,7 +20,7 @@
 
 typedef int trit_cmd_fn(int argc, char **argv);
 trit_cmd_fn trit_cmd_run, trit_cmd_chat, trit_cmd_train, trit_cmd_convert, trit_cmd_info, trit_cmd_tokenize,
-    trit_cmd_perplexity;
+    trit_cmd_perplexity, trit_cmd_bench, trit_cmd_synth;
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
@@ -61,6 +61,9 @@ extern volatile sig_atomic_t trit_terminated;
 void trit_interrupt_catch(void);
 void trit_interrupt_reset(void);
 
+/** Names of enum trit_kv_type, NULL-terminated. */
+extern const char *const trit_kv_names[];
+
 /* ---- options that several commands have, as rows of a table ------------------------------------------------------ */
 
 #define TRIT_ROW_MODEL(path)                                                                                           \
@@ -72,21 +75,41 @@ void trit_interrupt_reset(void);
 #define TRIT_ROW_CPU(name)                                                                                             \
 	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512 (same results)",    \
 	  .shown = "the best", .env = "TRIT_CPU" }
+/** What trit_model_open_with takes, in a struct trit_model_options. */
+#define TRIT_ROWS_OPEN(o)                                                                                              \
+	TRIT_ROW_CPU((o).cpu),                                                                                         \
+	{ 0, "layout", TRIT_OPT_STRING, &(o).layout, .metavar = "NAME",                                                \
+	  .help = "ternary weights in memory: t2, t5, b1 (same results)", .shown = "the file's or the fastest" },      \
+	{ 0, "head", TRIT_OPT_STRING, &(o).head, .metavar = "TYPE",                                                    \
+	  .help = "output head: exact as in the file, or in 8, 6 or 4 bits: i8, i6, i4",                               \
+	  .shown = "i8 for ternary models" }
+/** An int that becomes one of enum trit_kv_type. */
+#define TRIT_ROW_KV_TYPE(type)                                                                                         \
+	{ 0, "kv-type", TRIT_OPT_CHOICE, &(type), .metavar = "TYPE", .choices = trit_kv_names,                         \
+	  .help = "of the KV cache: fewer bits for less memory and long contexts" }
 #define TRIT_ROW_BATCH(n)                                                                                              \
 	{ 'b', "batch-size", TRIT_OPT_INT, &(n), .max = 65536, .metavar = "N",                                         \
-	  .help = "tokens of a prompt computed together", .shown = "256" }
+	  .help = "tokens of a prompt computed together", .shown = "512" }
 
 /** Types of a written GGUF file, as strings that start as "auto". */
 #define TRIT_ROWS_EXPORT(projections, embeddings)                                                                      \
 	{ 0, "type", TRIT_OPT_STRING, &(projections), .metavar = "TYPE",                                               \
-	  .help = "of the projections: tq2_0, tq1_0, i2_s, q8_0, f16, bf16, f32;\n"                                    \
+	  .help = "of the projections: tq2_0, tq1_0, i2_s, q8_0, f16, bf16, f32 for all programs,\n"                   \
+	          "t5, t2, b1 for this one, which then starts at once;\n"                                              \
 	          "auto: tq2_0 where widths are multiples of 256, else i2_s, q8_0 or f16" },                               \
 	{ 0, "embedding-type", TRIT_OPT_STRING, &(embeddings), .metavar = "TYPE",                                      \
-	  .help = "of embedding and head: q8_0, f16, bf16, f32" }
+	  .help = "of embedding and head: q8_0, f16, bf16, f32; i8, i6, i4 for this program" }
+#define TRIT_ROW_HEAD_TYPE(head)                                                                                       \
+	{ 0, "head-type", TRIT_OPT_STRING, &(head), .metavar = "TYPE",                                                 \
+	  .help = "of the head, the same types", .shown = "that of the embedding" }
 struct trit_export_options;
 /** Turns those strings into options. Returns -1, or the exit status after an error line. */
 int trit_export_types_parse(const struct trit_opt_table *table, const char *type, const char *embedding_type,
-                            struct trit_export_options *o);
+                            const char *head_type, struct trit_export_options *o);
+/** Lets an export show its progress on a terminal and end at Ctrl-C. */
+void trit_export_watch(const char *command, struct trit_export_options *o);
+/** After an export that returned `e`: the exit status, with a line on stderr. */
+int trit_export_finish(const char *command, const char *path, int e, const struct trit_error *err);
 
 /* ---- numbers for people ------------------------------------------------------------------------------------------ */
 

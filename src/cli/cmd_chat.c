@@ -34,8 +34,9 @@ struct chat {
 };
 
 struct chat_options {
-	const char *model, *cpu;
-	int n_predict, n_ctx, n_threads, n_batch;
+	const char *model;
+	struct trit_model_options open;
+	int n_predict, n_ctx, n_threads, n_batch, kv_type;
 	struct trit_generate_options generate;
 };
 
@@ -52,7 +53,8 @@ static int parse(struct chat_options *o, int argc, char **argv)
 		{ .type = TRIT_OPT_HEADING, .help = "Computing" },
 		TRIT_ROW_THREADS(o->n_threads),
 		TRIT_ROW_BATCH(o->n_batch),
-		TRIT_ROW_CPU(o->cpu),
+		TRIT_ROW_KV_TYPE(o->kv_type),
+		TRIT_ROWS_OPEN(o->open),
 	};
 	struct trit_opt_table table = {
 		.command = "chat",
@@ -63,7 +65,9 @@ static int parse(struct chat_options *o, int argc, char **argv)
 		.options = options,
 		.n_options = TRIT_N(options),
 	};
-	return trit_opt_parse(&table, argc, argv);
+	int status = trit_opt_parse(&table, argc, argv);
+	o->open.n_threads = o->n_threads;
+	return status;
 }
 
 /* ---- what the session holds -------------------------------------------------------------------------------------- */
@@ -279,12 +283,13 @@ static void choose_form(struct chat *c)
 static int chat(const struct chat_options *o, struct trit_error *err)
 {
 	struct chat c = { .n_predict = o->n_predict, .generate = o->generate, .pending = -1 };
-	struct trit_session_options so = { .n_ctx = o->n_ctx, .n_threads = o->n_threads, .n_batch = o->n_batch };
+	struct trit_session_options so = { .n_ctx = o->n_ctx, .n_threads = o->n_threads, .n_batch = o->n_batch,
+		                          .kv_type = (enum trit_kv_type)o->kv_type };
 	struct trit_session *session = NULL;
 	struct trit_line_reader *reader = NULL;
 	trit_tokens_init(&c.held, MAX_TOKENS);
 
-	int e = trit_model_load(&c.model, o->model, o->cpu, err);
+	int e = trit_model_open_with(&c.model, o->model, &o->open, err);
 	if (!e)
 		e = trit_session_new(&session, c.model, &so, err);
 	if (!e)

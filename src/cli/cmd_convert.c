@@ -1,58 +1,129 @@
 /*
- * cmd_convert.c - trit convert: a model or a training checkpoint to GGUF of another type.
+ * cmd_convert.c - trit convert: a model or a training checkpoint to GGUF of another type; and what other commands that
+ * write models share with it.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "cli/cmd.h"
 
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "convert/convert.h"
 
-/* The type of a name among those the list allows; -1 for "auto", -2 if there is none. */
-static int type_of(const char *name, const char *allowed)
+/* ---- types ------------------------------------------------------------------------------------------------------- */
+
+enum { NOT_HERE = -2, AUTO = -1 };
+
+/* Types by the name they have on the command line, for projections and for embedding and head. */
+static const struct {
+	const char *name;
+	int projections, embeddings;
+} types[] = {
+	{ "auto", AUTO, AUTO },
+	{ "tq2_0", TRIT_GGML_TQ2_0, NOT_HERE },
+	{ "tq1_0", TRIT_GGML_TQ1_0, NOT_HERE },
+	{ "i2_s", TRIT_GGML_I2_S, NOT_HERE },
+	{ "q8_0", TRIT_GGML_Q8_0, TRIT_GGML_Q8_0 },
+	{ "f16", TRIT_GGML_F16, TRIT_GGML_F16 },
+	{ "bf16", TRIT_GGML_BF16, TRIT_GGML_BF16 },
+	{ "f32", TRIT_GGML_F32, TRIT_GGML_F32 },
+	{ "t5", TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), NOT_HERE },
+	{ "t2", TRIT_GGML_PACKED_TYPE(TRIT_T2, 0), NOT_HERE },
+	{ "b1", TRIT_GGML_PACKED_TYPE(TRIT_B1, 0), NOT_HERE },
+	{ "i8", NOT_HERE, TRIT_GGML_PACKED_TYPE(TRIT_I8, 1) }, /* a scale a row */
+	{ "i6", NOT_HERE, TRIT_GGML_PACKED_TYPE(TRIT_I6, 1) },
+	{ "i4", NOT_HERE, TRIT_GGML_PACKED_TYPE(TRIT_I4, 2) }, /* a scale for 64 columns */
+};
+
+/* The value of one option. Returns -1 or an exit status. */
+static int parse_type(const struct trit_opt_table *table, const char *option, bool projections, const char *name,
+                      int *out)
 {
-	char word[16];
-	if (!strcmp(name, "auto"))
-		return -1;
-	const struct trit_ggml_type_info *info = trit_ggml_type_by_name(name);
-	if (!info)
-		return -2;
-	size_t n = 0;
-	for (; info->name[n] && n < sizeof word - 1; n++)
-		word[n] = info->name[n] >= 'A' && info->name[n] <= 'Z' ? (char)(info->name[n] + 32) : info->name[n];
-	word[n] = 0;
-	for (const char *at = allowed; (at = strstr(at, word)); at += n)
-		if ((at == allowed || at[-1] == ' ') && (at[n] == ',' || at[n] == 0))
-			return (int)info->id;
-	return -2;
+	char names[160] = "";
+	size_t used = 0;
+	for (int i = 0; i < TRIT_N(types); i++) {
+		int id = projections ? types[i].projections : types[i].embeddings;
+		if (id == NOT_HERE)
+			continue;
+		if (!strcasecmp(types[i].name, name)) {
+			*out = id;
+			return -1;
+		}
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", types[i].name);
+	}
+	return trit_opt_error(table, "--%s %.32s: there are %s", option, name, names);
 }
 
 int trit_export_types_parse(const struct trit_opt_table *table, const char *type, const char *embedding_type,
-                            struct trit_export_options *o)
+                            const char *head_type, struct trit_export_options *o)
 {
-	o->type = type_of(type, TRIT_EXPORT_TYPES);
-	if (o->type == -2)
-		return trit_opt_error(table, "--type %.32s: there are auto, " TRIT_EXPORT_TYPES, type);
-	o->embedding_type = type_of(embedding_type, TRIT_EXPORT_EMBEDDING_TYPES);
-	if (o->embedding_type == -2)
-		return trit_opt_error(table, "--embedding-type %.32s: there are auto, " TRIT_EXPORT_EMBEDDING_TYPES,
-		                      embedding_type);
-	return -1;
+	int status = parse_type(table, "type", true, type, &o->type);
+	if (status < 0)
+		status = parse_type(table, "embedding-type", false, embedding_type, &o->embedding_type);
+	return status < 0 ? parse_type(table, "head-type", false, head_type, &o->head_type) : status;
 }
+
+/* ---- progress ---------------------------------------------------------------------------------------------------- */
+
+struct watch {
+	const char *command;
+	bool terminal, shown;
+	double last;
+};
+
+static bool go_on(void *arg, int64_t done, int64_t total)
+{
+	struct watch *w = arg;
+	double now = trit_clock();
+	if (w->terminal && now - w->last >= 0.5) {
+		fprintf(stderr, "\rtrit %s: %3.0f %%", w->command, (double)done / (double)total * 100);
+		w->shown = true;
+		w->last = now;
+	}
+	return trit_interrupts == 0;
+}
+
+static struct watch watch;
+
+void trit_export_watch(const char *command, struct trit_export_options *o)
+{
+	watch = (struct watch){ .command = command, .terminal = isatty(STDERR_FILENO), .last = trit_clock() };
+	o->go_on = go_on;
+	o->arg = &watch;
+	trit_interrupt_catch();
+}
+
+int trit_export_finish(const char *command, const char *path, int e, const struct trit_error *err)
+{
+	if (watch.shown)
+		fprintf(stderr, "\r\033[K");
+	if (e && trit_interrupts)
+		return 130;
+	if (e)
+		return trit_cmd_fail(command, err);
+	trit_cmd_note(command, "wrote %s", path);
+	return 0;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
 int trit_cmd_convert(int argc, char **argv)
 {
-	const char *type = "auto", *embedding_type = "auto";
-	struct trit_export_options o;
+	const char *type = "auto", *embedding_type = "auto", *head_type = "auto";
+	struct trit_export_options o = { 0 };
 	struct trit_error err;
 	struct trit_opt options[] = {
 		TRIT_ROWS_EXPORT(type, embedding_type),
+		TRIT_ROW_HEAD_TYPE(head_type),
 	};
 	struct trit_opt_table table = {
 		.command = "convert",
 		.usage = "IN OUT.gguf [--type TYPE]",
 		.about =
-			"Writes IN - a GGUF model, the folder of a training run, or its checkpoint - as the GGUF file OUT, one\n"
-			"tensor at a time. Ternary to ternary keeps every weight and scale. OUT appears when it is complete.",
+			"Writes IN - a GGUF model, the folder of a training run, or its checkpoint - as the GGUF file OUT, some\n"
+			"rows at a time. Ternary to ternary keeps every weight and scale. OUT appears when it is complete.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.min_args = 2,
@@ -61,10 +132,9 @@ int trit_cmd_convert(int argc, char **argv)
 	int status = trit_opt_parse(&table, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(&table, type, embedding_type, &o)) >= 0)
+	if ((status = trit_export_types_parse(&table, type, embedding_type, head_type, &o)) >= 0)
 		return status;
-	if (trit_convert(table.args[0], table.args[1], &o, &err))
-		return trit_cmd_fail("convert", &err);
-	trit_cmd_note("convert", "wrote %s", table.args[1]);
-	return 0;
+	trit_export_watch("convert", &o);
+	int e = trit_convert(table.args[0], table.args[1], &o, &err);
+	return trit_export_finish("convert", table.args[1], e, &err);
 }

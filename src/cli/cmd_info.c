@@ -131,20 +131,43 @@ static double entropy(const double share[3])
 	return bits;
 }
 
-static void put_weights(struct printer *p, const struct trit_model *m)
+/* How the weights lie in memory: "t5, head i8 a row". */
+static void put_layout(struct printer *p, const struct trit_model *m)
+{
+	static const char *const dense[TRIT_N_DENSE] = { "f32", "f16", "bf16", "q8_0" };
+	const struct trit_linear *l[2] = { &m->layers[0].q, &m->output };
+	char text[2][40];
+	for (int i = 0; i < 2; i++) {
+		const char *name = l[i]->quantised ? trit_layouts[l[i]->layout].name : dense[l[i]->type];
+		if (l[i]->quantised && l[i]->scaling == TRIT_SCALE_ROW)
+			snprintf(text[i], sizeof text[i], "%s, a scale a row", name);
+		else if (l[i]->quantised && l[i]->scaling > TRIT_SCALE_ROW)
+			snprintf(text[i], sizeof text[i], "%s, a scale for %d columns", name, (int)l[i]->scaling);
+		else
+			snprintf(text[i], sizeof text[i], "%s", name);
+	}
+	put_text(p, "projections in memory", "layout", text[0]);
+	put_text(p, "head in memory", "head", text[1]);
+}
+
+static int put_weights(struct printer *p, const struct trit_model *m, struct trit_error *err)
 {
 	const struct trit_model_stats *s = &m->stats;
-	double codes = (double)s->codes[0] + (double)s->codes[1] + (double)s->codes[2];
+	uint64_t counts[3];
+	double codes = (double)s->ternary_weights;
 	put_bytes(p, "file", "file_bytes", (double)s->file_bytes);
 	put_text(p, "tensors", "types", s->types);
 	put_number(p, "bits per weight", "bits_per_weight", (double)s->weight_bytes * 8 / (double)s->parameters, "%s", "");
 	if (codes == 0) {
 		put_number(p, "ternary weights", "ternary_weights", 0, " (a full-precision model)");
-		return;
+		return 0;
 	}
+	int e = trit_model_count_codes(m, counts, err);
+	if (e)
+		return e;
 	double share[3];
 	for (int i = 0; i < 3; i++)
-		share[i] = (double)s->codes[i] / codes;
+		share[i] = (double)counts[i] / codes;
 	put_number(p, "ternary weights", "ternary_weights", codes, ", %.1f %% of all", codes / (double)s->parameters * 100);
 	put_number(p, "  bits per weight", "ternary_bits_per_weight", (double)s->ternary_bytes * 8 / codes, " in the file");
 	if (p->json) {
@@ -156,6 +179,7 @@ static void put_weights(struct printer *p, const struct trit_model *m)
 		          share[2] * 100);
 	}
 	put_number(p, "  entropy", "ternary_entropy_bits", entropy(share), " bits a weight");
+	return 0;
 }
 
 static void put_special(struct printer *p, const struct trit_vocab *v, const char *label, const char *key,
@@ -186,8 +210,9 @@ static void put_vocab(struct printer *p, const struct trit_tokenizer *t)
 
 static void put_memory(struct printer *p, const struct trit_model *m)
 {
-	double kv = (double)trit_kv_bytes(&m->config, m->config.n_ctx);
-	double weights = (double)m->arena.size + (double)(m->stats.weight_bytes - m->stats.ternary_bytes);
+	double kv = (double)trit_kv_bytes(&m->config, TRIT_KV_F16, m->config.n_ctx);
+	double weights = (double)m->arena.size + (double)m->stats.mapped_bytes;
+	put_layout(p, m);
 	put_bytes(p, "KV cache, full context", "kv_cache_bytes", kv);
 	put_bytes(p, "weights in memory", "weights_memory_bytes", weights);
 	put_bytes(p, "memory, about", "memory_bytes", weights + kv);
@@ -206,7 +231,8 @@ static void put_kernels(struct printer *p, const struct trit_model *m)
 
 int trit_cmd_info(int argc, char **argv)
 {
-	const char *file = NULL, *cpu = NULL;
+	const char *file = NULL;
+	struct trit_model_options open = { 0 };
 	struct printer p = { .first = true };
 	struct trit_model *model = NULL;
 	struct trit_error err;
@@ -214,7 +240,7 @@ int trit_cmd_info(int argc, char **argv)
 		{ 'm', "model", TRIT_OPT_STRING, &file, .metavar = "FILE", .help = "the model; the same as FILE alone",
 		  .env = "TRIT_MODEL" },
 		{ 0, "json", TRIT_OPT_FLAG, &p.json, .help = "print one JSON object" },
-		TRIT_ROW_CPU(cpu),
+		TRIT_ROWS_OPEN(open),
 	};
 	struct trit_opt_table table = {
 		.command = "info",
@@ -231,17 +257,17 @@ int trit_cmd_info(int argc, char **argv)
 		file = table.args[0];
 	if (!file)
 		return trit_opt_error(&table, "no model: give a GGUF file");
-	if (trit_model_load(&model, file, cpu, &err))
+	if (trit_model_open_with(&model, file, &open, &err))
 		return trit_out_finish("info", trit_cmd_fail("info", &err));
 	if (p.json)
 		trit_out(1, "{");
 	put_sizes(&p, &model->config);
-	put_weights(&p, model);
+	int e = put_weights(&p, model, &err);
 	put_vocab(&p, model->tokenizer);
 	put_memory(&p, model);
 	put_kernels(&p, model);
 	if (p.json)
 		trit_outf("\n}\n");
 	trit_model_close(model);
-	return trit_out_finish("info", 0);
+	return trit_out_finish("info", e ? trit_cmd_fail("info", &err) : 0);
 }

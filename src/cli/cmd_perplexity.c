@@ -18,8 +18,9 @@
 enum { OUTPUT_TEXT, OUTPUT_JSON };
 
 struct perplexity_options {
-	const char *model, *file, *cpu;
-	int output;
+	const char *model, *file;
+	struct trit_model_options open;
+	int output, kv_type;
 	struct trit_perplexity_options measure;
 	double start; /* clock when the first chunk began */
 };
@@ -43,7 +44,8 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 		TRIT_ROW_THREADS(o->measure.n_threads),
 		{ 'b', "batch-size", TRIT_OPT_INT, &o->measure.n_batch, .min = 1, .max = 65536, .metavar = "N",
 		  .help = "tokens computed together" },
-		TRIT_ROW_CPU(o->cpu),
+		TRIT_ROW_KV_TYPE(o->kv_type),
+		TRIT_ROWS_OPEN(o->open),
 	};
 	struct trit_opt_table table = {
 		.command = "perplexity",
@@ -55,7 +57,9 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 		.options = options,
 		.n_options = TRIT_N(options),
 	};
-	return trit_opt_parse(&table, argc, argv);
+	int status = trit_opt_parse(&table, argc, argv);
+	o->open.n_threads = o->measure.n_threads;
+	return status;
 }
 
 static bool progress(void *arg, const struct trit_perplexity *so_far, int n_chunks)
@@ -118,7 +122,7 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 	if (!e)
 		e = trit_utf8_require(name, text.len, text.data, err);
 	if (!e)
-		e = trit_model_load(&model, o->model, o->cpu, err);
+		e = trit_model_open_with(&model, o->model, &o->open, err);
 	if (!e && !o->measure.n_ctx)
 		o->measure.n_ctx = trit_model_context_length(model) < 512 ? trit_model_context_length(model) : 512;
 	if (!e)
@@ -133,6 +137,7 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 			        o->measure.n_ctx, o->measure.n_batch);
 		trit_interrupt_catch();
 		o->start = trit_clock();
+		o->measure.kv_type = (enum trit_kv_type)o->kv_type;
 		o->measure.progress = progress;
 		o->measure.arg = o;
 		e = trit_perplexity_measure(&result, model, tokens.len, tokens.data, &o->measure, err);

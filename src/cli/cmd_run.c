@@ -15,8 +15,9 @@
 #define MAX_PROMPT_BYTES ((size_t)64 << 20)
 
 struct run_options {
-	const char *model, *prompt, *file, *cpu;
-	int n_predict, n_ctx, n_threads, n_batch;
+	const char *model, *prompt, *file;
+	struct trit_model_options open;
+	int n_predict, n_ctx, n_threads, n_batch, kv_type;
 	bool echo, special;
 	struct trit_generate_options generate;
 	uint64_t clock_seed;
@@ -45,7 +46,8 @@ static int parse(struct run_options *o, int argc, char **argv)
 		{ .type = TRIT_OPT_HEADING, .help = "Computing" },
 		TRIT_ROW_THREADS(o->n_threads),
 		TRIT_ROW_BATCH(o->n_batch),
-		TRIT_ROW_CPU(o->cpu),
+		TRIT_ROW_KV_TYPE(o->kv_type),
+		TRIT_ROWS_OPEN(o->open),
 	};
 	struct trit_opt_table table = {
 		.command = "run",
@@ -63,6 +65,7 @@ static int parse(struct run_options *o, int argc, char **argv)
 		return trit_opt_error(&table, "both --prompt and --file: give one of them");
 	if (!o->prompt && !o->file && isatty(STDIN_FILENO))
 		return trit_opt_error(&table, "no prompt: give -p TEXT or -f FILE, or pipe it in");
+	o->open.n_threads = o->n_threads;
 	return -1;
 }
 
@@ -98,7 +101,8 @@ static int encode_prompt(struct trit_tokens *tokens, const struct trit_model *mo
 static int new_session(struct trit_session **session, const struct trit_model *model, const struct run_options *o,
                        size_t n_prompt, struct trit_error *err)
 {
-	struct trit_session_options so = { .n_ctx = o->n_ctx, .n_threads = o->n_threads, .n_batch = o->n_batch };
+	struct trit_session_options so = { .n_ctx = o->n_ctx, .n_threads = o->n_threads, .n_batch = o->n_batch,
+		                          .kv_type = (enum trit_kv_type)o->kv_type };
 	size_t n_trained = (size_t)trit_model_context_length(model), n_ctx = o->n_ctx ? (size_t)o->n_ctx : n_trained;
 	if (n_prompt > n_ctx && n_ctx <= n_trained)
 		return trit_fail(err, TRIT_ERR_LIMIT, "the prompt has %zu tokens, the context %zu: shorten it%s",
@@ -140,7 +144,7 @@ static int run(const struct run_options *o, struct trit_error *err)
 
 	int e = read_prompt(&text, o, err);
 	if (!e)
-		e = trit_model_load(&model, o->model, o->cpu, err);
+		e = trit_model_open_with(&model, o->model, &o->open, err);
 	if (!e)
 		e = encode_prompt(&tokens, model, &text, o->special, err);
 	if (!e)

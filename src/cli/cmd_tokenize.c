@@ -91,7 +91,8 @@ static int tokenize(const struct tokenize_options *o, struct trit_error *err)
 
 	int e = o->text ? trit_buf_append(&text, strlen(o->text), o->text, err) : trit_file_read(&text, "-", err);
 	if (!e)
-		e = trit_model_load(&model, o->model, o->cpu, err);
+		e = trit_model_open_with(&model, o->model,
+		                         &(struct trit_model_options){ .cpu = o->cpu, .head = "exact" }, err);
 	if (!e)
 		e = trit_tokenize_append(model, text.len, text.data ? text.data : "", flags, &tokens, err);
 	for (size_t i = 0; i < tokens.len && !e && trit_out_alive(); i++) {

@@ -99,7 +99,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 	int status = trit_opt_parse(&table, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, &o->export)) >= 0)
+	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
 		return status;
 	if (o->resume)
 		return check_resume(&table, o, first_setting);

@@ -252,9 +252,14 @@ static struct trit_opt *find_option(const struct trit_opt_table *t, const char *
 {
 	for (int i = 0; i < t->n_options; i++) {
 		struct trit_opt *o = &t->options[i];
+		bool found;
 		if (o->type == TRIT_OPT_HEADING)
 			continue;
-		if (arg[1] == '-' ? has_name(o->name, arg + 2, len - 2) : len == 2 && o->letter == arg[1])
+		if (arg[1] == '-')
+			found = has_name(o->name, arg + 2, len - 2);
+		else
+			found = len == 2 ? o->letter == arg[1] : len == 3 && has_name(o->name, arg + 1, 2);
+		if (found)
 			return o;
 	}
 	return NULL;

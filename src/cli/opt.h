@@ -13,9 +13,9 @@
  *     if (status >= 0)
  *         return status;
  *
- * Accepted: -n V, --predict V, --predict=V; "--" ends the options; "-" is an argument. The default that help shows is
- * what the variable holds when parsing begins. Order of strength: command line, environment, default. An option given
- * twice: the last one counts (lists: all).
+ * Accepted: -n V, --predict V, --predict=V; a name of two letters also as -np V; "--" ends the options; "-" is an
+ * argument. The default that help shows is what the variable holds when parsing begins. Order of strength: command
+ * line, environment, default. An option given twice: the last one counts (lists: all).
  *
  * SPDX-License-Identifier: MIT
  */

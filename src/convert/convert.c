@@ -15,33 +15,51 @@ enum { PATH_BYTES = 4096 };
 
 /* ---- from GGUF --------------------------------------------------------------------------------------------------- */
 
-static int gguf_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale, struct trit_error *err)
+static int gguf_type(void *arg, const struct trit_tensor_walk *w)
 {
 	const struct trit_gguf_tensor *t;
-	int e = trit_tensor_find(arg, w, &t, err);
-	return e ? e : trit_tensor_codes(arg, w, t, codes, scale, err);
+	return trit_tensor_find(arg, w, &t, NULL) ? -1 : (int)t->type;
 }
 
-static int gguf_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *err)
+static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
 {
-	const struct trit_gguf_tensor *t;
+	const struct trit_gguf_tensor *t, *first = trit_gguf_find_tensor(arg, "blk.0.attn_q.weight");
 	int e = trit_tensor_find(arg, w, &t, err);
 	if (e)
 		return e;
-	e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, 0, w->rows, out, err);
-	return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
+	if (trit_tensors[w->id].kind == TRIT_KIND_LINEAR && trit_tensor_scaling(t) != trit_tensor_scaling(first))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: its scales are arranged otherwise than those of %s", t->name,
+		                 first->name);
+	return trit_tensor_scales(arg, w, t, scales, err);
+}
+
+static int gguf_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
+                      struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t;
+	int e = trit_tensor_find(arg, w, &t, err);
+	return e ? e : trit_tensor_codes(w, t, row0, n, codes, err);
+}
+
+static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                       struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t;
+	int e = trit_tensor_find(arg, w, &t, err);
+	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
 }
 
 static int convert_gguf(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
 {
 	struct trit_gguf g;
 	struct trit_vocab vocab = { 0 };
-	struct trit_source s = { .arg = &g, .codes = gguf_codes, .floats = gguf_floats };
+	struct trit_source s = { .arg = &g, .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes,
+		                 .floats = gguf_floats };
 	int e = trit_gguf_open(&g, in, err);
 	if (e)
 		return e;
 	e = trit_config_read(&s.config, &g, err);
-	if (!e && trit_gguf_find_key(&g, "tokenizer.ggml.model")) {
+	if (!e && trit_gguf_has_vocab(&g)) {
 		e = trit_gguf_read_vocab(&g, &vocab, err);
 		s.vocab = &vocab;
 	}
@@ -49,6 +67,7 @@ static int convert_gguf(const char *in, const char *out, const struct trit_expor
 		const struct trit_gguf_tensor *q = trit_gguf_find_tensor(&g, "blk.0.attn_q.weight");
 		const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
 		s.quantised = s.config.arch->bit_linear || (info && info->ternary);
+		s.scaling = info ? trit_tensor_scaling(q) : TRIT_SCALE_TENSOR;
 	}
 	if (e)
 		e = trit_fail_prefix(err, e, "%s", in);
@@ -65,10 +84,11 @@ struct checkpoint {
 	struct trit_safetensors file;
 	struct trit_kernels kernels;
 	enum trit_weight_kind kind;
+	struct trit_weight_scale scale; /* of the tensor whose scales were asked for last */
 };
 
-static int checkpoint_tensor(const struct checkpoint *c, const struct trit_tensor_walk *w, const float **out,
-                             struct trit_error *err)
+static int find_tensor(const struct checkpoint *c, const struct trit_tensor_walk *w, const float **out,
+                       struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
 	trit_tensor_name(name, w->id, w->layer, "weight");
@@ -77,33 +97,56 @@ static int checkpoint_tensor(const struct checkpoint *c, const struct trit_tenso
 	    (uintptr_t)t->data % sizeof(float))
 		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is missing or not F32 %zu x %zu", name, w->rows, w->cols);
 	*out = (const float *)(const void *)t->data;
-	for (uint64_t i = 0; i < t->elements; i++)
-		if (!isfinite((*out)[i]))
-			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %llu is not finite", name,
-			                 (unsigned long long)i);
 	return TRIT_OK;
 }
 
-static int checkpoint_codes(void *arg, const struct trit_tensor_walk *w, int8_t *codes, float *scale,
+/* Of rows [row0, row0 + n). */
+static int check_finite(const struct trit_tensor_walk *w, const float *weights, size_t row0, size_t n,
+                        struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	for (size_t i = row0 * w->cols; i < (row0 + n) * w->cols; i++)
+		if (!isfinite(weights[i])) {
+			trit_tensor_name(name, w->id, w->layer, "weight");
+			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %zu is not finite", name, i);
+		}
+	return TRIT_OK;
+}
+
+static int checkpoint_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
+{
+	struct checkpoint *c = arg;
+	const float *weights;
+	int e = find_tensor(c, w, &weights, err);
+	if (!e)
+		e = check_finite(w, weights, 0, w->rows, err);
+	if (e)
+		return e;
+	c->scale = trit_weight_scale(&c->kernels, c->kind, weights, w->rows * w->cols);
+	*scales = c->scale.scale;
+	return TRIT_OK;
+}
+
+static int checkpoint_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
                             struct trit_error *err)
 {
 	const struct checkpoint *c = arg;
 	const float *weights;
-	int e = checkpoint_tensor(c, w, &weights, err);
-	if (e)
-		return e;
-	struct trit_weight_scale s = trit_weight_scale(&c->kernels, c->kind, weights, w->rows * w->cols);
-	trit_weight_codes(&c->kernels, c->kind, s, codes, weights, w->rows * w->cols);
-	*scale = s.scale;
-	return TRIT_OK;
+	int e = find_tensor(c, w, &weights, err);
+	if (!e)
+		trit_weight_codes(&c->kernels, c->kind, c->scale, codes, weights + row0 * w->cols, n * w->cols);
+	return e;
 }
 
-static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, float *out, struct trit_error *err)
+static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                             struct trit_error *err)
 {
 	const float *weights;
-	int e = checkpoint_tensor(arg, w, &weights, err);
+	int e = find_tensor(arg, w, &weights, err);
 	if (!e)
-		memcpy(out, weights, w->rows * w->cols * sizeof *out);
+		e = check_finite(w, weights, row0, n, err);
+	if (!e)
+		memcpy(out, weights + row0 * w->cols, n * w->cols * sizeof *out);
 	return e;
 }
 
@@ -154,7 +197,8 @@ static int convert_checkpoint(const char *in, const char *out, const struct trit
 {
 	struct checkpoint c;
 	struct trit_vocab vocab = { 0 };
-	struct trit_source s = { .arg = &c, .vocab = &vocab, .codes = checkpoint_codes, .floats = checkpoint_floats };
+	struct trit_source s = { .arg = &c, .vocab = &vocab, .scales = checkpoint_scales, .codes = checkpoint_codes,
+		                 .floats = checkpoint_floats };
 	int e = trit_safetensors_open(&c.file, in, err);
 	if (e)
 		return e;

@@ -1,22 +1,47 @@
 /*
- * export.c - writes a model as GGUF, one tensor at a time.
+ * export.c - writes a model as GGUF, some rows at a time.
+ *
+ * A round takes as many pieces - some rows of a tensor - as there are threads: each thread makes the bytes of one, then
+ * they are written in order.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "convert/export.h"
 
 #include "base/mem.h"
+#include "base/pool.h"
 #include "format/gguf_vocab.h"
+#include "model/quant.h"
+
+#define PIECE ((size_t)1 << 18) /* weights */
+#define THREADS_MAX 16
+#define THREADS_FROM ((size_t)1 << 21) /* weights of the largest tensor */
+#define PACKED_ALIGNMENT 64
+
+struct piece {
+	size_t row, n;        /* rows [row, row + n); n 0: nothing to do */
+	float *floats;        /* [n, cols] */
+	int8_t *codes;        /* [n, cols] */
+	unsigned char *bytes; /* [len], the tensor's tail (I2_S) included */
+	size_t len;
+	int status;
+	struct trit_error err;
+};
 
 struct writer {
 	const struct trit_source *s;
+	const struct trit_export_options *o;
 	struct trit_gguf_writer *out;
-	uint32_t type, embedding_type;
-	bool split_scale;    /* scales go to tensors of their own */
-	/* of the largest tensor */
-	float *floats;
-	int8_t *codes;
-	unsigned char *bytes;
+	uint32_t type, embedding_type, head_type;
+	bool split_scale; /* scales go to tensors of their own */
+	struct trit_pool *pool;
+	struct piece *pieces; /* [threads] */
+	int64_t done;         /* weights written */
+	/* the tensor being written */
+	struct trit_tensor_walk t;
+	const struct trit_ggml_type_info *info;
+	bool coded;    /* the source gives codes and scales, not numbers */
+	float *scales; /* room for those of any tensor */
 };
 
 static uint32_t type_of(const struct writer *w, enum trit_tensor_id id)
@@ -25,7 +50,7 @@ static uint32_t type_of(const struct writer *w, enum trit_tensor_id id)
 	case TRIT_KIND_NORM:
 		return TRIT_GGML_F32;
 	case TRIT_KIND_EMBEDDING:
-		return w->embedding_type;
+		return id == TRIT_TENSOR_OUTPUT ? w->head_type : w->embedding_type;
 	default:
 		return w->type;
 	}
@@ -44,37 +69,79 @@ static bool fits(const struct trit_config *c, enum trit_tensor_kind kind, uint32
 	return true;
 }
 
-static int choose_types(struct writer *w, const struct trit_export_options *o, struct trit_error *err)
+/* The packed type of the same layout with scales arranged as `scaling` says. */
+static uint32_t packed_with(const struct trit_ggml_type_info *info, enum trit_scaling scaling)
 {
-	const struct trit_config *c = &w->s->config;
+	int scales = scaling == TRIT_SCALE_GROUP128 ? 3 : scaling == TRIT_SCALE_GROUP64 ? 2 : scaling == TRIT_SCALE_ROW;
+	return (uint32_t)TRIT_GGML_PACKED_TYPE(info->layout, scales);
+}
+
+static uint32_t automatic_type(const struct trit_source *s)
+{
 	/* llama.cpp lacks I2_S; what reads the other architectures has it and, unlike llama.cpp, no tensors for scales. */
 	static const uint32_t orders[2][4] = {
 		{ TRIT_GGML_TQ2_0, TRIT_GGML_I2_S, TRIT_GGML_Q8_0, TRIT_GGML_F16 },
 		{ TRIT_GGML_I2_S, TRIT_GGML_TQ2_0, TRIT_GGML_Q8_0, TRIT_GGML_F16 },
 	};
-	const uint32_t *ternary = orders[!c->arch->scale_tensors];
-	w->type = TRIT_GGML_F16;
-	if (o->type >= 0)
-		w->type = (uint32_t)o->type;
-	else if (w->s->quantised)
-		for (size_t i = 0; i < sizeof orders[0] / sizeof orders[0][0]; i++)
-			if (fits(c, TRIT_KIND_LINEAR, ternary[i])) {
-				w->type = ternary[i];
-				break;
-			}
-	w->embedding_type = o->embedding_type >= 0 ? (uint32_t)o->embedding_type
-	                    : w->s->quantised && fits(c, TRIT_KIND_EMBEDDING, TRIT_GGML_Q8_0) ? TRIT_GGML_Q8_0
-	                                                                                     : TRIT_GGML_F16;
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(w->type);
-	if (info->ternary && !w->s->quantised)
+	const uint32_t *ternary = orders[!s->config.arch->scale_tensors];
+	if (s->quantised && s->scaling != TRIT_SCALE_TENSOR)
+		return TRIT_GGML_PACKED_TYPE(TRIT_T5, 0);
+	for (size_t i = 0; s->quantised && i < sizeof orders[0] / sizeof orders[0][0]; i++)
+		if (fits(&s->config, TRIT_KIND_LINEAR, ternary[i]))
+			return ternary[i];
+	return TRIT_GGML_F16;
+}
+
+static int choose_linear_type(struct writer *w, struct trit_error *err)
+{
+	const struct trit_source *s = w->s;
+	const struct trit_ggml_type_info *info;
+	w->type = w->o->type >= 0 ? (uint32_t)w->o->type : automatic_type(s);
+	info = trit_ggml_type_info(w->type);
+	if (info->ternary && !s->quantised)
 		return trit_fail(
 			err, TRIT_ERR_ARG,
 			"type %s holds ternary weights and this model's are full precision; choose q8_0, f16, bf16 or f32",
 			info->name);
+	if (info->packed)
+		w->type = packed_with(info, s->scaling);
+	else if (s->quantised && s->scaling != TRIT_SCALE_TENSOR)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "type %s holds one scale a tensor and this model has more; choose t5, t2 or b1", info->name);
 	/* Only where a reader applies them: a dense projection of a network that is not ternary by definition has none. */
-	w->split_scale = w->s->quantised && (info->ternary || c->arch->bit_linear) && w->type != TRIT_GGML_I2_S &&
-	                 w->type != TRIT_GGML_F32;
+	w->split_scale = s->quantised && (info->ternary || s->config.arch->bit_linear) && !info->packed &&
+	                 w->type != TRIT_GGML_I2_S && w->type != TRIT_GGML_F32;
 	return TRIT_OK;
+}
+
+static int choose_types(struct writer *w, struct trit_error *err)
+{
+	const struct trit_export_options *o = w->o;
+	const struct trit_config *c = &w->s->config;
+	int embedding = o->embedding_type;
+	int e = choose_linear_type(w, err);
+	if (e)
+		return e;
+	if (c->tied && o->head_type >= 0) {
+		if (embedding >= 0 && embedding != o->head_type)
+			return trit_fail(err, TRIT_ERR_ARG,
+			                 "the head of this model is its embedding: give one of --head-type and --embedding-type");
+		embedding = o->head_type;
+	}
+	if (embedding < 0 && trit_ggml_type_info(w->type)->packed)
+		embedding = TRIT_GGML_PACKED_TYPE(TRIT_I8, 1);
+	else if (embedding < 0)
+		embedding = w->s->quantised && fits(c, TRIT_KIND_EMBEDDING, TRIT_GGML_Q8_0) ? TRIT_GGML_Q8_0 : TRIT_GGML_F16;
+	w->embedding_type = (uint32_t)embedding;
+	w->head_type = o->head_type >= 0 ? (uint32_t)o->head_type : w->embedding_type;
+	return TRIT_OK;
+}
+
+static const char *option_of(enum trit_tensor_id id)
+{
+	return trit_tensors[id].kind != TRIT_KIND_EMBEDDING ? "--type"
+	       : id == TRIT_TENSOR_OUTPUT                   ? "--head-type"
+	                                                    : "--embedding-type";
 }
 
 /* The rows of the tensor in whole blocks of its type: *bytes of it. */
@@ -87,86 +154,222 @@ static int tensor_bytes(const struct writer *w, const struct trit_tensor_walk *t
 		return TRIT_OK;
 	trit_tensor_name(name, t->id, t->layer, "weight");
 	return trit_fail_prefix(err, e, "%s cannot be %s (choose another %s)", name,
-	                        trit_ggml_type_info(type_of(w, t->id))->name,
-	                        trit_tensors[t->id].kind == TRIT_KIND_EMBEDDING ? "--embedding-type" : "--type");
+	                        trit_ggml_type_info(type_of(w, t->id))->name, option_of(t->id));
 }
 
 int trit_export_check(const struct trit_config *c, bool quantised, const struct trit_export_options *o,
                       struct trit_error *err)
 {
 	struct trit_source s = { .config = *c, .quantised = quantised };
-	struct writer w = { .s = &s };
+	struct writer w = { .s = &s, .o = o };
 	struct trit_tensor_walk t = { 0 };
 	uint64_t bytes;
-	int e = choose_types(&w, o, err);
+	int e = choose_types(&w, err);
 	while (!e && trit_tensor_next(&t, c))
 		e = tensor_bytes(&w, &t, &bytes, err);
 	return e;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
+/* ---- what will be written ---------------------------------------------------------------------------------------- */
 
 static int describe(struct writer *w, struct trit_error *err)
 {
 	struct trit_tensor_walk t = { 0 };
-	size_t largest = 0;
-	uint64_t most_bytes = 0;
 	int e = TRIT_OK;
 	while (!e && trit_tensor_next(&t, &w->s->config)) {
 		char name[TRIT_TENSOR_NAME_BYTES];
 		bool norm = trit_tensors[t.id].kind == TRIT_KIND_NORM;
 		uint64_t dims[2] = { t.cols, t.rows }, one = 1, bytes = 0;
-		uint32_t type = type_of(w, t.id);
 		trit_tensor_name(name, t.id, t.layer, "weight");
 		if ((e = tensor_bytes(w, &t, &bytes, err)))
 			return e;
-		largest = t.rows * t.cols > largest ? t.rows * t.cols : largest;
-		most_bytes = bytes > most_bytes ? bytes : most_bytes;
-		e = trit_gguf_put_tensor(w->out, name, type, norm ? 1 : 2, dims, err);
+		e = trit_gguf_put_tensor(w->out, name, type_of(w, t.id), norm ? 1 : 2, dims, err);
 		if (!e && w->split_scale && trit_tensors[t.id].kind == TRIT_KIND_LINEAR) {
 			trit_tensor_name(name, t.id, t.layer, "scale");
 			e = trit_gguf_put_tensor(w->out, name, TRIT_GGML_F32, 1, &one, err);
 		}
 	}
+	return e;
+}
+
+/* Rows of a piece: whole blocks of the packed layouts. */
+static size_t piece_rows(size_t cols)
+{
+	size_t blocks = PIECE / cols / TRIT_BLOCK_ROWS;
+	return (blocks ? blocks : 1) * TRIT_BLOCK_ROWS;
+}
+
+/* What pieces and scales of all tensors need at most. */
+struct most {
+	size_t tensor, piece; /* weights */
+	size_t bytes;         /* of a piece */
+	size_t scales;
+};
+
+static struct most measure(const struct writer *w)
+{
+	struct most m = { .scales = 1 };
+	struct trit_tensor_walk t = { 0 };
+	while (trit_tensor_next(&t, &w->s->config)) {
+		const struct trit_ggml_type_info *info = trit_ggml_type_info(type_of(w, t.id));
+		size_t n = t.rows < piece_rows(t.cols) ? t.rows : piece_rows(t.cols), scales = 1;
+		size_t bytes = n * t.cols / (size_t)info->block * (size_t)info->block_bytes + (size_t)info->tail_bytes;
+		if (info->packed) {
+			bytes = trit_layout_bytes((enum trit_layout)info->layout, n, t.cols);
+			scales = trit_scale_count((enum trit_scaling)info->scaling, t.rows, t.cols);
+		}
+		m.tensor = t.rows * t.cols > m.tensor ? t.rows * t.cols : m.tensor;
+		m.piece = n * t.cols > m.piece ? n * t.cols : m.piece;
+		m.bytes = bytes > m.bytes ? bytes : m.bytes;
+		m.scales = scales > m.scales ? scales : m.scales;
+	}
+	return m;
+}
+
+static int prepare(struct writer *w, struct trit_error *err)
+{
+	struct most m = measure(w);
+	int n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
+	if (m.tensor < THREADS_FROM)
+		n = 1;
+	int e = n > 1 ? trit_pool_new(&w->pool, n, err) : TRIT_OK;
 	if (e)
 		return e;
-	w->floats = trit_calloc(largest, sizeof *w->floats);
-	w->codes = trit_calloc(largest, 1);
-	w->bytes = trit_calloc(most_bytes, 1);
-	if (!w->floats || !w->codes || !w->bytes)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a tensor of %zu weights", largest);
+	w->scales = trit_calloc(m.scales, sizeof *w->scales);
+	w->pieces = trit_calloc((size_t)n, sizeof *w->pieces);
+	bool ok = w->scales && w->pieces;
+	for (int i = 0; i < n && ok; i++) {
+		struct piece *p = &w->pieces[i];
+		p->floats = trit_calloc(m.piece, sizeof *p->floats);
+		p->codes = trit_calloc(m.piece, 1);
+		p->bytes = trit_calloc(m.bytes, 1);
+		ok = p->floats && p->codes && p->bytes;
+	}
+	return ok ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu weights at a time", m.piece);
+}
+
+static void release(struct writer *w)
+{
+	size_t n = w->pool ? (size_t)trit_pool_size(w->pool) : 1;
+	for (size_t i = 0; i < n && w->pieces; i++) {
+		trit_free(w->pieces[i].floats);
+		trit_free(w->pieces[i].codes);
+		trit_free(w->pieces[i].bytes);
+	}
+	trit_free(w->pieces);
+	trit_free(w->scales);
+	trit_pool_free(w->pool);
+	trit_gguf_writer_free(w->out);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+/* The bytes of packed rows, from the source's codes or its numbers. */
+static int pack_rows(const struct writer *w, struct piece *p)
+{
+	enum trit_layout layout = (enum trit_layout)w->info->layout;
+	size_t cols = w->t.cols;
+	if (!w->coded &&
+	    !trit_quantise_rows(layout, (enum trit_scaling)w->info->scaling, p->codes, w->scales, p->floats, p->row, p->n,
+	                        cols))
+		return trit_fail(&p->err, TRIT_ERR_FORMAT, "rows %zu to %zu have a number that is not finite", p->row,
+		                 p->row + p->n - 1);
+	if (layout == TRIT_B1 && memchr(p->codes, 0, p->n * cols))
+		return trit_fail(&p->err, TRIT_ERR_ARG, "b1 holds -1 and +1 only, and there is a 0; choose t5 or t2 (--type)");
+	trit_pack(layout, p->bytes, 0, p->codes, p->n, cols);
+	p->len = trit_layout_bytes(layout, p->n, cols);
 	return TRIT_OK;
+}
+
+static int make_piece(const struct writer *w, struct piece *p)
+{
+	const struct trit_source *s = w->s;
+	int e = w->coded ? s->codes(s->arg, &w->t, p->row, p->n, p->codes, &p->err)
+	                 : s->floats(s->arg, &w->t, p->row, p->n, p->floats, &p->err);
+	if (e || w->info->packed)
+		return e ? e : pack_rows(w, p);
+	p->len = p->n * w->t.cols / (size_t)w->info->block * (size_t)w->info->block_bytes;
+	if (w->coded)
+		trit_ggml_encode_trits(w->info->id, p->codes, w->split_scale ? 1.0f : w->scales[0], p->n, w->t.cols, p->bytes);
+	else
+		trit_ggml_encode_f32(w->info->id, p->floats, p->n, w->t.cols, p->bytes);
+	return TRIT_OK;
+}
+
+static void make_pieces(void *arg, int index, int n)
+{
+	struct writer *w = arg;
+	struct piece *p = &w->pieces[index];
+	(void)n;
+	p->status = p->n ? make_piece(w, p) : TRIT_OK;
+}
+
+static int fail_piece(const struct writer *w, const struct piece *p, struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	if (err)
+		*err = p->err;
+	trit_tensor_name(name, w->t.id, w->t.layer, "weight");
+	return strstr(p->err.message, name) ? p->status : trit_fail_prefix(err, p->status, "%s", name);
+}
+
+/* All rows of the tensor, in rounds of a piece for each thread. */
+static int write_rows(struct writer *w, struct trit_error *err)
+{
+	int n = w->pool ? trit_pool_size(w->pool) : 1, e = TRIT_OK;
+	for (size_t row = 0, step = piece_rows(w->t.cols); row < w->t.rows && !e;) {
+		for (int i = 0; i < n; i++) {
+			size_t left = w->t.rows - row;
+			w->pieces[i].row = row;
+			w->pieces[i].n = left < step ? left : step;
+			row += w->pieces[i].n;
+		}
+		trit_pool_run(w->pool, make_pieces, w);
+		for (int i = 0; i < n && !e && w->pieces[i].n; i++) {
+			struct piece *p = &w->pieces[i];
+			if (p->status)
+				return fail_piece(w, p, err);
+			if (p->row + p->n == w->t.rows)
+				p->len += (size_t)w->info->tail_bytes;
+			e = trit_gguf_write_data(w->out, p->len, p->bytes, err);
+			w->done += (int64_t)(p->n * w->t.cols);
+		}
+		if (!e && w->o->go_on && !w->o->go_on(w->o->arg, w->done, trit_config_parameters(&w->s->config)))
+			e = trit_fail(err, TRIT_ERR_IO, "stopped before the file was complete");
+	}
+	return e;
 }
 
 static int write_tensor(struct writer *w, const struct trit_tensor_walk *t, struct trit_error *err)
 {
-	uint32_t type = type_of(w, t->id);
-	bool coded = w->s->quantised && trit_tensors[t->id].kind == TRIT_KIND_LINEAR;
-	uint64_t bytes = 0;
-	float scale = 1;
-	int e = tensor_bytes(w, t, &bytes, err);
-	if (e)
+	const struct trit_source *s = w->s;
+	bool linear = trit_tensors[t->id].kind == TRIT_KIND_LINEAR;
+	int e;
+	w->t = *t;
+	w->info = trit_ggml_type_info(type_of(w, t->id));
+	size_t n_scales = trit_scale_count((enum trit_scaling)w->info->scaling, t->rows, t->cols);
+	memset(w->scales, 0, (w->info->packed ? n_scales : 1) * sizeof *w->scales);
+	w->coded = (s->quantised && linear) || (w->info->packed && s->type && s->type(s->arg, t) == (int)w->info->id);
+	if ((w->coded && (e = s->scales(s->arg, t, w->scales, err))) || (e = write_rows(w, err)))
 		return e;
-	if (coded) {
-		if ((e = w->s->codes(w->s->arg, t, w->codes, &scale, err)))
-			return e;
-		trit_ggml_encode_trits(type, w->codes, w->split_scale ? 1.0f : scale, t->rows, t->cols, w->bytes);
-	} else {
-		if ((e = w->s->floats(w->s->arg, t, w->floats, err)))
-			return e;
-		trit_ggml_encode_f32(type, w->floats, t->rows, t->cols, w->bytes);
-	}
-	if ((e = trit_gguf_write_data(w->out, bytes, w->bytes, err)))
-		return e;
-	return coded && w->split_scale ? trit_gguf_write_data(w->out, sizeof scale, &scale, err) : TRIT_OK;
+	if (w->info->packed)
+		return trit_gguf_write_data(w->out, n_scales * sizeof *w->scales, w->scales, err);
+	return linear && w->split_scale ? trit_gguf_write_data(w->out, sizeof *w->scales, w->scales, err) : TRIT_OK;
 }
 
-static int write_model(struct writer *w, const struct trit_export_options *o, struct trit_error *err)
+static bool any_packed(const struct writer *w)
+{
+	return trit_ggml_type_info(w->type)->packed || trit_ggml_type_info(w->embedding_type)->packed ||
+	       trit_ggml_type_info(w->head_type)->packed;
+}
+
+static int write_model(struct writer *w, struct trit_error *err)
 {
 	int e;
-	if ((e = choose_types(w, o, err)) ||
+	if ((e = choose_types(w, err)) ||
 	    (e = trit_config_put(&w->s->config, w->out, trit_ggml_type_info(w->type)->file_type, err)) ||
-	    (w->s->vocab && (e = trit_gguf_put_vocab(w->out, w->s->vocab, err))) || (e = describe(w, err)))
+	    (any_packed(w) && (e = trit_gguf_put_alignment(w->out, PACKED_ALIGNMENT, err))) ||
+	    (e = trit_gguf_put_vocab(w->out, w->s->vocab, err)) || (e = describe(w, err)) || (e = prepare(w, err)))
 		return e;
 	struct trit_tensor_walk t = { 0 };
 	while (trit_tensor_next(&t, &w->s->config))
@@ -178,17 +381,14 @@ static int write_model(struct writer *w, const struct trit_export_options *o, st
 int trit_export(const char *path, const struct trit_source *s, const struct trit_export_options *o,
                 struct trit_error *err)
 {
-	struct writer w = { .s = s };
+	struct writer w = { .s = s, .o = o };
 	if (s->vocab && s->vocab->n_tokens > s->config.n_vocab)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in the embedding",
 		                 s->vocab->n_tokens, s->config.n_vocab);
 	int e = trit_gguf_writer_new(&w.out, path, err);
 	if (e)
 		return e;
-	e = write_model(&w, o, err);
-	trit_gguf_writer_free(w.out);
-	trit_free(w.floats);
-	trit_free(w.codes);
-	trit_free(w.bytes);
+	e = write_model(&w, err);
+	release(&w);
 	return e;
 }

@@ -31,6 +31,7 @@ struct trit_perplexity_options {
 	int n_batch;   /* tokens computed together; 0: 512 */
 	int n_threads; /* 0: one a core */
 	int n_chunks;  /* at most so many; 0: all */
+	enum trit_kv_type kv_type;
 	/* Called after each chunk; false ends the measurement early. NULL: nobody. */
 	bool (*progress)(void *arg, const struct trit_perplexity *so_far, int n_chunks);
 	void *arg;

@@ -6,6 +6,9 @@
  * different programs are not, because what follows such a tensor could not be checked: trit_ggml_type_hint says what
  * they are.
  *
+ * The packed types have numbers far from all others. A program that does not know them says so and stops; none takes
+ * them for something else.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
@@ -16,8 +19,19 @@
 
 /* A type somebody decodes here, and one nobody does. */
 #define CODEC(id, name, file_type, block, bytes, tail, ternary) \
-	{ id, name, file_type, block, bytes, tail, ternary, true }
-#define LISTED(id, name, block, bytes) { id, name, -1, block, bytes, 0, false, false }
+	{ id, name, file_type, block, bytes, tail, ternary, true, false, -1, 0 }
+#define LISTED(id, name, block, bytes) { id, name, -1, block, bytes, 0, false, false, false, -1, 0 }
+
+/* A layout of kernel/layout.h with each kind of scales; `one` is its name with one scale a tensor. The number of
+ * general.file_type is the type's. */
+#define PACKED_ROW(layout, scales, scaling, name, cols, bytes, ternary)                                               \
+	{ TRIT_GGML_PACKED_TYPE(layout, scales), name, TRIT_GGML_PACKED_TYPE(layout, scales), cols, bytes, 0, ternary, \
+	  false, true, layout, scaling }
+#define PACKED(layout, one, name, cols, bytes, ternary)                       \
+	PACKED_ROW(layout, 0, 0, one, cols, bytes, ternary),                  \
+	PACKED_ROW(layout, 1, 1, name "_ROW", cols, bytes, ternary),          \
+	PACKED_ROW(layout, 2, 64, name "_G64", cols, bytes, ternary),         \
+	PACKED_ROW(layout, 3, 128, name "_G128", cols, bytes, ternary)
 
 static const struct trit_ggml_type_info types[] = {
 	CODEC(TRIT_GGML_F32, "F32", 0, 1, 4, 0, false),
@@ -54,8 +68,15 @@ static const struct trit_ggml_type_info types[] = {
 	LISTED(29, "IQ1_M", 256, 56),
 	LISTED(40, "NVFP4", 64, 36),
 	LISTED(41, "Q1_0", 128, 18),
+	PACKED(0, "T2", "T2", 16, 64, true),
+	PACKED(1, "T5", "T5", 20, 64, true),
+	PACKED(2, "B1", "B1", 32, 64, true),
+	PACKED(3, "I8_TENSOR", "I8", 4, 64, false), /* I8 is ggml's type 24 */
+	PACKED(4, "I6_TENSOR", "I6", 16, 192, false),
+	PACKED(5, "I4_TENSOR", "I4", 8, 64, false),
 };
 
+#define PACKED_ROWS 16 /* of a group */
 #define N_TYPES (sizeof types / sizeof types[0])
 
 const struct trit_ggml_type_info *trit_ggml_type_info(uint32_t id)
@@ -102,23 +123,45 @@ const char *trit_ggml_type_hint(uint32_t id)
 	}
 }
 
+/* Weights and scales of a packed matrix; false when that is more than size_t. */
+static bool packed_bytes(const struct trit_ggml_type_info *t, size_t rows, size_t cols, size_t *total)
+{
+	size_t group = (size_t)t->block, groups = cols / group + (cols % group != 0);
+	size_t blocks = rows / PACKED_ROWS + (rows % PACKED_ROWS != 0), per_row = 1, scales = sizeof(float);
+
+	if (t->scaling > 1)
+		per_row = cols / (size_t)t->scaling + (cols % (size_t)t->scaling != 0);
+	return trit_mul_size(total, blocks, groups) && trit_mul_size(total, *total, (size_t)t->block_bytes) &&
+	       (t->scaling == 0 || (trit_mul_size(&scales, blocks, PACKED_ROWS * sizeof(float)) &&
+	                            trit_mul_size(&scales, scales, per_row))) &&
+	       trit_add_size(total, *total, scales);
+}
+
+/* All blocks of a matrix, and the tail. */
+static bool flat_bytes(const struct trit_ggml_type_info *t, size_t rows, size_t cols, size_t *total)
+{
+	size_t n;
+
+	return trit_mul_size(&n, rows, cols) && trit_mul_size(total, n / (size_t)t->block, (size_t)t->block_bytes) &&
+	       trit_add_size(total, *total, (size_t)t->tail_bytes);
+}
+
 int trit_ggml_tensor_bytes(uint32_t id, uint64_t rows, uint64_t cols, uint64_t *bytes, struct trit_error *err)
 {
 	const struct trit_ggml_type_info *t = trit_ggml_type_info(id);
-	size_t n, total;
+	size_t total;
 
 	if (!t)
 		return trit_fail(err, TRIT_ERR_ARG, "type %" PRIu32 " (%s)", id, trit_ggml_type_hint(id));
 	if (rows == 0 || cols == 0)
 		return trit_fail(err, TRIT_ERR_ARG, "%" PRIu64 " x %" PRIu64 " elements: a tensor has at least one",
 		                 rows, cols);
-	if (cols % (uint64_t)t->block != 0)
+	if (!t->packed && cols % (uint64_t)t->block != 0)
 		return trit_fail(err, TRIT_ERR_ARG, "%" PRIu64 " columns, not a multiple of %d as %s needs", cols,
 		                 t->block, t->name);
 	/* PTRDIFF_MAX leaves room for the caller to add a position to it. */
-	if (rows > SIZE_MAX || cols > SIZE_MAX || !trit_mul_size(&n, (size_t)rows, (size_t)cols) ||
-	    !trit_mul_size(&total, n / (size_t)t->block, (size_t)t->block_bytes) ||
-	    !trit_add_size(&total, total, (size_t)t->tail_bytes) || total > PTRDIFF_MAX)
+	if (rows > SIZE_MAX || cols > SIZE_MAX ||
+	    !(t->packed ? packed_bytes : flat_bytes)(t, (size_t)rows, (size_t)cols, &total) || total > PTRDIFF_MAX)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "%" PRIu64 " x %" PRIu64 " elements of %s: more bytes than can exist", rows, cols,
 		                 t->name);

@@ -5,8 +5,11 @@
  * Layouts byte by byte stand beside each codec in ggml_codec.c; docs/formats.md has them all. Type numbers clash
  * between programs (docs/formats.md): the ones here are llama.cpp's, and bitnet.cpp's for I2_S.
  *
- * A tensor is a matrix here: cols = dims[0] (contiguous), rows = the product of the other dims. In every type rows
- * follow each other without gaps, so a matrix is one flat run of blocks (and, for I2_S, a tail).
+ * A tensor is a matrix here: cols = dims[0] (contiguous), rows = the product of the other dims. In every type but the
+ * packed ones rows follow each other without gaps, so a matrix is one flat run of blocks (and, for I2_S, a tail).
+ *
+ * The packed types are Trit's own: a matrix as it lies in memory (kernel/layout.h), so that a mapped file needs no
+ * repacking. What is known of them here is their size; those who know the kernels pack and unpack them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,17 +28,26 @@ enum trit_ggml_type {
 	TRIT_GGML_TQ1_0 = 34,
 	TRIT_GGML_TQ2_0 = 35,
 	TRIT_GGML_I2_S = 36,
+	TRIT_GGML_PACKED = 7400, /* the first packed type; TRIT_GGML_PACKED_TYPE */
 };
+
+/** A packed type by number: layout as in enum trit_layout of kernel/layout.h; scales: 0 one a tensor, 1 one a row, 2
+ * one for every 64 columns of a row, 3 for every 128. */
+#define TRIT_GGML_PACKED_TYPE(layout, scales) (TRIT_GGML_PACKED + 4 * (layout) + (scales))
 
 struct trit_ggml_type_info {
 	uint32_t id;          /* number in the file */
 	const char *name;     /* "TQ2_0" */
 	int file_type;        /* general.file_type (LLAMA_FTYPE) of a file mostly of this type, or -1 */
-	int block;            /* elements of a block; a row is a whole number of blocks */
+	int block;            /* elements of a block; a row is a whole number of blocks. Packed: columns of a group of 16
+	                       * rows; what is missing to whole groups is filled up */
 	int block_bytes;
 	int tail_bytes;       /* bytes after all blocks of a tensor (I2_S: 32, the scale) */
-	bool ternary;         /* holds scale * {-1,0,1} */
+	bool ternary;         /* holds scale * {-1,0,1}; packed ones may have several scales */
 	bool readable;        /* has a codec here */
+	bool packed;
+	int layout;           /* packed: enum trit_layout, else -1 */
+	int scaling;          /* packed: enum trit_scaling (0 tensor, 1 row, 64 or 128 columns), else 0 */
 };
 
 /** NULL for a number nobody here knows. Known but unreadable types (Q4_K ...) are listed with readable false. */
@@ -44,7 +56,8 @@ const struct trit_ggml_type_info *trit_ggml_type_info(uint32_t id);
 const struct trit_ggml_type_info *trit_ggml_type_by_name(const char *name);
 /** For a number that is not in the table: what it is known to mean elsewhere and what to do. Never NULL. */
 const char *trit_ggml_type_hint(uint32_t id);
-/** Bytes of a tensor of rows x cols; the ARG error says what does not fit ("6912 columns, not a multiple of 256"). */
+/** Bytes of a tensor of rows x cols; the ARG error says what does not fit ("6912 columns, not a multiple of 256").
+ * Packed: the weights (a multiple of 64 bytes), then the scales, fp32. */
 TRIT_MUST_CHECK int trit_ggml_tensor_bytes(uint32_t id, uint64_t rows, uint64_t cols, uint64_t *bytes,
                                            struct trit_error *err);
 

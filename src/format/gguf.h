@@ -99,9 +99,10 @@ double trit_gguf_array_number(const struct trit_gguf_key *k, uint64_t i);
 
 /**
  * Writing. Order: new, keys, tensor infos, then the data of all tensors in the same order in one or more pieces,
- * commit. The first key must be general.architecture. Tensors are aligned to 32, the default, so no general.alignment
- * is written. Beside IO, MEMORY: ARG for a name written twice or too long, a shape the type cannot have, data that does
- * not come out at exactly the tensors' sizes. After an error only _free is of use.
+ * commit. The first key must be general.architecture. Tensors are aligned to 32, the default, unless _put_alignment
+ * says more. Beside IO (a disk without room for all tensors is noticed before their data is written), MEMORY: ARG for a
+ * name written twice or too long, a shape the type cannot have, data that does not come out at exactly the tensors'
+ * sizes. After an error only _free is of use.
  */
 struct trit_gguf_writer;
 TRIT_MUST_CHECK int trit_gguf_writer_new(struct trit_gguf_writer **out, const char *path, struct trit_error *err);
@@ -111,6 +112,8 @@ TRIT_MUST_CHECK int trit_gguf_put_string(struct trit_gguf_writer *w, const char 
 TRIT_MUST_CHECK int trit_gguf_put_u32(struct trit_gguf_writer *w, const char *name, uint32_t v, struct trit_error *err);
 TRIT_MUST_CHECK int trit_gguf_put_f32(struct trit_gguf_writer *w, const char *name, float v, struct trit_error *err);
 TRIT_MUST_CHECK int trit_gguf_put_bool(struct trit_gguf_writer *w, const char *name, bool v, struct trit_error *err);
+/** general.alignment, a power of two from 8 on; before the first tensor. */
+TRIT_MUST_CHECK int trit_gguf_put_alignment(struct trit_gguf_writer *w, uint32_t alignment, struct trit_error *err);
 /** Array of n elements of a number type, as raw little-endian bytes. */
 TRIT_MUST_CHECK int trit_gguf_put_array(struct trit_gguf_writer *w, const char *name, enum trit_gguf_type type,
                                         uint64_t n, const void *elements, struct trit_error *err);

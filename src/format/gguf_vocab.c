@@ -1,7 +1,7 @@
 /*
  * gguf_vocab.c - vocabulary keys of GGUF files.
  *
- *     tokenizer.ggml.model           string      "gpt2": byte-level BPE
+ *     tokenizer.ggml.model           string      "gpt2": byte-level BPE; "no_vocab": there is none
  *     tokenizer.ggml.pre             string      name of the pre-tokeniser: "gpt-2", "llama-bpe", "qwen2"
  *     tokenizer.ggml.tokens          [V] string  texts in GPT-2's printable alphabet
  *     tokenizer.ggml.token_type      [V] i32     enum trit_token_type; all normal when absent
@@ -20,6 +20,7 @@
 #include "format/gguf_vocab.h"
 
 #define KEY(name) "tokenizer.ggml." name
+#define NO_VOCAB "no_vocab"
 
 /* An array of strings; NULL with *status 0 when it is not there. */
 static const struct trit_gguf_key *find_array(const struct trit_gguf *g, const char *name, uint32_t type, int *status,
@@ -179,6 +180,18 @@ static int fail_count(const char *name, uint64_t n, uint64_t tokens, struct trit
 	                 tokens);
 }
 
+bool trit_gguf_has_vocab(const struct trit_gguf *g)
+{
+	const char *model = "";
+	size_t len = 0;
+
+	if (!trit_gguf_find_key(g, KEY("model")))
+		return false;
+	/* A value of another type is for trit_gguf_read_vocab to refuse. */
+	return trit_gguf_get_string(g, KEY("model"), &model, &len, NULL) != 0 || len != sizeof NO_VOCAB - 1 ||
+	       memcmp(model, NO_VOCAB, len) != 0;
+}
+
 int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, struct trit_error *err)
 {
 	const struct trit_gguf_key *tokens, *types = NULL, *scores = NULL, *merges = NULL;
@@ -276,8 +289,11 @@ static int put_special(struct trit_gguf_writer *w, const char *key, trit_token i
 
 int trit_gguf_put_vocab(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
 {
-	int status = trit_gguf_put_string(w, KEY("model"), strlen(v->model), v->model, err);
+	const char *model = v ? v->model : NO_VOCAB;
+	int status = trit_gguf_put_string(w, KEY("model"), strlen(model), model, err);
 
+	if (!v)
+		return status;
 	if (status == 0 && v->pre[0])
 		status = trit_gguf_put_string(w, KEY("pre"), strlen(v->pre), v->pre, err);
 	if (status == 0)

@@ -15,7 +15,7 @@
 #include "format/name_list.h"
 
 #define VERSION 3
-#define ALIGNMENT 32
+#define DEFAULT_ALIGNMENT 32
 #define MAX_KEY_NAME 65535
 #define MAX_TENSOR_NAME 63 /* llama.cpp keeps 64 bytes, the NUL included */
 
@@ -24,6 +24,7 @@ enum stage { KEYS, TENSORS, DATA };
 struct trit_gguf_writer {
 	struct trit_writer file;
 	enum stage stage;
+	uint32_t alignment; /* of each tensor's data */
 	struct trit_name_list keys, tensors;
 	uint64_t items_left;   /* strings still to come of an array begun */
 	uint64_t data_bytes;   /* of all tensors described, each with its padding */
@@ -65,6 +66,7 @@ int trit_gguf_writer_new(struct trit_gguf_writer **out, const char *path, struct
 
 	if (!w)
 		return trit_fail(err, TRIT_ERR_MEMORY, "%s: not enough memory to write it", path);
+	w->alignment = DEFAULT_ALIGNMENT;
 	status = trit_writer_open(&w->file, path, err);
 	if (status == 0)
 		status = trit_writer_write(&w->file, 4, "GGUF", err);
@@ -120,6 +122,13 @@ int trit_gguf_put_u32(struct trit_gguf_writer *w, const char *name, uint32_t v, 
 	int status = begin_key(w, strlen(name), name, TRIT_GGUF_U32, err);
 
 	return status == 0 ? write_u32(w, v, err) : status;
+}
+
+int trit_gguf_put_alignment(struct trit_gguf_writer *w, uint32_t alignment, struct trit_error *err)
+{
+	assert(alignment >= 8 && (alignment & (alignment - 1)) == 0);
+	w->alignment = alignment;
+	return trit_gguf_put_u32(w, "general.alignment", alignment, err);
 }
 
 int trit_gguf_put_f32(struct trit_gguf_writer *w, const char *name, float v, struct trit_error *err)
@@ -217,7 +226,7 @@ int trit_gguf_put_tensor(struct trit_gguf_writer *w, const char *name, uint32_t 
 	status = trit_ggml_tensor_bytes(type, rows, dims[0], &bytes, err);
 	if (status < 0)
 		return trit_fail_prefix(err, status, "tensor %s", name);
-	if (bytes > INT64_MAX - ALIGNMENT - w->data_bytes)
+	if (bytes > INT64_MAX - w->alignment - w->data_bytes)
 		return trit_fail(err, TRIT_ERR_ARG, "tensor %s: more bytes than a file can hold", name);
 	status = trit_name_list_add(&w->tensors, "tensor", strlen(name), name, MAX_TENSOR_NAME, err);
 	if (status == 0)
@@ -233,18 +242,21 @@ int trit_gguf_put_tensor(struct trit_gguf_writer *w, const char *name, uint32_t 
 	if (status < 0)
 		return status;
 	w->tensors.entries[w->tensors.n - 1].bytes = bytes;
-	w->data_bytes += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	w->data_bytes += (bytes + w->alignment - 1) / w->alignment * w->alignment;
 	return 0;
 }
 
 /* Ends the metadata: data begins at a multiple of the alignment. */
 static int begin_data(struct trit_gguf_writer *w, struct trit_error *err)
 {
+	int status;
+
 	assert(w->items_left == 0);
 	if (w->stage == DATA)
 		return 0;
 	w->stage = DATA;
-	return trit_writer_pad(&w->file, ALIGNMENT, err);
+	status = trit_writer_expect(&w->file, w->data_bytes, err);
+	return status == 0 ? trit_writer_pad(&w->file, w->alignment, err) : status;
 }
 
 int trit_gguf_write_data(struct trit_gguf_writer *w, size_t len, const void *data, struct trit_error *err)
@@ -266,7 +278,7 @@ int trit_gguf_write_data(struct trit_gguf_writer *w, size_t len, const void *dat
 		len -= some;
 		w->current_done += some;
 		if (status == 0 && w->current_done == e->bytes) {
-			status = trit_writer_pad(&w->file, ALIGNMENT, err);
+			status = trit_writer_pad(&w->file, w->alignment, err);
 			w->current++;
 			w->current_done = 0;
 		}

@@ -234,75 +234,45 @@ static float exp_in_place(float *x, float *max, int n)
 	return vec_sum(s);
 }
 
+static float exp_sum(float *x, int n)
+{
+	float max;
+
+	return exp_in_place(x, &max, n);
+}
+
+static void probability_quant(int8_t *hi, int8_t *lo, int32_t *sum_hi, int32_t *sum_lo, float *step, const float *e,
+                              const float *scale, int n, int n_padded)
+{
+	struct vec max = vec_set1(1e-30f), total_hi = vec_zero(), total_lo = vec_zero();
+
+	VEC_FOR(i, m, n)
+		max = vec_max(vec_mul(vec_load_n(e + i, m), vec_load_n(scale + i, m)), max);
+	float a = vec_max_all(max);
+	VEC_FOR(i, m, n) {
+		struct vec p = vec_mul(vec_load_n(e + i, m), vec_load_n(scale + i, m));
+		struct vec r = vec_max(vec_min(vec_round(vec_mul(p, vec_set1(16383 / a))), vec_set1(16383)), vec_zero());
+		/* floor(r / 128): a multiple of 1/128 less 63.5 / 128 is never a tie */
+		struct vec high = vec_round(vec_sub(vec_mul(r, vec_set1(1.0f / 128)), vec_set1(63.5f / 128)));
+		struct vec low = vec_fma(vec_set1(-128), high, r);
+		vec_store_i8_n(hi + i, high, m);
+		vec_store_i8_n(lo + i, low, m);
+		total_hi = vec_add(total_hi, high); /* exact, and zero beyond n, where p is */
+		total_lo = vec_add(total_lo, low);
+	}
+	memset(hi + n, 0, (size_t)(n_padded - n));
+	memset(lo + n, 0, (size_t)(n_padded - n));
+	*step = a / 16383;
+	*sum_hi = (int32_t)vec_sum(total_hi);
+	*sum_lo = (int32_t)vec_sum(total_lo);
+}
+
 static void softmax(float *x, int n)
 {
 	float max, s = exp_in_place(x, &max, n);
 
 	VEC_FOR(i, m, n)
 		vec_store_n(x + i, vec_div(vec_load_n(x + i, m), vec_set1(s)), m);
-}
-
-/** out for 16 * vecs columns, or m of the last 16: chains over the n rows of v; several hide each other's latency. */
-VEC_INLINE void weighted_rows(float *out, const float *p, const uint16_t *v, size_t stride, int n, int vecs, int m)
-{
-	struct vec s[4];
-
-#pragma GCC unroll 4
-	for (int j = 0; j < vecs; j++)
-		s[j] = vec_zero();
-	for (int i = 0; i < n; i++, v += stride) {
-		struct vec pi = vec_set1(p[i]);
-
-#pragma GCC unroll 4
-		for (int j = 0; j < vecs; j++)
-			s[j] = vec_fma(pi, vec_load_f16_n(v + 16 * j, m), s[j]);
-	}
-#pragma GCC unroll 4
-	for (int j = 0; j < vecs; j++)
-		vec_store_n(out + 16 * j, s[j], m);
-}
-
-static void attend_f16(float *out, const float *q, const uint16_t *k, const uint16_t *v, size_t stride, float *scores,
-                       float scale, int width, int n)
-{
-	int i = 0;
-
-	for (; i + 4 <= n; i += 4) {
-		struct vec s0 = vec_zero(), s1 = vec_zero(), s2 = vec_zero(), s3 = vec_zero();
-		const uint16_t *ki = k + i * stride;
-
-		VEC_FOR(j, m, width) {
-			struct vec qj = vec_load_n(q + j, m);
-			s0 = vec_fma(qj, vec_load_f16_n(ki + j, m), s0);
-			s1 = vec_fma(qj, vec_load_f16_n(ki + stride + j, m), s1);
-			s2 = vec_fma(qj, vec_load_f16_n(ki + 2 * stride + j, m), s2);
-			s3 = vec_fma(qj, vec_load_f16_n(ki + 3 * stride + j, m), s3);
-		}
-		scores[i] = scale * vec_sum(s0);
-		scores[i + 1] = scale * vec_sum(s1);
-		scores[i + 2] = scale * vec_sum(s2);
-		scores[i + 3] = scale * vec_sum(s3);
-	}
-	for (; i < n; i++) {
-		struct vec s = vec_zero();
-
-		VEC_FOR(j, m, width)
-			s = vec_fma(vec_load_n(q + j, m), vec_load_f16_n(k + i * stride + j, m), s);
-		scores[i] = scale * vec_sum(s);
-	}
-	softmax(scores, n);
-
-	int j = 0;
-	for (; j + 64 <= width; j += 64)
-		weighted_rows(out + j, scores, v + j, stride, n, 4, 16);
-	for (; j < width; j += 16)
-		weighted_rows(out + j, scores, v + j, stride, n, 1, width - j < 16 ? width - j : 16);
-}
-
-static void to_f16(uint16_t *y, const float *x, int n)
-{
-	VEC_FOR(i, m, n)
-		vec_store_f16_n(y + i, vec_load_n(x + i, m), m);
 }
 
 static void float_init(struct trit_kernels *k)
@@ -316,9 +286,9 @@ static void float_init(struct trit_kernels *k)
 	k->rope = rope;
 	k->softmax = softmax;
 	k->sum_exp = sum_exp;
+	k->exp_sum = exp_sum;
+	k->probability_quant = probability_quant;
 	k->sum_squares = sum_squares;
 	k->sum_abs = sum_abs;
 	k->sum = sum;
-	k->attend_f16 = attend_f16;
-	k->to_f16 = to_f16;
 }

@@ -116,17 +116,91 @@ typedef void trit_rope_fn(float *x, const float *cos, const float *sin, int head
 typedef void trit_softmax_fn(float *x, int n);
 /** sum of exp(x_i - max) as a 16-sum reduction; *max receives max. For log-sum-exp. */
 typedef float trit_sum_exp_fn(float *max, const float *x, int n);
+/** In place: x_i = exp(x_i - max); returns the 16-sum reduction of the results. n >= 1. */
+typedef float trit_exp_sum_fn(float *x, int n);
+/**
+ * Probabilities of a segment of positions times the scales of their values, in 14 bits: p_i = e_i * scale_i, a = max(max
+ * p, 1e-30), r_i = rint(p_i * (16383 / a)), hi_i = r_i / 128, lo_i = r_i mod 128, *step = a / 16383. hi, lo [n_padded],
+ * zero from n on; *sum_hi, *sum_lo: their sums. e_i >= 0, scale_i > 0, n >= 0, n_padded <= 65536.
+ */
+typedef void trit_probability_quant_fn(int8_t *hi, int8_t *lo, int32_t *sum_hi, int32_t *sum_lo, float *step,
+                                       const float *e, const float *scale, int n, int n_padded);
 /** 16-sum reductions: sum of squares, of absolute values, of values. */
 typedef float trit_sum_fn(const float *x, int n);
 
+/* ---- attention --------------------------------------------------------------------------------------------------- */
+
 /**
- * One head of attention for one query: s_i = scale * (q . k_i) (16-sum reduction), p = softmax(s), out = chain over i
- * of p_i v_i. q, out fp32 [width]; k, v IEEE half, k_i at k + i * stride (elements), i < n; scores [n] scratch.
+ * The KV cache holds keys and values in pages: those of one head at TRIT_KV_PAGE consecutive positions. Its numbers lie
+ * in runs of 32: 64 bytes of IEEE half (f16), 32 of int8 (q8), or 16 whose low nibbles are the first 16 integers plus 8
+ * and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:
+ *
+ *     keys          [PAGE / 32][width]         a run has one element of 32 positions
+ *     values        [groups][PAGE]             a run has 32 elements of one position, zeros from `width` on
+ *     key scales    [PAGE / 32][groups][32]    IEEE half, q8 and q4 only: the scale of 32 elements of a position
+ *     value scales  [groups][PAGE]             likewise
+ *
+ * So a vector of keys is read at once for several queries, and scores need no sums across a vector: keys and values
+ * are both multiplied as sum over steps of number * run. Pages are TRIT_ALIGN aligned.
  */
-typedef void trit_attend_f16_fn(float *out, const float *q, const uint16_t *k, const uint16_t *v, size_t stride,
-                                float *scores, float scale, int width, int n);
-/** fp32 to IEEE half, nearest even. */
-typedef void trit_to_f16_fn(uint16_t *y, const float *x, int n);
+#define TRIT_KV_PAGE 256
+#define TRIT_N_KV_TYPES (TRIT_KV_Q4 + 1)
+
+static inline size_t trit_kv_groups(int width)
+{
+	return ((size_t)width + 31) / 32;
+}
+static inline size_t trit_kv_run_bytes(enum trit_kv_type type)
+{
+	return type == TRIT_KV_F16 ? 64 : type == TRIT_KV_Q8 ? 32 : 16;
+}
+/** Where in a page the values begin, the scales of the keys, those of the values, and the end. */
+static inline size_t trit_kv_values_at(enum trit_kv_type type, int width)
+{
+	return TRIT_KV_PAGE / 32 * (size_t)width * trit_kv_run_bytes(type);
+}
+static inline size_t trit_kv_key_scales_at(enum trit_kv_type type, int width)
+{
+	return trit_kv_values_at(type, width) + trit_kv_groups(width) * TRIT_KV_PAGE * trit_kv_run_bytes(type);
+}
+static inline size_t trit_kv_scale_bytes(enum trit_kv_type type, int width)
+{
+	return type == TRIT_KV_F16 ? 0 : trit_kv_groups(width) * TRIT_KV_PAGE * sizeof(uint16_t);
+}
+static inline size_t trit_kv_value_scales_at(enum trit_kv_type type, int width)
+{
+	return trit_kv_key_scales_at(type, width) + trit_kv_scale_bytes(type, width);
+}
+static inline size_t trit_kv_page_bytes(enum trit_kv_type type, int width)
+{
+	return trit_kv_value_scales_at(type, width) + trit_kv_scale_bytes(type, width);
+}
+
+/**
+ * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q8, q4: for each 32 elements d = half(max
+ * |x| / 127) or half(x_m / -8), x_m being the element farthest from zero (the negative one of two); q = rint(x * (1 / d)),
+ * half to even, clamped to +-127 or -8..7; 1 / d taken as 0 when d is. In q4, one byte is shared by places 16 apart:
+ * the places of 32 positions are one thread's at a time.
+ */
+typedef void trit_kv_put_fn(unsigned char *page, const float *key, const float *value, int width, int at);
+/**
+ * Scores: s[r][i] of `rows` queries q [rows, ldq] for positions begin <= i < end, begin a multiple of 32; up to the next
+ * multiple of 32 the rest of s is overwritten with anything. Page i / PAGE is at pages + i / PAGE * stride.
+ *     f16:     s = c * scale             c the chain over the elements e of q_e * k_e
+ *     q8, q4:  s = chain over the groups g of c_g * (d_g * scale), c_g the chain over the group's elements of q_e * k_e,
+ *              k_e the integer
+ */
+typedef void trit_attend_scores_fn(float *s, size_t lds, const float *q, size_t ldq, const unsigned char *pages,
+                                   size_t stride, float scale, int width, int rows, int begin, int end);
+/**
+ * Weighted means of values, elements first <= e < last of heads of `width`, first a multiple of 32:
+ *     out[r][e] = (chain over i < n + r / share of w_i * v_i[e]) / sum[r],   w_i = p[r][i]; q8, q4: p[r][i] * d_i
+ * Row r is written from out + r / share * ld_token + r % share * ld_head on. What is stored at later positions does not
+ * matter, be it infinite. n >= 1.
+ */
+typedef void trit_attend_values_fn(float *out, size_t ld_token, size_t ld_head, const float *p, size_t ldp,
+                                   const float *sum, const unsigned char *pages, size_t stride, int width, int first,
+                                   int last, int rows, int share, int n);
 
 /* ---- float kernels for training ---------------------------------------------------------------------------------- */
 
@@ -202,9 +276,12 @@ struct trit_kernels {
 	trit_rope_fn *rope;
 	trit_softmax_fn *softmax;
 	trit_sum_exp_fn *sum_exp;
+	trit_exp_sum_fn *exp_sum;
+	trit_probability_quant_fn *probability_quant;
 	trit_sum_fn *sum_squares, *sum_abs, *sum;
-	trit_attend_f16_fn *attend_f16;
-	trit_to_f16_fn *to_f16;
+	trit_kv_put_fn *kv_put[TRIT_N_KV_TYPES];
+	trit_attend_scores_fn *attend_scores[TRIT_N_KV_TYPES];
+	trit_attend_values_fn *attend_values[TRIT_N_KV_TYPES];
 
 	trit_rmsnorm_backward_fn *rmsnorm_backward;
 	trit_rmsnorm_backward_w_fn *rmsnorm_backward_w;

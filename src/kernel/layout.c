@@ -26,41 +26,63 @@ int trit_layout_by_name(const char *name)
 
 /* ---- one group --------------------------------------------------------------------------------------------------- */
 
-/* b: B rows of the group, VECTOR bytes each. */
-static void encode_group(enum trit_layout layout, unsigned char *w, const int8_t *b)
+/* b: B rows of the group, VECTOR bytes each; field d of byte i is b[d * VECTOR + i]. */
+static void encode_t2(unsigned char *w, const int8_t *b)
 {
 	for (int i = 0; i < VECTOR; i++) {
-		const int8_t *v = b + i; /* field d is v[d * VECTOR] */
 		int code = 0;
-		switch (layout) {
-		case TRIT_T2:
-			for (int d = 0; d < 4; d++)
-				code |= (v[d * VECTOR] + 1) << 2 * d;
-			break;
-		case TRIT_T5:
-			code = 28 * (v[3 * VECTOR] + 1 + 3 * (v[4 * VECTOR] + 1)) + v[0] + 1 + 3 * (v[VECTOR] + 1) +
-			       9 * (v[2 * VECTOR] + 1);
-			break;
-		case TRIT_B1:
-			for (int d = 0; d < 8; d++)
-				code |= (v[d * VECTOR] > 0) << d;
-			break;
-		case TRIT_I4:
-			code = (v[0] + 8) | (v[VECTOR] + 8) << 4;
-			break;
-		case TRIT_I6: {
-			int c[4];
-			for (int d = 0; d < 4; d++)
-				c[d] = v[d * VECTOR] + 32;
-			w[VECTOR + i] = (unsigned char)((c[2] & 15) | (c[3] & 15) << 4);
-			w[2 * VECTOR + i] = (unsigned char)(c[0] >> 4 | c[1] >> 4 << 2 | c[2] >> 4 << 4 | c[3] >> 4 << 6);
-			code = (c[0] & 15) | (c[1] & 15) << 4;
-			break;
-		}
-		default:
-			code = v[0];
-		}
+		for (int d = 0; d < 4; d++)
+			code |= (b[d * VECTOR + i] + 1) << 2 * d;
 		w[i] = (unsigned char)code;
+	}
+}
+
+static void encode_t5(unsigned char *w, const int8_t *b)
+{
+	for (int i = 0; i < VECTOR; i++) {
+		int high = b[3 * VECTOR + i] + 1 + 3 * (b[4 * VECTOR + i] + 1);
+		int low = b[i] + 1 + 3 * (b[VECTOR + i] + 1) + 9 * (b[2 * VECTOR + i] + 1);
+		w[i] = (unsigned char)(28 * high + low);
+	}
+}
+
+static void encode_b1(unsigned char *w, const int8_t *b)
+{
+	for (int i = 0; i < VECTOR; i++) {
+		int code = 0;
+		for (int d = 0; d < 8; d++)
+			code |= (b[d * VECTOR + i] > 0) << d;
+		w[i] = (unsigned char)code;
+	}
+}
+
+static void encode_i4(unsigned char *w, const int8_t *b)
+{
+	for (int i = 0; i < VECTOR; i++)
+		w[i] = (unsigned char)((b[i] + 8) | (b[VECTOR + i] + 8) << 4);
+}
+
+static void encode_i6(unsigned char *w, const int8_t *b)
+{
+	for (int i = 0; i < VECTOR; i++) {
+		int c[4];
+		for (int d = 0; d < 4; d++)
+			c[d] = b[d * VECTOR + i] + 32;
+		w[i] = (unsigned char)((c[0] & 15) | (c[1] & 15) << 4);
+		w[VECTOR + i] = (unsigned char)((c[2] & 15) | (c[3] & 15) << 4);
+		w[2 * VECTOR + i] = (unsigned char)(c[0] >> 4 | c[1] >> 4 << 2 | c[2] >> 4 << 4 | c[3] >> 4 << 6);
+	}
+}
+
+static void encode_group(enum trit_layout layout, unsigned char *w, const int8_t *b)
+{
+	switch (layout) {
+	case TRIT_T2: encode_t2(w, b); break;
+	case TRIT_T5: encode_t5(w, b); break;
+	case TRIT_B1: encode_b1(w, b); break;
+	case TRIT_I6: encode_i6(w, b); break;
+	case TRIT_I4: encode_i4(w, b); break;
+	default: memcpy(w, b, VECTOR); /* i8: B rows are its bytes */
 	}
 }
 
@@ -153,26 +175,55 @@ void trit_pack(enum trit_layout layout, unsigned char *w, size_t row0, const int
 	}
 }
 
-void trit_unpack(enum trit_layout layout, int8_t *weights, const unsigned char *w, size_t row, size_t cols)
+/* Rows [first, end) of one block as weights [end - first, cols]. */
+static void unpack_block(enum trit_layout layout, int8_t *weights, const unsigned char *w, size_t first, size_t end,
+                         size_t cols)
 {
 	size_t groups = trit_layout_groups(layout, cols), width = (size_t)trit_layouts[layout].cols;
 	int8_t b[MAX_GROUP_ROWS * VECTOR];
 
-	w += trit_layout_bytes(layout, row / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS, cols);
 	for (size_t g = 0; g < groups; g++, w += trit_layouts[layout].bytes) {
 		size_t left = cols - g * width < width ? cols - g * width : width;
 		trit_decode(layout, b, w, 1);
-		for (size_t c = 0; c < left; c++)
-			weights[g * width + c] = b[c / 4 * VECTOR + 4 * (row % TRIT_BLOCK_ROWS) + c % 4];
+		for (size_t r = first; r < end; r++) {
+			int8_t *row = weights + (r - first) * cols + g * width;
+			const int8_t *lane = b + 4 * r;
+			size_t c = 0;
+			for (; c + 4 <= left; c += 4)
+				memcpy(row + c, lane + c / 4 * VECTOR, 4);
+			if (c < left)
+				memcpy(row + c, lane + c / 4 * VECTOR, left - c);
+		}
 	}
+}
+
+void trit_unpack_rows(enum trit_layout layout, int8_t *weights, const unsigned char *w, size_t row0, size_t n,
+                      size_t cols)
+{
+	for (size_t row = row0, next; row < row0 + n; row = next) {
+		size_t block = row / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS;
+		next = block + TRIT_BLOCK_ROWS < row0 + n ? block + TRIT_BLOCK_ROWS : row0 + n;
+		unpack_block(layout, weights, w + trit_layout_bytes(layout, block, cols), row - block, next - block, cols);
+		weights += (next - row) * cols;
+	}
+}
+
+void trit_unpack(enum trit_layout layout, int8_t *weights, const unsigned char *w, size_t row, size_t cols)
+{
+	trit_unpack_rows(layout, weights, w, row, 1, cols);
+}
+
+size_t trit_scale_index(enum trit_scaling scaling, size_t row, size_t col, size_t cols)
+{
+	if (scaling == TRIT_SCALE_TENSOR)
+		return 0;
+	if (scaling == TRIT_SCALE_ROW)
+		return row;
+	size_t block = trit_scale_at(scaling, row / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS, cols);
+	return block + col / (size_t)scaling * TRIT_BLOCK_ROWS + row % TRIT_BLOCK_ROWS;
 }
 
 float trit_scale_of(const float *scale, enum trit_scaling scaling, size_t row, size_t col, size_t cols)
 {
-	if (scaling == TRIT_SCALE_TENSOR)
-		return scale[0];
-	if (scaling == TRIT_SCALE_ROW)
-		return scale[row];
-	size_t block = trit_scale_at(scaling, row / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS, cols);
-	return scale[block + col / (size_t)scaling * TRIT_BLOCK_ROWS + row % TRIT_BLOCK_ROWS];
+	return scale[trit_scale_index(scaling, row, col, cols)];
 }

@@ -101,9 +101,13 @@ static inline size_t trit_q_padded(size_t cols)
 void trit_pack(enum trit_layout layout, unsigned char *w, size_t row0, const int8_t *weights, size_t n, size_t cols);
 /** Row `row` as weights [cols]. */
 void trit_unpack(enum trit_layout layout, int8_t *weights, const unsigned char *w, size_t row, size_t cols);
+/** Rows [row0, row0 + n) as weights [n, cols]. */
+void trit_unpack_rows(enum trit_layout layout, int8_t *weights, const unsigned char *w, size_t row0, size_t n,
+                      size_t cols);
 /** `groups` groups of one block as B rows: b [groups * group columns / 4][16][4]. */
 void trit_decode(enum trit_layout layout, int8_t *b, const unsigned char *w, int groups);
-/** The scale of (row, col). */
+/** Where the scale of (row, col) is, and that scale. */
+size_t trit_scale_index(enum trit_scaling scaling, size_t row, size_t col, size_t cols);
 float trit_scale_of(const float *scale, enum trit_scaling scaling, size_t row, size_t col, size_t cols);
 
 #endif

@@ -107,13 +107,6 @@ static void gemm_int(enum trit_layout layout, float *y, size_t ldy, const unsign
 	}
 }
 
-void trit_gemm_t2_c(float *y, size_t ldy, const unsigned char *w, const float *scale,             
-	                                 enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,   
-	                                 const float *step, int rows, int tokens, int cols)                            
-	{                                                                                                              
-		(void)sum;                                                                                             
-		gemm_int(TRIT_T2, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);                  
-	}
 #define GEMM_INT(name, layout)                                                                                         \
 	static void trit_gemm_##name##_c(float *y, size_t ldy, const unsigned char *w, const float *scale,             \
 	                                 enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,   \
@@ -122,6 +115,7 @@ void trit_gemm_t2_c(float *y, size_t ldy, const unsigned char *w, const float *s
 		(void)sum;                                                                                             \
 		gemm_int(layout, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);                  \
 	}
+GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)
 GEMM_INT(b1, TRIT_B1)
 GEMM_INT(i8, TRIT_I8)

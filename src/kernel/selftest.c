@@ -21,7 +21,8 @@ enum {
 	N_PADDED = 128,
 	ROWS = 83, /* 64 and a partial block of 16 */
 	TOKENS = 17,
-	WIDTH = 32, /* of an attention head */
+	WIDTH = 32,
+	HEAD = 36, /* of an attention head: a group of 32 and a rest */
 	N_OUT = TOKENS * N_PADDED,
 };
 
@@ -34,7 +35,7 @@ struct input {
 	float scales[6 * 16 * 2];
 	uint16_t f16[WIDTH * WIDTH], bf16[4 * N_PADDED];
 	unsigned char q8_0[4 * N_PADDED / 32 * 34];
-	float *scratch; /* of gemm_f32 */
+	float *scratch; /* of gemm_f32, and pages of keys and values */
 };
 
 /* Results: fewer than fit, the rest stays zero. */
@@ -152,6 +153,20 @@ static void softmax(const struct trit_kernels *k, const struct input *in, struct
 	k->softmax(o->f, N);
 }
 
+static void exp_sum(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	o->f[N_OUT] = k->exp_sum(o->f, N);
+}
+
+static void probability_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	int8_t *hi = (int8_t *)o->f, *lo = hi + N_PADDED;
+	(void)arg;
+	k->probability_quant(hi, lo, &o->i[0], &o->i[1], &o->f[N_OUT], in->positive, in->positive + 1, N - 1, N_PADDED);
+}
+
 static void sum_exp(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
@@ -165,16 +180,37 @@ static void sum(const struct trit_kernels *k, const struct input *in, struct out
 	o->f[0] = members[arg](in->a, N);
 }
 
-static void attend_f16(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+/* A page for heads of HEAD elements, in the memory of gemm_f32: any halves make finite numbers of each type. */
+static unsigned char *make_page(const struct input *in, enum trit_kv_type type)
 {
-	(void)arg;
-	k->attend_f16(o->f, in->a, in->f16, in->f16 + 7, WIDTH + 8, o->f + N_OUT, 0.2f, WIDTH, 19);
+	unsigned char *page = (unsigned char *)in->scratch;
+	for (size_t i = 0, bytes = trit_kv_page_bytes(type, HEAD); i < bytes; i += sizeof in->f16)
+		memcpy(page + i, in->f16, bytes - i < sizeof in->f16 ? bytes - i : sizeof in->f16);
+	return page;
 }
 
-static void to_f16(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+static void kv_put(const struct trit_kernels *k, const struct input *in, struct output *o, int type)
 {
-	(void)arg;
-	k->to_f16((uint16_t *)o->f, in->a, N);
+	if (!in->scratch)
+		return;
+	unsigned char *page = make_page(in, (enum trit_kv_type)type), *folded = (unsigned char *)o->f;
+	k->kv_put[type](page, in->a, in->b, HEAD, 117);
+	for (size_t i = 0; i < trit_kv_page_bytes((enum trit_kv_type)type, HEAD); i++)
+		folded[i % sizeof o->f] ^= page[i];
+}
+
+static void attend_scores(const struct trit_kernels *k, const struct input *in, struct output *o, int type)
+{
+	if (in->scratch)
+		k->attend_scores[type](o->f, 64, in->many, N_PADDED, make_page(in, (enum trit_kv_type)type), 0, 0.2f, HEAD,
+		                       TOKENS, 0, 64);
+}
+
+static void attend_values(const struct trit_kernels *k, const struct input *in, struct output *o, int type)
+{
+	if (in->scratch)
+		k->attend_values[type](o->f, HEAD * 3, HEAD, in->many, N_PADDED, in->many,
+		                       make_page(in, (enum trit_kv_type)type), 0, HEAD, 0, HEAD, 15, 3, 67);
 }
 
 static void rmsnorm_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -257,11 +293,20 @@ static const struct self_case {
 	CASE(rope),
 	CASE(softmax),
 	CASE(sum_exp),
+	CASE(exp_sum),
+	CASE(probability_quant),
 	CASE_OF(sum_squares, sum, 0),
 	CASE_OF(sum_abs, sum, 1),
 	CASE_OF(sum, sum, 2),
-	CASE(attend_f16),
-	CASE(to_f16),
+	CASE_OF(kv_put[TRIT_KV_F16], kv_put, TRIT_KV_F16),
+	CASE_OF(kv_put[TRIT_KV_Q8], kv_put, TRIT_KV_Q8),
+	CASE_OF(kv_put[TRIT_KV_Q4], kv_put, TRIT_KV_Q4),
+	CASE_OF(attend_scores[TRIT_KV_F16], attend_scores, TRIT_KV_F16),
+	CASE_OF(attend_scores[TRIT_KV_Q8], attend_scores, TRIT_KV_Q8),
+	CASE_OF(attend_scores[TRIT_KV_Q4], attend_scores, TRIT_KV_Q4),
+	CASE_OF(attend_values[TRIT_KV_F16], attend_values, TRIT_KV_F16),
+	CASE_OF(attend_values[TRIT_KV_Q8], attend_values, TRIT_KV_Q8),
+	CASE_OF(attend_values[TRIT_KV_Q4], attend_values, TRIT_KV_Q4),
 	CASE(rmsnorm_backward),
 	CASE(rmsnorm_backward_w),
 	CASE_OF(silu_mul_backward, glu_backward, 0),

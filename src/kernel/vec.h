@@ -1,9 +1,10 @@
 /*
- * vec.h - a vector of 16 floats, written three ways: an array (plain C), two __m256 (AVX2), one __m512 (AVX-512).
+ * vec.h - a vector of 16 floats, written four ways: an array (plain C), two __m256 (AVX2), one __m512 (AVX-512), four
+ * float32x4_t (NEON).
  *
  * The float kernels are written once on top of it (the *_body.h) and compiled for each instruction set. A file that
- * includes them defines one of VEC_C, VEC_AVX2 and VEC_AVX512 first. Every operation here is correctly rounded or
- * exact, so the three forms give the same bits (the bits of a NaN excepted). The plain C form carries the comments.
+ * includes them defines one of VEC_C, VEC_AVX2, VEC_AVX512 and VEC_NEON first. Every operation here is exact or
+ * correctly rounded, so all forms give the same bits (those of a NaN excepted). The plain C form carries the comments.
  *
  * The names ending in _n take m, the number of elements that are there, in 1..16: a load reads m elements and fills
  * up with zeros, a store writes m elements. Nothing beyond is touched. VEC_FOR walks an array in such groups.
@@ -17,6 +18,8 @@
 #include <string.h>
 #if defined(VEC_AVX2) || defined(VEC_AVX512)
 #include <immintrin.h>
+#elif defined(VEC_NEON)
+#include <arm_neon.h>
 #endif
 
 #include "base/num.h"
@@ -78,6 +81,14 @@ VEC_INLINE struct vec vec_load_bf16(const uint16_t *p)
 VEC_INLINE struct vec vec_load_i8(const signed char *p)
 {
 	return (struct vec){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)))};
+}
+VEC_INLINE struct vec vec_load_i4(const unsigned char *p, int high)
+{
+	const __m512 table = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+	__m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+
+	/* the permutation looks at the lowest four bits only */
+	return (struct vec){_mm512_permutexvar_ps(high ? _mm512_srli_epi32(bytes, 4) : bytes, table)};
 }
 VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 {
@@ -188,6 +199,17 @@ VEC_INLINE struct vec vec_load_i8(const signed char *p)
 {
 	return (struct vec){vec_load_i8_half(p), vec_load_i8_half(p + 8)};
 }
+VEC_INLINE __m256 vec_load_i4_half(const unsigned char *p, int high)
+{
+	__m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+	__m256i nibbles = high ? _mm256_srli_epi32(bytes, 4) : _mm256_and_si256(bytes, _mm256_set1_epi32(15));
+
+	return _mm256_cvtepi32_ps(_mm256_sub_epi32(nibbles, _mm256_set1_epi32(8)));
+}
+VEC_INLINE struct vec vec_load_i4(const unsigned char *p, int high)
+{
+	return (struct vec){vec_load_i4_half(p, high), vec_load_i4_half(p + 8, high)};
+}
 VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 {
 	_mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -204,22 +226,50 @@ VEC_INLINE __m256i vec_mask(int m) /* lane i is there when i < m; m may be below
 {
 	return _mm256_cmpgt_epi32(_mm256_set1_epi32(m), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+/* m of 8 elements, m in 0..8, zeros behind. In pieces: emulators read the whole of a masked load, and a call of memcpy
+ * in a loop drives the registers into memory. */
+VEC_INLINE __m256 vec_load_part(const float *p, int m)
+{
+	__m128 end = m & 1 ? _mm_load_ss(p + (m & 6)) : _mm_setzero_ps();
+
+	if (m == 8)
+		return _mm256_loadu_ps(p);
+	if (m & 2)
+		end = _mm_movelh_ps(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(p + (m & 4)))), end);
+	return m & 4 ? _mm256_set_m128(end, _mm_loadu_ps(p)) : _mm256_set_m128(_mm_setzero_ps(), end);
+}
+VEC_INLINE void vec_store_part(float *p, __m256 a, int m)
+{
+	__m128 end = _mm256_castps256_ps128(a);
+
+	if (m == 8) {
+		_mm256_storeu_ps(p, a);
+		return;
+	}
+	if (m & 4) {
+		_mm_storeu_ps(p, end);
+		end = _mm256_extractf128_ps(a, 1);
+	}
+	if (m & 2) {
+		_mm_storel_epi64((__m128i *)(p + (m & 4)), _mm_castps_si128(end));
+		end = _mm_movehl_ps(end, end);
+	}
+	if (m & 1)
+		_mm_store_ss(p + (m & 6), end);
+}
 VEC_INLINE struct vec vec_load_n(const float *p, int m)
 {
 	if (m == 16)
 		return vec_load(p);
-	return (struct vec){_mm256_maskload_ps(p, vec_mask(m)), m > 8 ? _mm256_maskload_ps(p + 8, vec_mask(m - 8))
-	                                                              : _mm256_setzero_ps()};
+	if (m < 8)
+		return (struct vec){vec_load_part(p, m), _mm256_setzero_ps()};
+	return (struct vec){_mm256_loadu_ps(p), vec_load_part(p + 8, m - 8)};
 }
 VEC_INLINE void vec_store_n(float *p, struct vec a, int m)
 {
-	if (m == 16) {
-		vec_store(p, a);
-		return;
-	}
-	_mm256_maskstore_ps(p, vec_mask(m), a.lo);
+	vec_store_part(p, a.lo, m < 8 ? m : 8);
 	if (m > 8)
-		_mm256_maskstore_ps(p + 8, vec_mask(m - 8), a.hi);
+		vec_store_part(p + 8, a.hi, m - 8);
 }
 VEC_INLINE struct vec vec_fill(struct vec a, int m, float x)
 {
@@ -255,6 +305,153 @@ VEC_INLINE void vec_zip(struct vec *u, struct vec *v, struct vec a, struct vec b
 {
 	*u = vec_zip_half(a.lo, b.lo);
 	*v = vec_zip_half(a.hi, b.hi);
+}
+
+#elif defined(VEC_NEON)
+
+struct vec {
+	float32x4_t q0, q1, q2, q3;
+};
+
+/* The same for all four quarters: q stands for q0, q1, q2 and q3 of the vectors named. */
+#define VEC_QUARTERS_1(op, a) (struct vec){op(a.q0), op(a.q1), op(a.q2), op(a.q3)}
+#define VEC_QUARTERS_2(op, a, b) (struct vec){op(a.q0, b.q0), op(a.q1, b.q1), op(a.q2, b.q2), op(a.q3, b.q3)}
+VEC_INLINE struct vec vec_set1(float x)
+{
+	float32x4_t q = vdupq_n_f32(x);
+
+	return (struct vec){q, q, q, q};
+}
+VEC_INLINE struct vec vec_zero(void) { return vec_set1(0); }
+VEC_INLINE struct vec vec_load(const float *p)
+{
+	return (struct vec){vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+VEC_INLINE void vec_store(float *p, struct vec a)
+{
+	vst1q_f32(p, a.q0);
+	vst1q_f32(p + 4, a.q1);
+	vst1q_f32(p + 8, a.q2);
+	vst1q_f32(p + 12, a.q3);
+}
+VEC_INLINE struct vec vec_add(struct vec a, struct vec b) { return VEC_QUARTERS_2(vaddq_f32, a, b); }
+VEC_INLINE struct vec vec_sub(struct vec a, struct vec b) { return VEC_QUARTERS_2(vsubq_f32, a, b); }
+VEC_INLINE struct vec vec_mul(struct vec a, struct vec b) { return VEC_QUARTERS_2(vmulq_f32, a, b); }
+VEC_INLINE struct vec vec_div(struct vec a, struct vec b) { return VEC_QUARTERS_2(vdivq_f32, a, b); }
+VEC_INLINE struct vec vec_sqrt(struct vec a) { return VEC_QUARTERS_1(vsqrtq_f32, a); }
+VEC_INLINE struct vec vec_abs(struct vec a) { return VEC_QUARTERS_1(vabsq_f32, a); }
+VEC_INLINE struct vec vec_round(struct vec a) { return VEC_QUARTERS_1(vrndnq_f32, a); }
+/* Not vmaxq_f32 and vminq_f32, which differ for NaN and for zeros of two signs. */
+VEC_INLINE float32x4_t vec_max_quarter(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+VEC_INLINE float32x4_t vec_min_quarter(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+VEC_INLINE struct vec vec_max(struct vec a, struct vec b) { return VEC_QUARTERS_2(vec_max_quarter, a, b); }
+VEC_INLINE struct vec vec_min(struct vec a, struct vec b) { return VEC_QUARTERS_2(vec_min_quarter, a, b); }
+VEC_INLINE struct vec vec_fma(struct vec a, struct vec b, struct vec c)
+{
+	return (struct vec){vfmaq_f32(c.q0, a.q0, b.q0), vfmaq_f32(c.q1, a.q1, b.q1), vfmaq_f32(c.q2, a.q2, b.q2),
+	                    vfmaq_f32(c.q3, a.q3, b.q3)};
+}
+VEC_INLINE float32x4_t vec_pow2_quarter(float32x4_t n)
+{
+	uint32x4_t sum = vreinterpretq_u32_f32(vaddq_f32(n, vdupq_n_f32(VEC_POW2_BIAS)));
+
+	return vreinterpretq_f32_u32(vshlq_n_u32(sum, 23));
+}
+VEC_INLINE struct vec vec_pow2(struct vec n) { return VEC_QUARTERS_1(vec_pow2_quarter, n); }
+VEC_INLINE float32x4_t vec_f16_quarter(uint16x4_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(h)); }
+VEC_INLINE struct vec vec_load_f16(const uint16_t *p)
+{
+	return (struct vec){vec_f16_quarter(vld1_u16(p)), vec_f16_quarter(vld1_u16(p + 4)),
+	                    vec_f16_quarter(vld1_u16(p + 8)), vec_f16_quarter(vld1_u16(p + 12))};
+}
+VEC_INLINE struct vec vec_set1_f16(uint16_t h)
+{
+	float32x4_t q = vec_f16_quarter(vdup_n_u16(h));
+
+	return (struct vec){q, q, q, q};
+}
+VEC_INLINE float32x4_t vec_bf16_quarter(uint16x4_t h) { return vreinterpretq_f32_u32(vshll_n_u16(h, 16)); }
+VEC_INLINE struct vec vec_load_bf16(const uint16_t *p)
+{
+	return (struct vec){vec_bf16_quarter(vld1_u16(p)), vec_bf16_quarter(vld1_u16(p + 4)),
+	                    vec_bf16_quarter(vld1_u16(p + 8)), vec_bf16_quarter(vld1_u16(p + 12))};
+}
+VEC_INLINE struct vec vec_from_i16(int16x8_t low, int16x8_t high)
+{
+	return (struct vec){vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+	                    vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))};
+}
+VEC_INLINE struct vec vec_load_i8(const signed char *p)
+{
+	return vec_from_i16(vmovl_s8(vld1_s8(p)), vmovl_s8(vld1_s8(p + 8)));
+}
+VEC_INLINE struct vec vec_load_i4(const unsigned char *p, int high)
+{
+	uint8x16_t bytes = vld1q_u8(p);
+	uint8x16_t nibbles = high ? vshrq_n_u8(bytes, 4) : vandq_u8(bytes, vdupq_n_u8(15));
+	int8x16_t numbers = vsubq_s8(vreinterpretq_s8_u8(nibbles), vdupq_n_s8(8));
+
+	return vec_from_i16(vmovl_s8(vget_low_s8(numbers)), vmovl_high_s8(numbers));
+}
+VEC_INLINE uint16x4_t vec_to_f16_quarter(float32x4_t q) { return vreinterpret_u16_f16(vcvt_f16_f32(q)); }
+VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
+{
+	vst1_u16(p, vec_to_f16_quarter(a.q0));
+	vst1_u16(p + 4, vec_to_f16_quarter(a.q1));
+	vst1_u16(p + 8, vec_to_f16_quarter(a.q2));
+	vst1_u16(p + 12, vec_to_f16_quarter(a.q3));
+}
+VEC_INLINE int16x4_t vec_to_i16_quarter(float32x4_t q) { return vmovn_s32(vcvtq_s32_f32(q)); }
+VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
+{
+	vst1_s8(p, vmovn_s16(vcombine_s16(vec_to_i16_quarter(a.q0), vec_to_i16_quarter(a.q1))));
+	vst1_s8(p + 8, vmovn_s16(vcombine_s16(vec_to_i16_quarter(a.q2), vec_to_i16_quarter(a.q3))));
+}
+VEC_INLINE struct vec vec_load_n(const float *p, int m)
+{
+	float whole[16] = {0};
+
+	if (m == 16)
+		return vec_load(p);
+	memcpy(whole, p, (size_t)m * sizeof *p);
+	return vec_load(whole);
+}
+VEC_INLINE void vec_store_n(float *p, struct vec a, int m)
+{
+	float whole[16];
+
+	if (m == 16) {
+		vec_store(p, a);
+		return;
+	}
+	vec_store(whole, a);
+	memcpy(p, whole, (size_t)m * sizeof *p);
+}
+/** Lanes first + 0..3: x where that is not below m. */
+VEC_INLINE float32x4_t vec_fill_quarter(float32x4_t q, int first, int m, float x)
+{
+	static const int32_t lanes[4] = {0, 1, 2, 3};
+
+	return vbslq_f32(vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(m - first)), q, vdupq_n_f32(x));
+}
+VEC_INLINE struct vec vec_fill(struct vec a, int m, float x)
+{
+	return (struct vec){vec_fill_quarter(a.q0, 0, m, x), vec_fill_quarter(a.q1, 4, m, x),
+	                    vec_fill_quarter(a.q2, 8, m, x), vec_fill_quarter(a.q3, 12, m, x)};
+}
+VEC_INLINE void vec_unzip(struct vec *a, struct vec *b, struct vec u, struct vec v)
+{
+	*a = (struct vec){vuzp1q_f32(u.q0, u.q1), vuzp1q_f32(u.q2, u.q3), vuzp1q_f32(v.q0, v.q1),
+	                  vuzp1q_f32(v.q2, v.q3)};
+	*b = (struct vec){vuzp2q_f32(u.q0, u.q1), vuzp2q_f32(u.q2, u.q3), vuzp2q_f32(v.q0, v.q1),
+	                  vuzp2q_f32(v.q2, v.q3)};
+}
+VEC_INLINE void vec_zip(struct vec *u, struct vec *v, struct vec a, struct vec b)
+{
+	*u = (struct vec){vzip1q_f32(a.q0, b.q0), vzip2q_f32(a.q0, b.q0), vzip1q_f32(a.q1, b.q1),
+	                  vzip2q_f32(a.q1, b.q1)};
+	*v = (struct vec){vzip1q_f32(a.q2, b.q2), vzip2q_f32(a.q2, b.q2), vzip1q_f32(a.q3, b.q3),
+	                  vzip2q_f32(a.q3, b.q3)};
 }
 
 #elif defined(VEC_C)
@@ -294,6 +491,8 @@ VEC_INLINE struct vec vec_load_f16(const uint16_t *p) { VEC_EACH(trit_f16_to_f32
 VEC_INLINE struct vec vec_set1_f16(uint16_t h) { return vec_set1(trit_f16_to_f32(h)); }
 VEC_INLINE struct vec vec_load_bf16(const uint16_t *p) { VEC_EACH(trit_bf16_to_f32(p[i])); }
 VEC_INLINE struct vec vec_load_i8(const signed char *p) { VEC_EACH((float)p[i]); }
+/** 16 bytes: the low nibbles less 8, or the high ones. */
+VEC_INLINE struct vec vec_load_i4(const unsigned char *p, int high) { VEC_EACH((float)((p[i] >> 4 * high & 15) - 8)); }
 /** To IEEE half, nearest even. */
 VEC_INLINE void vec_store_f16(uint16_t *p, struct vec a)
 {
@@ -328,7 +527,7 @@ VEC_INLINE void vec_zip(struct vec *u, struct vec *v, struct vec a, struct vec b
 }
 
 #else
-#error "define VEC_C, VEC_AVX2 or VEC_AVX512 before including vec.h"
+#error "define VEC_C, VEC_AVX2, VEC_AVX512 or VEC_NEON before including vec.h"
 #endif
 
 /* ---- the ends of arrays of small elements, through a small copy -------------------------------------------------- */
@@ -395,6 +594,25 @@ VEC_INLINE float vec_max_all(struct vec a)
 		for (int i = 0; i < apart; i++)
 			a.f[i] = a.f[i] > a.f[i + apart] ? a.f[i] : a.f[i + apart];
 	return a.f[0];
+}
+
+#elif defined(VEC_NEON)
+
+VEC_INLINE float vec_sum(struct vec a)
+{
+	float32x4_t four = vaddq_f32(vaddq_f32(a.q0, a.q2), vaddq_f32(a.q1, a.q3));
+	float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+
+	return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
+VEC_INLINE float vec_max_all(struct vec a)
+{
+	float32x4_t four = vec_max_quarter(vec_max_quarter(a.q0, a.q2), vec_max_quarter(a.q1, a.q3));
+	float32x2_t low = vget_low_f32(four), high = vget_high_f32(four), two = vbsl_f32(vcgt_f32(low, high), low, high);
+	float x = vget_lane_f32(two, 0), y = vget_lane_f32(two, 1);
+
+	return x > y ? x : y;
 }
 
 #else

@@ -1,6 +1,9 @@
 /*
  * attention.h - self-attention of a batch of tokens over their KV caches.
  *
+ * Every result depends on the token's own sequence only; how work is shared out among tokens, heads and threads moves
+ * no bit of it (kernel.h has the order of every sum).
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef TRIT_MODEL_ATTENTION_H
@@ -26,7 +29,12 @@ struct trit_attention {
 	struct trit_pool *pool; /* NULL: one thread */
 	int n_batch, n_ctx;
 	float *cos, *sin; /* [n_ctx, n_rot / 2] */
-	float *scores;    /* [threads, n_ctx] */
+
+	/* private */
+	size_t n_scores; /* of a thread */
+	float *scores;   /* [threads, n_scores]: a row for each query of what is computed together */
+	float *sums;     /* [T, H]: of each query's exponentials */
+	float *queries;  /* [threads, rows, A]: queries of several tokens, side by side */
 };
 
 /** Takes the arrays from the arena: once to measure, once to place (then trit_attention_tables). The first five members
@@ -34,9 +42,9 @@ struct trit_attention {
 void trit_attention_lay_out(struct trit_attention *a, struct trit_arena *arena);
 void trit_attention_tables(struct trit_attention *a);
 /**
- * One layer, called by all threads of the pool; has barriers inside, and one is needed before and after. qkv [T, (H + 2K)
- * A]: queries, keys, values of each token, before rotation; changed. Rotates, stores keys and values in the caches, and
- * writes the heads' results to out [T, H A].
+ * One layer, called by all threads of the pool; may have barriers inside, and one is needed before and after. qkv
+ * [T, (H + 2K) A]: queries, keys, values of each token, before rotation; changed. Rotates, stores keys and values in
+ * the caches, and writes the heads' results to out [T, H A].
  */
 void trit_attention_run(const struct trit_attention *a, float *out, float *qkv, const struct trit_batch_token *tokens,
                         int n_tokens, int layer, int thread, int n_threads);

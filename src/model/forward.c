@@ -2,17 +2,27 @@
  * forward.c - one token from embedding to logits, top to bottom.
  *
  * Every thread runs forward_thread over the whole network. Each step gives a thread its share of rows, tokens or heads,
- * and no sum is ever split. A barrier stands only where a step reads what other threads wrote: what a thread computed
- * from its own rows (residuals, gate times up) it goes on with alone, and with a single token every thread prepares the
- * whole input of the next projections for itself, which takes less time than to wait for another.
+ * and no sum is ever split. A barrier stands only where a step reads what other threads wrote: with the rows that a
+ * thread computed (residuals, gate times up) it goes on alone, and with a single token every thread prepares the whole
+ * input of the next projections for itself, which takes less time than to wait for another.
+ *
+ * A projection's rows are dealt evenly and taken in chunks; a thread that is through takes chunks from the others. So a
+ * thread on a slower core, or one that the system has put aside for a moment, does not keep the rest waiting.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "model/forward.h"
 
-/* Rows of gate and of up that a thread computes before it multiplies them: few enough for the second-level cache to
- * hold a prompt's results until then, many enough for the kernels not to notice. */
-#define GLU_ROWS 512
+#include <stdatomic.h>
+
+/* Most rows in a chunk: few enough for the second-level cache to hold a prompt's gate and up until they are multiplied,
+ * many enough for the kernels not to notice. */
+#define CHUNK_ROWS 512
+
+/* How far the rows dealt to a thread are taken: the epoch (which projection) above, the next row below. */
+struct trit_row_cursor {
+	_Alignas(64) _Atomic uint64_t at;
+};
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -29,12 +39,13 @@ static void lay_out(struct trit_forward *f)
 	f->qkv = trit_arena_take(a, t * (q + 2 * kv), sizeof(float));
 	f->att = trit_arena_take(a, t * q, sizeof(float));
 	f->gate = trit_arena_take(a, t * ff, sizeof(float));
-	f->up = trit_arena_take(a, threads * t * (ff < GLU_ROWS ? ff : GLU_ROWS), sizeof(float));
+	f->up = trit_arena_take(a, threads * t * (ff < CHUNK_ROWS ? ff : CHUNK_ROWS), sizeof(float));
 	f->y = trit_arena_take(a, t * d, sizeof(float));
 	f->xn = trit_arena_take(a, inputs * w, sizeof(float));
 	f->xq = trit_arena_take(a, inputs * trit_q_padded(w), 1);
 	f->step = trit_arena_take(a, inputs, sizeof(float));
 	f->sum = trit_arena_take(a, inputs, sizeof(int32_t));
+	f->cursors = trit_arena_take(a, threads, sizeof *f->cursors);
 	f->rows = trit_arena_take(a, (size_t)f->n_logits, sizeof(int));
 	f->logits = trit_arena_take(a, (size_t)f->n_logits * (size_t)c->n_vocab, sizeof(float));
 }
@@ -67,7 +78,8 @@ struct part {
 	struct trit_forward *f;
 	const struct trit_config *c;
 	const struct trit_kernels *k;
-	int index, n; /* this thread, of how many */
+	int index, n;   /* this thread, of how many */
+	uint32_t epoch; /* of the projection it is at; the same sequence in every thread */
 	/* Input of the projections that come next, a row a token: this thread's own when there is only one row. */
 	float *xn;    /* dense: [rows, width] */
 	int8_t *xq;   /* integer: [rows, trit_q_padded(width)] */
@@ -124,16 +136,44 @@ static void prepare(struct part *p, const struct trit_linear *next, const float 
 		barrier(p);
 }
 
-/* How finely rows are cut: kernels take them by TRIT_ROW_GRAIN when there are many inputs. */
-static size_t row_grain(int n_inputs)
+/* ---- projections ------------------------------------------------------------------------------------------------- */
+
+/* Begins a projection: rows are to be taken by next_rows until there are none. */
+static void begin_rows(struct part *p)
 {
-	return n_inputs < 12 ? TRIT_BLOCK_ROWS : TRIT_ROW_GRAIN;
+	p->epoch++;
 }
 
-/* The rows of a projection that are this thread's. */
-static void my_rows(const struct part *p, const struct trit_linear *l, int n_inputs, size_t *r0, size_t *r1)
+/* Takes up to `chunk` rows of those dealt to thread `from`; its cursor may still be at an earlier projection. */
+static bool take_rows(const struct part *p, int from, int rows, int chunk, size_t *r0, size_t *r1)
 {
-	trit_part((size_t)l->rows, row_grain(n_inputs), p->index, p->n, r0, r1);
+	_Atomic uint64_t *cursor = &p->f->cursors[from].at;
+	uint64_t at = atomic_load_explicit(cursor, memory_order_relaxed), taken;
+	size_t begin, end;
+
+	trit_part((size_t)rows, TRIT_BLOCK_ROWS, from, p->n, &begin, &end);
+	do {
+		int32_t ahead = (int32_t)((uint32_t)(at >> 32) - p->epoch);
+		*r0 = ahead == 0 ? (uint32_t)at : begin;
+		if (ahead > 0 || *r0 >= end) /* ahead: nobody goes on while there are rows left */
+			return false;
+		*r1 = end - *r0 < (size_t)chunk ? end : *r0 + (size_t)chunk;
+		taken = (uint64_t)p->epoch << 32 | *r1;
+	} while (!atomic_compare_exchange_weak_explicit(cursor, &at, taken, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+/* The next rows of a projection for this thread: its own, then what others have left. With many inputs kernels spend
+ * some time on them before the first row, so there are fewer, larger chunks. */
+static bool next_rows(const struct part *p, const struct trit_linear *l, int n_inputs, size_t *r0, size_t *r1)
+{
+	int pieces = n_inputs < 32 ? 8 : 3; /* of a thread's rows */
+	int chunk = l->rows / (pieces * p->n) / TRIT_ROW_GRAIN * TRIT_ROW_GRAIN;
+	chunk = chunk < TRIT_ROW_GRAIN ? TRIT_ROW_GRAIN : (chunk < CHUNK_ROWS ? chunk : CHUNK_ROWS);
+	for (int i = 0; i < p->n; i++)
+		if (take_rows(p, (p->index + i) % p->n, l->rows, chunk, r0, r1))
+			return true;
+	return false;
 }
 
 /* y[n_inputs, ldy] = rows [r0, r1) of a projection of the prepared input; y is where row r0 goes. */
@@ -142,8 +182,6 @@ static void linear_rows(const struct part *p, float *y, size_t ldy, const struct
 {
 	size_t cols = (size_t)l->cols;
 	int rows = (int)(r1 - r0);
-	if (rows == 0 || n_inputs == 0)
-		return;
 	if (l->quantised)
 		p->k->gemm_int[l->layout](y, ldy, l->w + trit_layout_bytes(l->layout, r0, cols),
 		                          l->scale + trit_scale_at(l->scaling, r0, cols), l->scaling, p->xq,
@@ -153,43 +191,47 @@ static void linear_rows(const struct part *p, float *y, size_t ldy, const struct
 		                          l->cols);
 }
 
-/* y[n_inputs, ldy] = projection of the prepared input, this thread's rows. */
-static void linear(const struct part *p, float *y, size_t ldy, const struct trit_linear *l, int n_inputs)
+/* y[n_inputs, ldy] = projection of the prepared input. */
+static void linear(struct part *p, float *y, size_t ldy, const struct trit_linear *l, int n_inputs)
 {
 	size_t r0, r1;
-	my_rows(p, l, n_inputs, &r0, &r1);
-	linear_rows(p, y + r0, ldy, l, n_inputs, r0, r1);
+	begin_rows(p);
+	while (n_inputs && next_rows(p, l, n_inputs, &r0, &r1))
+		linear_rows(p, y + r0, ldy, l, n_inputs, r0, r1);
 }
 
-/* x += projection of the prepared input, this thread's rows. */
-static void linear_to_residual(const struct part *p, const struct trit_linear *l)
+/* x += projection of the prepared input. */
+static void linear_to_residual(struct part *p, const struct trit_linear *l)
 {
 	struct trit_forward *f = p->f;
 	size_t r0, r1, d = (size_t)p->c->d_model;
-	linear(p, f->y, d, l, f->n_tokens);
-	my_rows(p, l, f->n_tokens, &r0, &r1);
-	for (size_t t = 0; r1 > r0 && t < (size_t)f->n_tokens; t++)
-		p->k->add(f->x + t * d + r0, f->y + t * d + r0, (int)(r1 - r0));
+	begin_rows(p);
+	while (next_rows(p, l, f->n_tokens, &r0, &r1)) {
+		linear_rows(p, f->y + r0, d, l, f->n_tokens, r0, r1);
+		for (size_t t = 0; t < (size_t)f->n_tokens; t++)
+			p->k->add(f->x + t * d + r0, f->y + t * d + r0, (int)(r1 - r0));
+	}
 }
 
-/* gate = act(gate projection) * (up projection), this thread's rows of both. */
-static void gated(const struct part *p, const struct trit_layer *layer)
+/* gate = act(gate projection) * (up projection). */
+static void gated(struct part *p, const struct trit_layer *layer)
 {
 	struct trit_forward *f = p->f;
 	bool relu2 = p->c->arch->activation == TRIT_ACT_RELU2;
-	size_t r0, r1, ff = (size_t)p->c->d_ff, T = (size_t)f->n_tokens, ldu = ff < GLU_ROWS ? ff : GLU_ROWS;
+	size_t r0, r1, ff = (size_t)p->c->d_ff, T = (size_t)f->n_tokens, ldu = ff < CHUNK_ROWS ? ff : CHUNK_ROWS;
 	float *up = f->up + (size_t)p->index * (size_t)f->n_batch * ldu;
-	my_rows(p, &layer->gate, f->n_tokens, &r0, &r1);
-	for (size_t r = r0, end; r < r1; r = end) {
-		end = r1 - r < GLU_ROWS ? r1 : r + GLU_ROWS;
-		linear_rows(p, f->gate + r, ff, &layer->gate, f->n_tokens, r, end);
-		linear_rows(p, up, ldu, &layer->up, f->n_tokens, r, end);
+	begin_rows(p);
+	while (next_rows(p, &layer->gate, f->n_tokens, &r0, &r1)) {
+		linear_rows(p, f->gate + r0, ff, &layer->gate, f->n_tokens, r0, r1);
+		linear_rows(p, up, ldu, &layer->up, f->n_tokens, r0, r1);
 		for (size_t t = 0; t < T; t++) {
-			float *gate = f->gate + t * ff + r;
-			(relu2 ? p->k->relu2_mul : p->k->silu_mul)(gate, gate, up + t * ldu, (int)(end - r));
+			float *gate = f->gate + t * ff + r0;
+			(relu2 ? p->k->relu2_mul : p->k->silu_mul)(gate, gate, up + t * ldu, (int)(r1 - r0));
 		}
 	}
 }
+
+/* ---- embedding and head ------------------------------------------------------------------------------------------ */
 
 /* x [D] = row of an embedding in integers; q: D bytes of scratch. */
 static void embed_quantised(const struct part *p, float *x, int8_t *q, const struct trit_linear *e, size_t row)
@@ -231,12 +273,14 @@ static void head(struct part *p)
 	linear(p, f->logits, (size_t)out->rows, out, f->n_rows);
 }
 
+/* ---- the network ------------------------------------------------------------------------------------------------- */
+
 static void forward_thread(void *arg, int index, int n)
 {
 	struct trit_forward *f = arg;
 	const struct trit_model *m = f->model;
 	const struct trit_config *c = &m->config;
-	struct part part = { .f = f, .c = c, .k = &m->kernels, .index = index, .n = n }, *p = &part;
+	struct part part = { .f = f, .c = c, .k = &m->kernels, .index = index, .n = n, .epoch = f->epoch }, *p = &part;
 	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff;
 	size_t nq = trit_config_q_width(c), nkv = trit_config_kv_width(c), nqkv = nq + 2 * nkv;
 	int T = f->n_tokens;
@@ -276,4 +320,5 @@ void trit_forward_run(struct trit_forward *f, int n, const struct trit_batch_tok
 		if (tokens[t].want_logits)
 			f->rows[f->n_rows++] = t;
 	trit_pool_run(f->pool, forward_thread, f);
+	f->epoch += 1 + 6 * (uint32_t)f->model->config.n_layers; /* projections: gate and up are taken together */
 }

@@ -28,6 +28,8 @@ struct trit_forward {
 	float *step;                  /* [T] */
 	int32_t *sum;                 /* [T] */
 	int *rows;                    /* [n_logits] */
+	struct trit_row_cursor *cursors; /* [threads] */
+	uint32_t epoch;               /* projections computed so far, modulo 2^32 */
 	const struct trit_batch_token *tokens;
 	int n_tokens, n_rows;
 };

@@ -1,8 +1,7 @@
 /*
  * model.h - a model ready to run: configuration, weights in the kernels' layouts, tokenizer.
  *
- * Immutable after trit_model_load and shared by threads. Norms, embeddings and dense weights are read from the file's
- * mapping; ternary weights are repacked once to t2, one tensor at a time.
+ * Immutable after opening and shared by threads. How the weights come from the file: weights.h.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -36,15 +35,16 @@ struct trit_layer {
 struct trit_model_stats {
 	int64_t parameters;
 	uint64_t file_bytes, weight_bytes; /* of the file; of all tensors in it */
-	uint64_t codes[3];                 /* how many ternary weights are -1, 0, +1 */
+	uint64_t ternary_weights;          /* in projections */
 	uint64_t ternary_bytes;            /* in the file, of the tensors that hold them */
+	uint64_t mapped_bytes;             /* of the tensors that every token reads from the mapping */
 	char types[96];                    /* "I2_S x 84, F16 x 1, F32 x 49" */
 };
 
 struct trit_model {
 	struct trit_config config;
 	struct trit_kernels kernels;
-	struct trit_linear token_embd, output; /* [V, D]; output is token_embd when tied */
+	struct trit_linear token_embd, output; /* [V, D]; tied: the same tensor, maybe in another form */
 	const float *output_norm;
 	struct trit_layer *layers; /* [L] */
 	struct trit_tokenizer *tokenizer; /* NULL when the file has no vocabulary */
@@ -53,7 +53,9 @@ struct trit_model {
 	struct trit_arena arena; /* layers, repacked and converted weights */
 };
 
-/** As trit_model_open, with the kernel tier by name (NULL: the environment's or the best). */
-TRIT_MUST_CHECK int trit_model_load(struct trit_model **out, const char *path, const char *cpu, struct trit_error *err);
+/** An embedding, head or projection by its place in the table of tensors; NULL for a norm. */
+const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer);
+/** How many ternary weights of projections are -1, 0 and +1. Reads all of them, on all cores. Errors: MEMORY, IO. */
+TRIT_MUST_CHECK int trit_model_count_codes(const struct trit_model *m, uint64_t counts[3], struct trit_error *err);
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include "model/quant.h"
 
+#include "base/num.h"
+
 #define PIECE 4096
 
 static double mean_of(trit_sum_fn *sum, const float *w, size_t n)
@@ -39,4 +41,64 @@ void trit_weight_codes(const struct trit_kernels *k, enum trit_weight_kind kind,
 		else
 			k->ternarize(t + i, w + i, s.inverse, m);
 	}
+}
+
+/* ---- heads and embeddings ---------------------------------------------------------------------------------------- */
+
+#define LEAST 1e-30f /* below it m / max|w| would overflow before long */
+enum { LANES = 16 }; /* numbers at a time: loops of constant length, for the compiler to make vector code of */
+
+/* The largest magnitude, as the bits of a float: their order is that of the numbers, with infinities and NaN above. */
+static int32_t largest(const float *w, size_t n)
+{
+	int32_t bits[LANES] = { 0 }, most[LANES] = { 0 };
+	for (size_t i = 0; i < n; i += LANES) {
+		if (n - i < LANES)
+			memset(bits, 0, sizeof bits);
+		memcpy(bits, w + i, n - i < LANES ? (n - i) * sizeof *w : sizeof bits);
+		for (int j = 0; j < LANES; j++) {
+			int32_t a = bits[j] & INT32_MAX;
+			most[j] = a > most[j] ? a : most[j];
+		}
+	}
+	for (int j = 1; j < LANES; j++)
+		most[0] = most[j] > most[0] ? most[j] : most[0];
+	return most[0];
+}
+
+/* q_i = rint(w_i * factor), half to even, for |w_i * factor| < 2^22. Adding 1.5 * 2^23 rounds to an integer, which the
+ * low bits of the sum then hold: unlike rintf, vector code on every machine. */
+static inline void round_some(int8_t *restrict q, const float *restrict w, float factor, int n)
+{
+	for (int i = 0; i < n; i++)
+		q[i] = (int8_t)(uint8_t)trit_f32_bits(w[i] * factor + 0x1.8p23f);
+}
+
+/* One run of weights that share a scale. */
+static bool quantise_run(int8_t *q, float *scale, const float *w, size_t n, float m)
+{
+	int32_t bits = largest(w, n);
+	float most = trit_f32_from_bits((uint32_t)bits);
+	if (bits >= 0x7f800000) /* infinity */
+		return false;
+	float factor = most >= LEAST ? m / most : 0;
+	*scale = most >= LEAST ? most / m : 0;
+	for (; n >= LANES; n -= LANES, q += LANES, w += LANES)
+		round_some(q, w, factor, LANES);
+	round_some(q, w, factor, (int)n);
+	return true;
+}
+
+bool trit_quantise_rows(enum trit_layout layout, enum trit_scaling scaling, int8_t *codes, float *scales,
+                        const float *w, size_t row0, size_t n, size_t cols)
+{
+	size_t run = scaling == TRIT_SCALE_ROW ? cols : (size_t)scaling;
+	float m = (float)trit_layouts[layout].max;
+	bool finite = true;
+	for (size_t r = 0; r < n; r++)
+		for (size_t c = 0; c < cols; c += run)
+			finite = finite && quantise_run(codes + r * cols + c,
+			                                scales + trit_scale_index(scaling, row0 + r, c, cols),
+			                                w + r * cols + c, cols - c < run ? cols - c : run, m);
+	return finite;
 }

@@ -7,6 +7,10 @@
  * One scale a matrix, as it was before any fusing. The means are summed in fp32 over pieces of 4096 weights (16 running
  * sums) and in fp64 over the pieces: the same bits for any number of threads.
  *
+ * And the one of heads and embeddings, symmetric, a scale for each row or group of columns:
+ *
+ *     m = 127 (i8), 31 (i6), 7 (i4)    q = rint(w * (m / max|w|)), half to even    w ~ (max|w| / m) q
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef TRIT_MODEL_QUANT_H
@@ -28,5 +32,11 @@ struct trit_weight_scale trit_weight_scale(const struct trit_kernels *k, enum tr
 /** Codes of n weights: ternary or binary. */
 void trit_weight_codes(const struct trit_kernels *k, enum trit_weight_kind kind, struct trit_weight_scale s, int8_t *t,
                        const float *w, size_t n);
+
+/** Rows [row0, row0 + n) of a matrix with `cols` columns, given as w [n, cols], to codes of layout i8, i6 or i4 and to
+ * their places in `scales` (of the whole matrix, as kernel/layout.h arranges them by row or group). False: a weight is
+ * not finite. A row or group whose largest weight is below 1e-30 counts as zeros, scale 0. */
+bool trit_quantise_rows(enum trit_layout layout, enum trit_scaling scaling, int8_t *codes, float *scales,
+                        const float *w, size_t row0, size_t n, size_t cols);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include "model/tensors.h"
 
-#include <math.h>
+#include <float.h>
 
 const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS] = {
 	{ TRIT_TENSOR_TOKEN_EMBD, TRIT_KIND_EMBEDDING, false, "token_embd", "model.embed_tokens" },
@@ -99,7 +99,7 @@ int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w
 	if (!t)
 		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	if (!info || !info->readable)
+	if (!info || (!info->readable && !info->packed))
 		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t->offset, "%s: type %s cannot be read", name,
 		                    info ? info->name : "of unknown number");
 	if (t->dims[0] != w->cols || t->dims[1] != w->rows || t->dims[2] != 1 || t->dims[3] != 1)
@@ -109,34 +109,125 @@ int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w
 	return TRIT_OK;
 }
 
+/* ---- what a tensor holds ----------------------------------------------------------------------------------------- */
+
+static const struct trit_gguf_tensor *find_factor(const struct trit_gguf *g, const struct trit_tensor_walk *w,
+                                                  char name[TRIT_TENSOR_NAME_BYTES])
+{
+	trit_tensor_name(name, w->id, w->layer, "scale");
+	return trit_gguf_find_tensor(g, name);
+}
+
 /* The optional factor blk.N.NAME.scale, 1 if absent. */
-static int read_scale(const struct trit_gguf *g, const struct trit_tensor_walk *w, float *scale, struct trit_error *err)
+static int read_factor(const struct trit_gguf *g, const struct trit_tensor_walk *w, float *factor,
+                       struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "scale");
-	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
-	*scale = 1;
+	const struct trit_gguf_tensor *t = find_factor(g, w, name);
+	*factor = 1;
 	if (!t)
 		return TRIT_OK;
 	if (t->type != TRIT_GGML_F32 || t->bytes != sizeof(float))
 		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: expected one F32 number", name);
-	memcpy(scale, t->data, sizeof *scale);
+	memcpy(factor, t->data, sizeof *factor);
 	return TRIT_OK;
 }
 
-int trit_tensor_codes(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
-                      int8_t *codes, float *scale, struct trit_error *err)
+enum trit_scaling trit_tensor_scaling(const struct trit_gguf_tensor *t)
 {
+	return (enum trit_scaling)trit_ggml_type_info(t->type)->scaling;
+}
+
+/* A matrix has one positive scale; of several, those of rows or groups of zeros may be 0. */
+static int check_scales(const struct trit_gguf_tensor *t, const float *scales, size_t n, struct trit_error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(scales[i] >= 0 && scales[i] <= FLT_MAX && (n > 1 || scales[i] > 0)))
+			return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset,
+			                    "%s: scale %g; it must be positive and finite", t->name, (double)scales[i]);
+	return TRIT_OK;
+}
+
+int trit_packed_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                       const float **scales, struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	if (find_factor(g, w, name))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a factor beside type %s, which has its scales itself", name,
+		                 trit_ggml_type_info(t->type)->name);
+	/* Tensors are aligned to 8 bytes or more, the packed weights are a multiple of 64. */
+	*scales = (const float *)(const void *)(t->data + trit_layout_bytes(trit_packed_layout(t), w->rows, w->cols));
+	return check_scales(t, *scales, trit_scale_count(trit_tensor_scaling(t), w->rows, w->cols), err);
+}
+
+int trit_tensor_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                       float *scales, struct trit_error *err)
+{
+	const float *packed;
 	float factor;
-	int e = read_scale(g, w, &factor, err);
-	if (e)
+	int e;
+	if (trit_ggml_type_info(t->type)->packed) {
+		e = trit_packed_scales(g, w, t, &packed, err);
+		if (!e)
+			memcpy(scales, packed, trit_scale_count(trit_tensor_scaling(t), w->rows, w->cols) * sizeof *scales);
 		return e;
-	e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, w->rows, codes, scale, err);
-	if (e)
+	}
+	if ((e = read_factor(g, w, &factor, err)))
+		return e;
+	if ((e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, 0, NULL, scales, err)))
 		return trit_fail_prefix(err, e, "%s", t->name);
-	*scale *= factor;
-	if (!(*scale > 0 && isfinite(*scale)))
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: scale %g; it must be positive and finite",
-		                    t->name, (double)*scale);
+	*scales *= factor;
+	return check_scales(t, scales, 1, err);
+}
+
+/* Bytes of a stranger's file may decode to more than the layout is for. */
+static int check_codes(const struct trit_gguf_tensor *t, const int8_t *codes, size_t n, struct trit_error *err)
+{
+	const struct trit_layout_info *layout = &trit_layouts[trit_packed_layout(t)];
+	int8_t least = 0, most = 0;
+	for (size_t i = 0; i < n; i++) {
+		least = codes[i] < least ? codes[i] : least;
+		most = codes[i] > most ? codes[i] : most;
+	}
+	if (least >= layout->min && most <= layout->max)
+		return TRIT_OK;
+	return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset,
+	                    "%s: weights from %d to %d, but %s holds %d to %d; the file is damaged", t->name, least, most,
+	                    trit_ggml_type_info(t->type)->name, layout->min, layout->max);
+}
+
+int trit_tensor_codes(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, size_t row0, size_t n,
+                      int8_t *codes, struct trit_error *err)
+{
+	float scale;
+	if (trit_ggml_type_info(t->type)->packed) {
+		trit_unpack_rows(trit_packed_layout(t), codes, t->data, row0, n, w->cols);
+		return check_codes(t, codes, n * w->cols, err);
+	}
+	int e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, row0, n, codes, &scale, err);
+	return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
+}
+
+int trit_tensor_floats(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, size_t row0, size_t n,
+                       float *out, struct trit_error *err)
+{
+	if (!trit_ggml_type_info(t->type)->packed) {
+		int e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, row0, n, out, err);
+		return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
+	}
+	enum trit_layout layout = trit_packed_layout(t);
+	enum trit_scaling scaling = trit_tensor_scaling(t);
+	const float *scales = (const float *)(const void *)(t->data + trit_layout_bytes(layout, w->rows, w->cols));
+	size_t run = scaling > TRIT_SCALE_ROW ? (size_t)scaling : w->cols; /* columns that share a scale */
+	/* The codes go to the last quarter of `out` and are widened from the front: number i ends at byte 4 i + 3, before
+	 * code i + 1 at byte 3 n cols + i + 1. */
+	const int8_t *codes = (int8_t *)out + 3 * n * w->cols;
+	trit_unpack_rows(layout, (int8_t *)out + 3 * n * w->cols, t->data, row0, n, w->cols);
+	for (size_t r = 0; r < n; r++, out += w->cols, codes += w->cols)
+		for (size_t c = 0; c < w->cols; c += run) {
+			float scale = trit_scale_of(scales, scaling, row0 + r, c, w->cols);
+			for (size_t i = c; i < c + run && i < w->cols; i++)
+				out[i] = scale * (float)codes[i];
+		}
 	return TRIT_OK;
 }

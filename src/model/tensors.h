@@ -8,6 +8,7 @@
 #ifndef TRIT_MODEL_TENSORS_H
 #define TRIT_MODEL_TENSORS_H
 
+#include "kernel/layout.h"
 #include "model/config.h"
 
 enum trit_tensor_id {
@@ -63,14 +64,31 @@ struct trit_tensor_walk {
 /** false at the end. */
 bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c);
 
-/** The walk's tensor in a GGUF file, its type readable and its shape as the configuration says. Errors: FORMAT,
+/** The walk's tensor in a GGUF file, of a type that can be read, its shape as configured. Errors: FORMAT,
  * UNSUPPORTED. */
 TRIT_MUST_CHECK int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w,
                                      const struct trit_gguf_tensor **out, struct trit_error *err);
-/** Ternary codes [rows, cols] of that tensor and the scale they stand for: the type's own times blk.N.NAME.scale, if
- * the file has that. Errors: FORMAT (a value that is no code; a scale that is not positive and finite). */
-TRIT_MUST_CHECK int trit_tensor_codes(const struct trit_gguf *g, const struct trit_tensor_walk *w,
-                                      const struct trit_gguf_tensor *t, int8_t *codes, float *scale,
-                                      struct trit_error *err);
+/** How the scales of integer weights are arranged: one for the tensor, unless its type says otherwise. */
+enum trit_scaling trit_tensor_scaling(const struct trit_gguf_tensor *t);
+/** Those scales, trit_scale_count of them: the type's own, times blk.N.NAME.scale if the file has that. Errors: FORMAT
+ * (a scale that is negative or not finite; one for the tensor must not be 0 either). */
+TRIT_MUST_CHECK int trit_tensor_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w,
+                                       const struct trit_gguf_tensor *t, float *scales, struct trit_error *err);
+/** Rows [row0, row0 + n) as integer weights [n, cols]: ternary codes, or what a packed type holds. Errors: FORMAT (a
+ * value that is no code). */
+TRIT_MUST_CHECK int trit_tensor_codes(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, size_t row0,
+                                      size_t n, int8_t *codes, struct trit_error *err);
+/** The same rows as numbers, blk.N.NAME.scale not applied. Errors: FORMAT. */
+TRIT_MUST_CHECK int trit_tensor_floats(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, size_t row0,
+                                       size_t n, float *out, struct trit_error *err);
+
+/** A tensor of a packed type, where it lies: its layout and its scales behind the weights. */
+static inline enum trit_layout trit_packed_layout(const struct trit_gguf_tensor *t)
+{
+	return (enum trit_layout)trit_ggml_type_info(t->type)->layout;
+}
+/** Errors: as trit_tensor_scales; UNSUPPORTED for a factor blk.N.NAME.scale beside it. */
+TRIT_MUST_CHECK int trit_packed_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w,
+                                       const struct trit_gguf_tensor *t, const float **scales, struct trit_error *err);
 
 #endif

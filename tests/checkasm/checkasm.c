@@ -4,8 +4,9 @@
  *     checkasm [--tier NAME] [--test PATTERN] [--seed N] [--bench [PATTERN]] [--list]
  *
  * A pattern is a part of a kernel's name. Without --bench the whole takes seconds. Exit status: 0 when all kernels of
- * all tiers have the bits of plain C, 1 when one has not, 2 for a wrong command line. The idea is dav1d's program of
- * the same name.
+ * all tiers have the bits of plain C, 1 when one has not, 2 for a wrong command line, 77 when this CPU has none of the
+ * tiers. checkasm_amx is the same program with tests/emulated/: for the tier AMX and no other. The idea is dav1d's
+ * program of the same name.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -344,7 +345,7 @@ static void catch_signals(void)
 		sigaction(caught[i], &action, NULL);
 }
 
-static const struct check_test *const tables[] = {check_ternary, check_gemm, check_float};
+static const struct check_test *const tables[] = {check_ternary, check_gemm, check_float, check_attend};
 
 struct options {
 	const char *tier, *test;
@@ -387,9 +388,9 @@ static int run_tier(enum trit_tier tier, const struct options *options)
 	int failed = 0, tested = 0;
 	long cases = 0;
 
-	trit_kernels_fill(&c, TRIT_TIER_C);
-	trit_kernels_fill(&below, tier == TRIT_TIER_C ? tier : tier - 1);
-	trit_kernels_fill(&k, tier);
+	check_tier_fill(&c, TRIT_TIER_C);
+	check_tier_fill(&below, tier == TRIT_TIER_C ? tier : tier - 1);
+	check_tier_fill(&k, tier);
 	now.tier = trit_tier_name(tier);
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
 		for (const struct check_test *test = tables[i]; test->name; test++) {
@@ -451,7 +452,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {.seed = (uint64_t)(trit_clock() * 1e6)};
 	int failed = 0;
-	bool known = false;
+	bool known = false, here = false;
 
 	if (read_options(&options, argc, argv) < 0)
 		return 2;
@@ -464,14 +465,15 @@ int main(int argc, char **argv)
 		if (options.tier && strcmp(options.tier, trit_tier_name((enum trit_tier)tier)) != 0)
 			continue;
 		known = true;
-		if (tier <= (int)trit_best_tier())
+		if (check_tier_here((enum trit_tier)tier)) {
 			failed += run_tier((enum trit_tier)tier, &options);
-		else if (!options.list)
+			here = true;
+		} else if (!options.list)
 			printf("%-7s not on this CPU\n", trit_tier_name((enum trit_tier)tier));
 	}
 	if (!known) {
 		fprintf(stderr, "checkasm: no tier is called %s\n", options.tier);
 		return 2;
 	}
-	return failed > 0;
+	return here ? failed > 0 : 77;
 }

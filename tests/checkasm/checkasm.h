@@ -62,8 +62,12 @@ struct check_test {
 #define CHECK_ARRAY(name, i, run) {#name "[" #i "]", offsetof(struct trit_kernels, name[i]), run, i}
 #define CHECK_END {0}
 
+/** Whether a tier is tested here, and its table: tiers.c; another one in tests/emulated/. */
+bool check_tier_here(enum trit_tier tier);
+void check_tier_fill(struct trit_kernels *k, enum trit_tier tier);
+
 /** The tables, each in the file of its name; a row with name NULL ends one. */
-extern const struct check_test check_ternary[], check_float[], check_gemm[];
+extern const struct check_test check_ternary[], check_float[], check_gemm[], check_attend[];
 
 /**
  * Begins a case: checks the guard words of the one before, forgets its arrays, and keeps the text for reports. Also

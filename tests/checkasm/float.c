@@ -275,68 +275,6 @@ static void test_sum(struct check *ck)
 	reduction(ck, ck->c->sum, ck->k->sum);
 }
 
-static void test_attend_f16(struct check *ck)
-{
-	for (int number = 0; number < CASES; number++) {
-		int width = check_size(ck, 1, 200), n = check_size(ck, 1, 100);
-		size_t stride = width + trit_rng_below(&ck->rng, 3) * width;
-		size_t bytes = ((n - 1) * stride + width) * sizeof(uint16_t);
-
-		check_case(ck, "width %d, n %d, stride %zu, number %d", width, n, stride, number);
-		const float *q = input(ck, width, number % 2 + 1, 1);
-		uint16_t *k = check_in(ck, bytes), *v = check_in(ck, bytes);
-		float *out_c, *out_k, *scores_c, *scores_k;
-
-		check_fill_f16(ck, k, bytes / sizeof *k);
-		check_fill_f16(ck, v, bytes / sizeof *v);
-		output_pair(ck, &out_c, &out_k, NULL, width);
-		output_pair(ck, &scores_c, &scores_k, NULL, n);
-		ck->c->attend_f16(out_c, q, k, v, stride, scores_c, 0.125f, width, n);
-		ck->k->attend_f16(out_k, q, k, v, stride, scores_k, 0.125f, width, n);
-		check_same_f32(ck, "scores", scores_c, scores_k, n);
-		check_same_f32(ck, "out", out_c, out_k, width);
-	}
-	check_case(ck, "benchmark");
-	uint16_t *k = check_aligned(ck, 1024 * 128 * sizeof *k), *v = check_aligned(ck, 1024 * 128 * sizeof *v);
-	float *q = check_aligned(ck, 128 * sizeof *q), *out = check_aligned(ck, 128 * sizeof *out);
-	float *s = check_aligned(ck, 1024 * sizeof *s);
-	check_fill_f16(ck, k, 1024 * 128);
-	check_fill_f16(ck, v, 1024 * 128);
-	check_fill_normal(ck, q, 128, 1);
-	CHECK_BENCH(ck, "width 128, n 1024", 2 * 128 * 1024, "FMA", 4 * 128 * 1024,
-	            ck->now->attend_f16(out, q, k, v, 128, s, 0.088f, 128, 1024));
-}
-
-static void test_to_f16(struct check *ck)
-{
-	for (int number = 0; number < CASES; number++) {
-		int n = check_size(ck, 0, 1100);
-		check_case(ck, "n %d, number %d", n, number);
-		float *x = check_in(ck, n * sizeof *x);
-		uint16_t *y = check_out(ck, n * sizeof *y), *z = check_out(ck, n * sizeof *z);
-
-		for (int i = 0; i < n; i++) {
-			uint64_t r = trit_rng_next(&ck->rng);
-
-			if (r >> 62 == 0) /* any bits */
-				x[i] = trit_f32_from_bits((uint32_t)r);
-			else if (r >> 62 == 1) /* halfway between two halves, subnormal ones too */
-				x[i] = (trit_f16_to_f32(r & 0x7bfe) + trit_f16_to_f32((r & 0x7bfe) + 1)) / 2;
-			else
-				x[i] = trit_rng_normal(&ck->rng) * ldexpf(1, (int)(r & 31) - 20);
-			x[i] = isnan(x[i]) ? INFINITY : x[i];
-		}
-		ck->c->to_f16(y, x, n);
-		ck->k->to_f16(z, x, n);
-		check_same_u16(ck, "y", y, z, n);
-	}
-	check_case(ck, "benchmark");
-	float *x = check_aligned(ck, 2560 * sizeof *x);
-	uint16_t *y = check_aligned(ck, 2560 * sizeof *y);
-	check_fill_normal(ck, x, 2560, 1);
-	CHECK_BENCH(ck, "n 2560", 2560, "elem", 6 * 2560, ck->now->to_f16(y, x, 2560));
-}
-
 static void test_rmsnorm_backward(struct check *ck)
 {
 	float *y, *z;
@@ -470,8 +408,6 @@ const struct check_test check_float[] = {
 	CHECK(sum_squares, test_sum_squares),
 	CHECK(sum_abs, test_sum_abs),
 	CHECK(sum, test_sum),
-	CHECK(attend_f16, test_attend_f16),
-	CHECK(to_f16, test_to_f16),
 	CHECK(rmsnorm_backward, test_rmsnorm_backward),
 	CHECK(rmsnorm_backward_w, test_rmsnorm_backward_w),
 	CHECK(silu_mul_backward, test_silu_mul_backward),

@@ -21,6 +21,12 @@ for way in '-t 1' '-t 3' '-b 5' '--cpu c'; do
 	expect 0 "$T" perplexity -m "$MODEL" -f text -c 64 --chunks 5 $way
 	same out before "$way"
 done
+cp out before
+for type in q8 q4; do
+	expect 0 "$T" perplexity -m "$MODEL" -f text -c 64 --chunks 5 --kv-type $type
+	awk -v a="$final" -v b="$(sed -n 's/.*PPL = \([0-9.]*\) .*/\1/p' out)" \
+		'BEGIN { d = (a - b) / a; exit !(a != b && d < 0.1 && d > -0.1) }' || fail "--kv-type $type is far off"
+done
 "$T" perplexity -m "$MODEL" -f - -c 64 --chunks 5 <text >out 2>err || fail "standard input"
 same out before "standard input"
 

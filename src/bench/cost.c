@@ -1,0 +1,52 @@
+/*
+ * cost.c - what one token costs a model.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "bench/cost.h"
+
+#include "model/kv.h"
+
+void trit_linear_visit_layers(const struct trit_model *m, trit_linear_visit_fn *fn, void *arg)
+{
+	for (int i = 0; i < m->config.n_layers; i++) {
+		const struct trit_layer *l = &m->layers[i];
+		const struct trit_linear *const all[] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
+		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+			fn(arg, all[j]);
+	}
+}
+
+size_t trit_linear_bytes(const struct trit_linear *l)
+{
+	size_t rows = (size_t)l->rows, cols = (size_t)l->cols;
+	return l->quantised ? trit_layout_bytes(l->layout, rows, cols) : rows * trit_dense_row_bytes(l->type, cols);
+}
+
+static double bytes_with_scales(const struct trit_linear *l)
+{
+	size_t scales = l->quantised ? trit_scale_count(l->scaling, (size_t)l->rows, (size_t)l->cols) : 0;
+	return (double)trit_linear_bytes(l) + 4.0 * (double)scales;
+}
+
+static void add(void *arg, const struct trit_linear *l)
+{
+	struct trit_cost *c = arg;
+	c->layer_bytes += bytes_with_scales(l);
+	c->int8_ops += l->quantised ? 2.0 * l->rows * l->cols : 0;
+}
+
+struct trit_cost trit_cost_of(const struct trit_model *m, enum trit_kv_type kv_type)
+{
+	const struct trit_config *g = &m->config;
+	double norms = 2.0 * g->d_model; /* floats a layer */
+	if (g->arch->sub_norm)
+		norms += (double)trit_config_q_width(g) + g->d_ff;
+
+	struct trit_cost c = { .layer_bytes = 4 * norms * g->n_layers,
+		               .kv_bytes = (double)trit_kv_bytes(g, kv_type, TRIT_KV_PAGE) / TRIT_KV_PAGE };
+	trit_linear_visit_layers(m, add, &c);
+	c.head_bytes = bytes_with_scales(&m->output) + 4.0 * g->d_model;
+	c.embd_bytes = bytes_with_scales(&m->token_embd) / g->n_vocab;
+	return c;
+}

@@ -1,0 +1,16 @@
+/*
+ * float_neon.c - the float kernels for NEON.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define VEC_NEON
+#include "kernel/float_body.h"
+#include "kernel/attend_body.h"
+#include "kernel/train_body.h"
+
+void trit_float_init_neon(struct trit_kernels *k)
+{
+	float_init(k);
+	attend_init(k);
+	train_init(k);
+}

@@ -1,0 +1,290 @@
+/*
+ * gemv_avx512.c - integer products with few tokens: the weights come from memory and each is used once or little.
+ *
+ * One pass over memory for 1 to 8 tokens. A vector is loaded, its fields are decoded into registers, and each meets all
+ * tokens. A token has 8 accumulators when it is alone, 4 up to six tokens, then 2, and a vector's fields go to them in
+ * turn: a vpdpbusd takes five cycles and two can start in each, so ten chains or more keep the core busy.
+ *
+ * Scales of groups: after a group the accumulators are combined, converted, and join the floats' chain. Groups end
+ * between two vectors, except in t5, which is decoded into bytes first.
+ *
+ * Tried and slower for one token: two or four blocks of 16 rows at once, as streams of memory side by side (t5 85 and
+ * 88 % of a read pass instead of 93). For two and three tokens four streams gain up to 7 % with t5 and lose as much
+ * with b1.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "kernel/x86/int_avx512.h"
+
+enum { MAX_SLOTS = 8 };
+
+/* Accumulators of a token. */
+static ALWAYS_INLINE int slots_for(const int tokens)
+{
+	return tokens == 1 ? 8 : tokens <= 6 ? 4 : 2;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Weights are read in order. A line is asked into the second-level cache FAR bytes before it is needed, into the first
+ * NEAR bytes before. Half and double these distances are as good; only one of the two reaches 85 to 90 % of this speed,
+ * none a half.
+ *
+ * More tokens than one pass takes are several passes over 16 rows, which stay in the second-level cache. Each pass asks
+ * for its share of what lies FAR ahead, so that memory is busy all the time.
+ */
+enum { FAR = 16384, NEAR = 4096 };
+
+struct ahead {
+	const unsigned char *far;
+	size_t step; /* bytes of a line by the number of passes */
+};
+
+static ALWAYS_INLINE void prefetch(const unsigned char *w, struct ahead *ahead)
+{
+	_mm_prefetch((const char *)ahead->far, _MM_HINT_T1);
+	_mm_prefetch((const char *)w + NEAR, _MM_HINT_T0);
+	ahead->far += ahead->step;
+}
+
+/* ---- sums of some units ------------------------------------------------------------------------------------------ */
+
+/* Units in one turn of the loop: about eight fields. */
+static ALWAYS_INLINE int units_a_turn(const int layout)
+{
+	return 8 / unit_fields(layout) + (layout == TRIT_T5);
+}
+
+/* Units u < n. */
+static ALWAYS_INLINE void add_units(__m512i (*acc)[MAX_SLOTS], const int layout, const int tokens,
+                                    const unsigned char *w, const int8_t *q, size_t ldq, const int n,
+                                    struct ahead *ahead)
+{
+	const int bytes = unit_bytes(layout), fields = unit_fields(layout), slots = slots_for(tokens);
+
+	UNROLL
+	for (int u = 0; u < n; u++, w += bytes, q += 4 * fields) {
+		/* Else gcc 12 keeps ldq + 4, ldq + 8, 3 * ldq and so on in registers that it does not have. */
+		__asm__("" : "+r"(ldq) : "r"(q));
+		const struct fields v = fields_of(layout, w, slots);
+		const int8_t *q3 = q + 3 * ldq, *q6 = q3 + 3 * ldq;
+
+		UNROLL
+		for (int i = 0; i < bytes && layout != CODES; i += 64)
+			prefetch(w + i, ahead);
+		UNROLL
+		for (int i = 0; i < fields; i++)
+			UNROLL
+			for (int t = 0; t < tokens; t++) {
+				const int8_t *x = (t < 3 ? q : t < 6 ? q3 : q6) + 4 * i;
+				__m512i *to = &acc[t][(u * fields + i) % slots];
+				*to = dot_four(*to, v.f[i], x + (size_t)(t % 3) * ldq);
+			}
+	}
+}
+
+/* An accumulator, exactly divided by what the place of its field multiplied it by; b1's codes are 0 and 2. */
+static ALWAYS_INLINE __m512i placed(__m512i acc, const int layout, const int slots, const int slot)
+{
+	const int shift = code_bits(layout) * field_place(layout, slot % unit_fields(layout), slots) - (layout == TRIT_B1);
+
+	return shift > 0   ? _mm512_srai_epi32(acc, (unsigned)shift)
+	       : shift < 0 ? _mm512_slli_epi32(acc, (unsigned)-shift)
+	                   : acc;
+}
+
+/* sums[t] of 16 rows over `units` units. */
+static ALWAYS_INLINE void unit_sums(__m512i *sums, const int layout, const int tokens, const unsigned char *w,
+                                    const int8_t *q, size_t ldq, int units, struct ahead *ahead)
+{
+	const int turn = units_a_turn(layout), bytes = unit_bytes(layout), cols = 4 * unit_fields(layout);
+	const int slots = slots_for(tokens);
+	__m512i acc[TRIT_FEW_TOKENS][MAX_SLOTS];
+
+	UNROLL
+	for (int t = 0; t < tokens; t++)
+		UNROLL
+		for (int s = 0; s < slots; s++)
+			acc[t][s] = _mm512_setzero_si512();
+	for (; units >= turn; units -= turn, w += turn * bytes, q += turn * cols)
+		add_units(acc, layout, tokens, w, q, ldq, turn, ahead);
+	if (turn > 1)
+		for (; units > 0; units--, w += bytes, q += cols)
+			add_units(acc, layout, tokens, w, q, ldq, 1, ahead);
+	UNROLL
+	for (int t = 0; t < tokens; t++) {
+		sums[t] = placed(acc[t][0], layout, slots, 0);
+		UNROLL
+		for (int s = 1; s < slots; s++)
+			sums[t] = _mm512_add_epi32(sums[t], placed(acc[t][s], layout, slots, s));
+	}
+}
+
+/* ---- one scale a row --------------------------------------------------------------------------------------------- */
+
+/* 16 rows from r on, at w. layout, tokens: constants after inlining. p->tokens is not looked at. */
+static ALWAYS_INLINE void row_block(const int layout, const int tokens, const struct int_product *p, int r,
+                                    const unsigned char *w)
+{
+	const int cols = 4 * unit_fields(layout);
+	struct ahead ahead = {w + p->ahead, p->ahead_step};
+	__m512 scale = p->scaling == TRIT_SCALE_ROW ? _mm512_loadu_ps(p->scale + r) : _mm512_set1_ps(p->scale[0]);
+	__m512i sums[TRIT_FEW_TOKENS];
+
+	unit_sums(sums, layout, tokens, w, p->q, p->ldq, (p->cols + cols - 1) / cols, &ahead);
+	UNROLL
+	for (int t = 0; t < tokens; t++) {
+		__m512i sum = _mm512_sub_epi32(sums[t], _mm512_set1_epi32(p->biases[t]));
+		__m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_set1_ps(p->step[t])));
+		_mm512_mask_storeu_ps(p->y + (size_t)t * p->ldy + r, lanes(p->rows - r), v);
+	}
+}
+
+/* ---- scales of groups -------------------------------------------------------------------------------------------- */
+
+/* chains[t] go on over one group of `units` units; scale, biases: the group's. */
+static ALWAYS_INLINE void add_group(__m512 *chains, const int layout, const int tokens, const struct int_product *p,
+                                    const unsigned char *w, const int8_t *q, const float *scale,
+                                    const int32_t *biases, int units, struct ahead *ahead)
+{
+	__m512i sums[TRIT_FEW_TOKENS];
+
+	unit_sums(sums, layout, tokens, w, q, p->ldq, units, ahead);
+	UNROLL
+	for (int t = 0; t < tokens; t++) {
+		__m512i sum = _mm512_sub_epi32(sums[t], _mm512_set1_epi32(biases[(size_t)t * p->n_groups]));
+		chains[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(scale), chains[t]);
+	}
+}
+
+static ALWAYS_INLINE void add_groups(__m512 *chains, const int layout, const int tokens, const struct int_product *p,
+                                     const unsigned char *w, const float *scale, struct ahead *ahead)
+{
+	const int cols = 4 * unit_fields(layout), group = (int)p->scaling / cols;
+	const int units = (p->cols + cols - 1) / cols;
+
+	for (int u = 0, g = 0; u < units; u += group, g++)
+		add_group(chains, layout, tokens, p, w + (size_t)u * (size_t)unit_bytes(layout), p->q + g * (int)p->scaling,
+		          scale + (size_t)g * TRIT_BLOCK_ROWS, p->biases + g, units - u < group ? units - u : group, ahead);
+}
+
+/*
+ * t5: decoded fields stand in a ring, of whole units and whole groups. Decoding is one group ahead of the sums, so that
+ * a core does both at once: the one's look-ups are for another port than half of the other's products.
+ */
+enum { RING = 160 };
+
+static ALWAYS_INLINE void add_t5_groups(__m512 *chains, const int tokens, const struct int_product *p,
+                                        const unsigned char *w, const float *scale, struct ahead *ahead)
+{
+	_Alignas(64) unsigned char ring[RING * 64];
+	const int group = (int)p->scaling / 4, fields = (p->cols + 3) / 4;
+
+	for (int f = 0, g = 0, decoded = 0; f < fields; f += group, g++) {
+		for (; decoded < f + 2 * group && decoded < fields; decoded += 5, w += 64) {
+			const struct fields v = fields_of(TRIT_T5, w, 1);
+			prefetch(w, ahead);
+			UNROLL
+			for (int i = 0; i < 5; i++)
+				_mm512_store_si512(ring + (decoded % RING + i) * 64, v.f[i]);
+		}
+		add_group(chains, CODES, tokens, p, ring + f % RING * 64, p->q + 4 * f, scale + (size_t)g * TRIT_BLOCK_ROWS,
+		          p->biases + g, fields - f < group ? fields - f : group, ahead);
+	}
+}
+
+static ALWAYS_INLINE void group_block(const int layout, const int tokens, const struct int_product *p, int r,
+                                      const unsigned char *w)
+{
+	const float *scale = p->scale + (size_t)r * p->n_groups;
+	struct ahead ahead = {w + p->ahead, p->ahead_step};
+	__m512 chains[TRIT_FEW_TOKENS];
+
+	UNROLL
+	for (int t = 0; t < tokens; t++)
+		chains[t] = _mm512_setzero_ps();
+	if (layout == TRIT_T5)
+		add_t5_groups(chains, tokens, p, w, scale, &ahead);
+	else
+		add_groups(chains, layout, tokens, p, w, scale, &ahead);
+	UNROLL
+	for (int t = 0; t < tokens; t++)
+		_mm512_mask_storeu_ps(p->y + (size_t)t * p->ldy + r, lanes(p->rows - r),
+		                      _mm512_mul_ps(chains[t], _mm512_set1_ps(p->step[t])));
+}
+
+/* ---- a function for each layout and number of tokens ------------------------------------------------------------- */
+
+typedef void few_fn(const struct int_product *p);
+
+#define FEW(layout, n)                                                                                                 \
+	static __attribute__((noinline)) void rows_##layout##_##n(const struct int_product *p)                           \
+	{                                                                                                              \
+		const unsigned char *w = p->w;                                                                         \
+		for (int r = 0; r < p->rows; r += TRIT_BLOCK_ROWS, w += p->block_bytes)                                \
+			row_block(TRIT_##layout, n, p, r, w);                                                          \
+	}                                                                                                              \
+	static __attribute__((noinline)) void groups_##layout##_##n(const struct int_product *p)                         \
+	{                                                                                                              \
+		const unsigned char *w = p->w;                                                                         \
+		for (int r = 0; r < p->rows; r += TRIT_BLOCK_ROWS, w += p->block_bytes)                                \
+			group_block(TRIT_##layout, n, p, r, w);                                                        \
+	}
+#define FEW_ALL(layout)                                                                                                \
+	FEW(layout, 1)                                                                                                 \
+	FEW(layout, 2)                                                                                                 \
+	FEW(layout, 3)                                                                                                 \
+	FEW(layout, 4)                                                                                                 \
+	FEW(layout, 5)                                                                                                 \
+	FEW(layout, 6)                                                                                                 \
+	FEW(layout, 7)                                                                                                 \
+	FEW(layout, 8)
+FEW_ALL(T2)
+FEW_ALL(T5)
+FEW_ALL(B1)
+FEW_ALL(I8)
+FEW_ALL(I6)
+FEW_ALL(I4)
+
+#define FEW_ROW(kind, layout)                                                                                          \
+	{                                                                                                              \
+		kind##_##layout##_1, kind##_##layout##_2, kind##_##layout##_3, kind##_##layout##_4, kind##_##layout##_5,     \
+		    kind##_##layout##_6, kind##_##layout##_7, kind##_##layout##_8                                        \
+	}
+#define FEW_ROWS(layout) {FEW_ROW(rows, layout), FEW_ROW(groups, layout)}
+static few_fn *const few[TRIT_N_LAYOUTS][2][TRIT_FEW_TOKENS] = {
+	[TRIT_T2] = FEW_ROWS(T2), [TRIT_T5] = FEW_ROWS(T5), [TRIT_B1] = FEW_ROWS(B1),
+	[TRIT_I8] = FEW_ROWS(I8), [TRIT_I6] = FEW_ROWS(I6), [TRIT_I4] = FEW_ROWS(I4),
+};
+
+/* Some of the tokens. */
+static void pass(enum trit_layout layout, struct int_product p, int t0, int t1)
+{
+	p.y += (size_t)t0 * p.ldy;
+	p.q += (size_t)t0 * p.ldq;
+	p.step += t0;
+	p.biases += (size_t)t0 * p.n_groups;
+	few[layout][p.scaling > TRIT_SCALE_ROW][t1 - t0 - 1](&p);
+}
+
+void trit_gemv_avx512(enum trit_layout layout, const struct int_product *p)
+{
+	int passes = (p->tokens + TRIT_FEW_TOKENS - 1) / TRIT_FEW_TOKENS;
+	struct int_product part = *p;
+
+	part.ahead_step = (size_t)((64 + passes - 1) / passes);
+	if (passes > 1)
+		part.rows = TRIT_BLOCK_ROWS;
+	for (int r = 0; r < p->rows; r += part.rows) {
+		if (part.rows > p->rows - r)
+			part.rows = p->rows - r;
+		for (int i = 0; i < passes; i++) {
+			part.ahead = FAR + p->block_bytes * (size_t)i / (size_t)passes;
+			pass(layout, part, p->tokens * i / passes, p->tokens * (i + 1) / passes);
+		}
+		part.y += TRIT_BLOCK_ROWS;
+		part.w += p->block_bytes;
+		part.scale += trit_scale_at(p->scaling, TRIT_BLOCK_ROWS, (size_t)p->cols);
+	}
+}

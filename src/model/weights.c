@@ -1,0 +1,442 @@
+/*
+ * weights.c - places the tensors of a file for the kernels.
+ *
+ * Two walks over the table of tensors: the first decides what becomes of each and counts the memory that takes, the
+ * second does it. The head comes last: it is a tensor of its own or, tied, the embedding once more.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "model/weights.h"
+
+#include <math.h>
+
+#include "model/repack.h"
+
+/* Below this many weights to repack, starting threads takes longer than they save. */
+#define THREADS_FROM ((size_t)4 << 20)
+#define THREADS_MAX 16
+
+enum fate {
+	MAP,      /* as it lies in the file: numbers, or a packed type */
+	REPACK,   /* integer weights to another layout */
+	QUANTISE, /* numbers to integer weights */
+	WIDEN,    /* numbers to fp32 */
+};
+
+/* What becomes of a tensor. */
+struct plan {
+	enum fate fate;
+	enum trit_layout layout; /* of integer weights */
+	enum trit_scaling scaling;
+};
+
+struct loader {
+	struct trit_model *m;
+	int layout; /* asked for, or -1 */
+	int head;   /* asked for: enum head */
+	struct plan *plans; /* [walk steps + 1]: of each step, then of the head */
+	size_t n_plans;
+	struct trit_repack repack;
+	size_t to_repack, widest; /* weights to repack, columns of the widest tensor */
+	int n_linear, n_integer;
+};
+
+enum trit_layout trit_default_layout(enum trit_tier tier)
+{
+	return tier == TRIT_TIER_C || tier == TRIT_TIER_AVX2 ? TRIT_T2 : TRIT_T5;
+}
+
+/* ---- options ----------------------------------------------------------------------------------------------------- */
+
+enum head { HEAD_AUTO, HEAD_EXACT, HEAD_I8, HEAD_I6, HEAD_I4 };
+
+static const char *const heads[] = { "auto", "exact", "i8", "i6", "i4" };
+
+/* int8 and 6 bits with a scale a row lose next to nothing; 4 bits need one for every 64 columns. */
+static const struct plan head_plans[] = {
+	[HEAD_I8] = { QUANTISE, TRIT_I8, TRIT_SCALE_ROW },
+	[HEAD_I6] = { QUANTISE, TRIT_I6, TRIT_SCALE_ROW },
+	[HEAD_I4] = { QUANTISE, TRIT_I4, TRIT_SCALE_GROUP64 },
+};
+
+static int read_options(struct loader *ld, const struct trit_model_options *o, struct trit_error *err)
+{
+	const char *layout = o->layout ? o->layout : "auto", *head = o->head ? o->head : heads[HEAD_AUTO];
+	const int n_heads = (int)(sizeof heads / sizeof heads[0]);
+	ld->layout = trit_layout_by_name(layout);
+	if (strcmp(layout, "auto") != 0 && (ld->layout < 0 || ld->layout > TRIT_B1))
+		return trit_fail(err, TRIT_ERR_ARG, "layout \"%.32s\": there are auto, t2, t5, b1", layout);
+	for (ld->head = 0; ld->head < n_heads && strcmp(head, heads[ld->head]) != 0;)
+		ld->head++;
+	if (ld->head == n_heads)
+		return trit_fail(err, TRIT_ERR_ARG, "head \"%.32s\": there are auto, exact, i8, i6, i4", head);
+	return TRIT_OK;
+}
+
+/* ---- plans ------------------------------------------------------------------------------------------------------- */
+
+/* Whether a projection holds integers: by its type, or because the architecture says so. */
+static bool is_integer(const struct trit_model *m, const struct trit_gguf_tensor *t)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	return m->config.arch->bit_linear || info->ternary || info->packed;
+}
+
+/* *binary: no weight of the tensor is 0. Of ternary tensors the first rows tell. */
+static int is_binary(bool *binary, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                     struct trit_error *err)
+{
+	const size_t step = TRIT_BLOCK_ROWS;
+	int8_t *codes = trit_calloc(step, w->cols);
+	int e = codes ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu rows of weights", step);
+	*binary = true;
+	for (size_t row = 0; row < w->rows && *binary && !e; row += step) {
+		size_t n = w->rows - row < step ? w->rows - row : step;
+		e = trit_tensor_codes(w, t, row, n, codes, err);
+		*binary = !e && !memchr(codes, 0, n * w->cols);
+	}
+	trit_free(codes);
+	return e;
+}
+
+/* A packed tensor stays as it is, unless another layout was asked for. */
+static int plan_integer(const struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                        struct plan *p, struct trit_error *err)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	bool binary;
+	*p = (struct plan){ .scaling = trit_tensor_scaling(t) };
+	if (info->packed && (ld->layout < 0 || !info->ternary || info->layout == ld->layout)) {
+		p->layout = trit_packed_layout(t);
+		return TRIT_OK;
+	}
+	p->fate = REPACK;
+	if (ld->layout >= 0) {
+		p->layout = (enum trit_layout)ld->layout;
+		return TRIT_OK;
+	}
+	int e = is_binary(&binary, w, t, err);
+	p->layout = !e && binary ? TRIT_B1 : trit_default_layout(ld->m->kernels.tier);
+	return e;
+}
+
+/* Norms are read as float arrays, so they must be aligned. */
+static struct plan plan_dense(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t)
+{
+	struct plan p = { .scaling = trit_tensor_scaling(t) };
+	if (trit_tensors[w->id].kind == TRIT_KIND_NORM)
+		p.fate = t->type == TRIT_GGML_F32 && (uintptr_t)t->data % sizeof(float) == 0 ? MAP : WIDEN;
+	else if (trit_ggml_type_info(t->type)->packed)
+		p.layout = trit_packed_layout(t);
+	else
+		p.fate = trit_dense_type(t->type) >= 0 ? MAP : WIDEN;
+	return p;
+}
+
+/* The head: what the file has, unless that is numbers and the model is ternary, or another form was asked for. */
+static struct plan plan_head(const struct loader *ld, const struct trit_tensor_walk *w,
+                             const struct trit_gguf_tensor *t)
+{
+	struct plan p = plan_dense(w, t);
+	bool packed = trit_ggml_type_info(t->type)->packed;
+	int head = ld->head;
+	if (head == HEAD_AUTO)
+		head = ld->n_integer && !packed ? HEAD_I8 : HEAD_EXACT;
+	if (head == HEAD_EXACT || (packed && p.layout == head_plans[head].layout && p.scaling == head_plans[head].scaling))
+		return p;
+	return head_plans[head];
+}
+
+/* The memory that a plan takes; in the second walk, where it is. */
+struct place {
+	unsigned char *w; /* integer weights */
+	float *floats;    /* their scales; or numbers */
+};
+
+static struct place take(struct trit_model *m, const struct plan *p, const struct trit_tensor_walk *w)
+{
+	struct place at = { 0 };
+	if (p->fate == WIDEN)
+		at.floats = trit_arena_take(&m->arena, w->rows * w->cols, sizeof(float));
+	if (p->fate == REPACK || p->fate == QUANTISE) {
+		at.w = trit_arena_take(&m->arena, trit_layout_bytes(p->layout, w->rows, w->cols), 1);
+		at.floats = trit_arena_take(&m->arena, trit_scale_count(p->scaling, w->rows, w->cols), sizeof(float));
+	}
+	return at;
+}
+
+/* ---- one tensor -------------------------------------------------------------------------------------------------- */
+
+/* Integer weights, in place or made so by the plan. */
+static int load_integer(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
+                        const struct trit_gguf_tensor *t, struct trit_linear *out, struct trit_error *err)
+{
+	struct trit_model *m = ld->m;
+	struct place at = take(m, p, w);
+	int e;
+	*out = (struct trit_linear){ .quantised = true, .layout = p->layout, .scaling = p->scaling, .rows = (int)w->rows,
+		                     .cols = (int)w->cols, .scale = at.floats, .w = at.w };
+	if (p->fate == QUANTISE)
+		return trit_repack_quantise(&ld->repack, p->layout, p->scaling, at.w, at.floats, &m->kernels, w, t, err);
+	if (p->fate == REPACK) {
+		e = trit_tensor_scales(&m->gguf, w, t, at.floats, err);
+		return e ? e : trit_repack_codes(&ld->repack, p->layout, at.w, w, t, err);
+	}
+	out->w = t->data;
+	return trit_packed_scales(&m->gguf, w, t, &out->scale, err);
+}
+
+static int load_dense(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
+                      const struct trit_gguf_tensor *t, struct trit_linear *out, struct trit_error *err)
+{
+	struct place at = take(ld->m, p, w);
+	*out = (struct trit_linear){ .rows = (int)w->rows, .cols = (int)w->cols, .w = t->data };
+	if (p->fate == MAP) {
+		out->type = (enum trit_dense_type)trit_dense_type(t->type);
+		return TRIT_OK;
+	}
+	int e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, 0, w->rows, at.floats, err);
+	if (e)
+		return trit_fail_prefix(err, e, "%s", t->name);
+	out->type = TRIT_DENSE_F32;
+	out->w = (const unsigned char *)at.floats;
+	return TRIT_OK;
+}
+
+static int load_norm(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
+                     const struct trit_gguf_tensor *t, const float **out, struct trit_error *err)
+{
+	struct trit_linear l;
+	int e = load_dense(ld, p, w, t, &l, err);
+	if (e)
+		return e;
+	*out = (const float *)(const void *)l.w;
+	for (size_t i = 0; i < w->cols; i++)
+		if (!isfinite((*out)[i]))
+			return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: element %zu is not finite", t->name, i);
+	return TRIT_OK;
+}
+
+static int load_linear(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
+                       const struct trit_gguf_tensor *t, struct trit_linear *out, struct trit_error *err)
+{
+	bool integer = p->fate == REPACK || p->fate == QUANTISE || trit_ggml_type_info(t->type)->packed;
+	return (integer ? load_integer : load_dense)(ld, p, w, t, out, err);
+}
+
+/* ---- the whole model --------------------------------------------------------------------------------------------- */
+
+/* Whether a matrix in the file is read by every token, and as it is there; of an embedding only rows are. */
+static bool is_mapped_whole(const struct loader *ld, const struct plan *p, enum trit_tensor_id id)
+{
+	bool head = ld->m->config.tied && ld->plans[ld->n_plans - 1].fate == MAP;
+	return p->fate == MAP && (id != TRIT_TENSOR_TOKEN_EMBD || head);
+}
+
+static void add_stats(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
+                      const struct trit_gguf_tensor *t)
+{
+	struct trit_model_stats *s = &ld->m->stats;
+	if (trit_tensors[w->id].kind == TRIT_KIND_LINEAR && ld->n_integer && p->layout <= TRIT_B1) {
+		s->ternary_weights += (uint64_t)w->rows * w->cols;
+		s->ternary_bytes += t->bytes;
+	}
+	if (is_mapped_whole(ld, p, w->id))
+		s->mapped_bytes += t->bytes;
+}
+
+const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer)
+{
+	const struct trit_layer *l = &m->layers[layer];
+	switch (id) {
+	case TRIT_TENSOR_TOKEN_EMBD:
+		return &m->token_embd;
+	case TRIT_TENSOR_OUTPUT:
+		return &m->output;
+	case TRIT_TENSOR_ATTN_Q:
+		return &l->q;
+	case TRIT_TENSOR_ATTN_K:
+		return &l->k;
+	case TRIT_TENSOR_ATTN_V:
+		return &l->v;
+	case TRIT_TENSOR_ATTN_OUTPUT:
+		return &l->o;
+	case TRIT_TENSOR_FFN_GATE:
+		return &l->gate;
+	case TRIT_TENSOR_FFN_UP:
+		return &l->up;
+	case TRIT_TENSOR_FFN_DOWN:
+		return &l->down;
+	default:
+		return NULL; /* a norm */
+	}
+}
+
+/* The same to be filled in. */
+static struct trit_linear *linear_slot(struct trit_model *m, const struct trit_tensor_walk *w)
+{
+	return (struct trit_linear *)(uintptr_t)trit_model_linear(m, w->id, w->layer);
+}
+
+static const float **norm_slot(struct trit_model *m, const struct trit_tensor_walk *w)
+{
+	struct trit_layer *l = &m->layers[w->layer];
+	switch (w->id) {
+	case TRIT_TENSOR_ATTN_NORM:
+		return &l->attn_norm;
+	case TRIT_TENSOR_ATTN_SUB_NORM:
+		return &l->attn_sub_norm;
+	case TRIT_TENSOR_FFN_NORM:
+		return &l->ffn_norm;
+	case TRIT_TENSOR_FFN_SUB_NORM:
+		return &l->ffn_sub_norm;
+	default:
+		return &m->output_norm;
+	}
+}
+
+/* Tensors that would change the result and that this configuration does not use. */
+static int check_unused(const struct trit_model *m, struct trit_error *err)
+{
+	for (uint64_t i = 0; i < m->gguf.n_tensors; i++) {
+		const char *name = m->gguf.tensors[i].name, *dot = strrchr(name, '.');
+		if (dot && !strcmp(dot, ".bias"))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: biases are not supported", name);
+		if (!m->config.arch->sub_norm && strstr(name, "_sub_norm."))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: sub-norms are not supported in architecture %s", name,
+			                 m->config.arch->name);
+	}
+	return TRIT_OK;
+}
+
+/* The head's tensor: its own, or the embedding. */
+static int find_head(const struct trit_model *m, struct trit_tensor_walk *w, const struct trit_gguf_tensor **t,
+                     struct trit_error *err)
+{
+	*w = (struct trit_tensor_walk){ .id = m->config.tied ? TRIT_TENSOR_TOKEN_EMBD : TRIT_TENSOR_OUTPUT };
+	trit_tensor_shape(&m->config, w->id, &w->rows, &w->cols);
+	return trit_tensor_find(&m->gguf, w, t, err);
+}
+
+/* What both walks do after deciding: memory, and what repacking will need. */
+static void count(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w)
+{
+	take(ld->m, p, w);
+	if (p->fate == REPACK || p->fate == QUANTISE)
+		ld->to_repack += w->rows * w->cols;
+	ld->widest = w->cols > ld->widest ? w->cols : ld->widest;
+}
+
+/* First walk: checks every tensor, decides, counts. */
+static int measure(struct loader *ld, struct trit_error *err)
+{
+	struct trit_model *m = ld->m;
+	struct trit_tensor_walk w = { 0 };
+	const struct trit_gguf_tensor *t;
+	struct plan *head = &ld->plans[ld->n_plans - 1];
+	int e = TRIT_OK;
+	trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
+	while (!e && trit_tensor_next(&w, &m->config)) {
+		struct plan *p = &ld->plans[w.step - 1];
+		if (w.id == TRIT_TENSOR_OUTPUT)
+			continue;
+		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)))
+			break;
+		bool linear = trit_tensors[w.id].kind == TRIT_KIND_LINEAR, integer = linear && is_integer(m, t);
+		ld->n_linear += linear;
+		ld->n_integer += integer;
+		if (ld->n_integer && ld->n_integer != ld->n_linear)
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+			                 "%s: a dense projection in a ternary model (or the other way round) is not supported",
+			                 t->name);
+		if (integer)
+			e = plan_integer(ld, &w, t, p, err);
+		else
+			*p = plan_dense(&w, t);
+		count(ld, p, &w);
+	}
+	if (!e && !(e = find_head(m, &w, &t, err))) {
+		*head = plan_head(ld, &w, t);
+		if (!m->config.tied || head->fate == QUANTISE)
+			count(ld, head, &w);
+	}
+	return e;
+}
+
+/* Second walk: the same, filling in. */
+static int place(struct loader *ld, struct trit_error *err)
+{
+	struct trit_model *m = ld->m;
+	struct trit_tensor_walk w = { 0 };
+	const struct trit_gguf_tensor *t = NULL;
+	const struct plan *head = &ld->plans[ld->n_plans - 1];
+	int e = TRIT_OK;
+	m->layers = trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
+	while (!e && trit_tensor_next(&w, &m->config)) {
+		const struct plan *p = &ld->plans[w.step - 1];
+		if (w.id == TRIT_TENSOR_OUTPUT || (e = trit_tensor_find(&m->gguf, &w, &t, err)))
+			continue;
+		if (trit_tensors[w.id].kind == TRIT_KIND_NORM)
+			e = load_norm(ld, p, &w, t, norm_slot(m, &w), err);
+		else
+			e = load_linear(ld, p, &w, t, linear_slot(m, &w), err);
+		add_stats(ld, p, &w, t);
+	}
+	if (e || (e = find_head(m, &w, &t, err)))
+		return e;
+	if (m->config.tied && head->fate != QUANTISE) {
+		m->output = m->token_embd;
+		return TRIT_OK;
+	}
+	if (!m->config.tied)
+		add_stats(ld, head, &w, t);
+	return load_linear(ld, head, &w, t, &m->output, err);
+}
+
+static int start_threads(struct loader *ld, int n, struct trit_error *err)
+{
+	if (n == 0)
+		n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
+	if (ld->to_repack < THREADS_FROM)
+		n = 1;
+	return ld->to_repack ? trit_repack_init(&ld->repack, n, ld->widest, err) : TRIT_OK;
+}
+
+int trit_weights_load(struct trit_model *m, const struct trit_model_options *o, struct trit_error *err)
+{
+	struct loader ld = { .m = m };
+	int e;
+	if ((e = read_options(&ld, o, err)) || (e = check_unused(m, err)))
+		return e;
+	struct trit_tensor_walk w = { 0 };
+	while (trit_tensor_next(&w, &m->config))
+		continue;
+	ld.n_plans = (size_t)w.step + 1;
+	ld.plans = trit_calloc(ld.n_plans, sizeof *ld.plans);
+	if (!ld.plans)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a list of %zu tensors", ld.n_plans);
+	if (!(e = measure(&ld, err)) && !(e = trit_arena_alloc(&m->arena, "the weights", err)) &&
+	    !(e = start_threads(&ld, o->n_threads, err)))
+		e = place(&ld, err);
+	trit_repack_release(&ld.repack);
+	trit_free(ld.plans);
+	return e;
+}
+
+int trit_model_count_codes(const struct trit_model *m, uint64_t counts[3], struct trit_error *err)
+{
+	struct trit_tensor_walk w = { 0 };
+	struct trit_repack r;
+	int e = trit_repack_init(&r, m->stats.ternary_weights < THREADS_FROM ? 1 : trit_cpu_count(),
+	                         trit_config_widest(&m->config), err);
+	if (e)
+		return e;
+	counts[0] = counts[1] = counts[2] = 0;
+	while (trit_tensor_next(&w, &m->config)) {
+		const struct trit_linear *l = trit_model_linear(m, w.id, w.layer);
+		if (trit_tensors[w.id].kind == TRIT_KIND_LINEAR && l->quantised && l->layout <= TRIT_B1)
+			trit_count_codes(&r, counts, l->layout, l->w, w.rows, w.cols);
+	}
+	trit_repack_release(&r);
+	return TRIT_OK;
+}

@@ -1,0 +1,24 @@
+/*
+ * tiers.c - what checkasm_amx tests: the tier AMX, emulated, on any CPU with AVX-512.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "../checkasm/checkasm.h"
+
+#include "kernel/tiers.h"
+
+trit_tier_init_fn trit_ternary_init_emulated;
+
+bool check_tier_here(enum trit_tier tier)
+{
+	return tier == TRIT_TIER_AMX && trit_tier_here(TRIT_TIER_AVX512);
+}
+
+void check_tier_fill(struct trit_kernels *k, enum trit_tier tier)
+{
+	trit_kernels_fill(k, tier < TRIT_TIER_AMX ? tier : TRIT_TIER_AVX512);
+	if (tier == TRIT_TIER_AMX) {
+		k->tier = tier;
+		trit_ternary_init_emulated(k);
+	}
+}
