@@ -1,6 +1,6 @@
 /*
- * test_same_bits.c - one text, one result: logits of the shipped model on every tier, with 1 to 8 threads, in every layout
- * of the weights, the prompt whole or cut, alone or beside fifteen other sequences, compared bit by bit.
+ * test_same_bits.c - one text, one result: logits of the shipped model on every tier, with 1 to 8 threads, in every
+ * layout of the weights, the prompt whole or cut, alone or beside fifteen other sequences, compared bit by bit.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -128,7 +128,8 @@ static void every_number_of_threads(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		ways[i] = (struct way){.cpu = trit_tier_name(trit_best_tier()), .layout = "t5", .n_threads = 1 + i, .chunk = 32};
+		ways[i] = (struct way){.cpu = trit_tier_name(trit_best_tier()), .layout = "t5", .n_threads = 1 + i,
+		                       .chunk = 32};
 	check_all("i8", TRIT_KV_F16, ways, 8);
 }
 

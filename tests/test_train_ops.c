@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "train/attention.h"
+#include "train/self_attention.h"
 #include "train/bitlinear.h"
 #include "train/optim.h"
 #include "train/schedule.h"
@@ -81,7 +81,7 @@ static void check_attention(int s)
 {
 	size_t n = (size_t)s * LD, n_out = (size_t)s * LDO;
 	float *qkv = normals(n, 1), *r = normals(n_out, 1), *o = normals(n_out, 0), *g = normals(n, 0);
-	float *scratch = trit_calloc(trit_attention_scratch(s, A), sizeof *scratch);
+	float *scratch = trit_calloc(trit_self_attention_scratch(s, A), sizeof *scratch);
 	double *wide = trit_calloc(n, sizeof *wide), *expected = trit_calloc(n_out, sizeof *expected);
 	struct trit_attention a = { .positions = s, .width = A, .group = GROUP, .scale = 0.4f, .q = qkv,
 		                    .k = qkv + GROUP * A, .v = qkv + (GROUP + 1) * A, .ld = LD, .ldo = LDO };
@@ -90,8 +90,8 @@ static void check_attention(int s)
 	for (size_t i = 0; i < n; i++)
 		wide[i] = qkv[i], g[i] = NAN; /* overwritten, not added to */
 	attention_loss(s, wide, r, expected);
-	trit_attention_forward(&a, &kernels, o, scratch);
-	trit_attention_backward(&a, &kernels, g, g + GROUP * A, g + (GROUP + 1) * A, r, scratch);
+	trit_self_attention_forward(&a, &kernels, o, scratch);
+	trit_self_attention_backward(&a, &kernels, g, g + GROUP * A, g + (GROUP + 1) * A, r, scratch);
 	for (size_t i = 0; i < n_out; i++)
 		if (i % LDO < GROUP * A)
 			check_close("o", i, o[i], expected[i], 1e-5);

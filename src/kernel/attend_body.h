@@ -1,6 +1,6 @@
 /*
  * attend_body.h - the attention kernels, written once on vec.h and compiled for each instruction set; included after
- * float_body.h. Contracts and the layout of a page of the KV cache are in kernel.h.
+ * float_body.h. Contracts are in kernel.h.
  *
  * Both products of attention are the same loop: a tile of sums[rows][32] stays in registers while, step by step, a run
  * of 32 numbers is read, converted and multiplied by a number of each row:
@@ -232,16 +232,17 @@ static const struct tile *const tiles[TRIT_N_KV_TYPES] = {tiles_f16, tiles_q8, t
 /* ---- scores and values ------------------------------------------------------------------------------------------- */
 
 static void scores(float *s, size_t lds, const float *q, size_t ldq, const unsigned char *pages, size_t stride,
-                       float scale, int width, int rows, int begin, int end, enum trit_kv_type type)
+                   float scale, int width, int rows, int begin, int end, enum trit_kv_type type)
 {
 	for (int i = begin; i < end; i += 32) {
 		const unsigned char *page = pages + (size_t)(i / TRIT_KV_PAGE) * stride;
 		size_t block = (size_t)(i % TRIT_KV_PAGE / 32);
 		const unsigned char *keys = page + block * width * trit_kv_run_bytes(type);
-		const uint16_t *d = (const uint16_t *)(const void *)(page + trit_kv_key_scales_at(type, width)) +
-		                    block * trit_kv_groups(width) * 32;
-
+		const uint16_t *d = (const uint16_t *)(const void *)(page + trit_kv_key_scales_at(type, width));
 		const struct tile *tile = tiles[type];
+
+		if (type != TRIT_KV_F16)
+			d += block * trit_kv_groups(width) * 32;
 		for (int r = 0; r < rows; r += tile->rows) {
 			while (tile->rows > rows - r)
 				tile++;
@@ -259,7 +260,7 @@ struct panel {
 
 /** The rows from `first` on, for the page of positions from i0 on. (Divisions are what this avoids for each row.) */
 static struct panel make_panel(float *out, size_t ld_token, size_t ld_head, int first, int rows, int share, int n,
-                                   int i0)
+                               int i0)
 {
 	struct panel p = {.count = rows - first < TILE_ROWS ? rows - first : TILE_ROWS};
 	int token = first / share, head = first % share;
@@ -279,7 +280,7 @@ static struct panel make_panel(float *out, size_t ld_token, size_t ld_head, int 
 
 /** y [count][32] += a group of elements, `run` for each position. */
 static void value_panel(float *y, const struct panel *p, const float *w, size_t ldw, const unsigned char *run,
-                            enum trit_kv_type type)
+                        enum trit_kv_type type)
 {
 	const struct tile *tile = tiles[type];
 	int common = p->seen[0];
@@ -299,7 +300,7 @@ static void value_panel(float *y, const struct panel *p, const float *w, size_t 
 
 /** Adds to elements first .. last - 1 of the panel's rows what a page has for them; sets them where it is the first. */
 static void value_page(const struct panel *p, const float *weights, size_t ldp, const unsigned char *page, int width,
-                           int first, int last, bool first_page, enum trit_kv_type type)
+                       int first, int last, bool first_page, enum trit_kv_type type)
 {
 	enum { LDW = TRIT_KV_PAGE + 16 }; /* rows a power of two apart would share sets of the cache */
 	float y[TILE_ROWS * 32], scaled[TILE_ROWS * LDW];
@@ -308,7 +309,7 @@ static void value_page(const struct panel *p, const float *weights, size_t ldp, 
 		int m = last - e < 32 ? last - e : 32;
 		size_t at = (size_t)(e / 32) * TRIT_KV_PAGE;
 		const unsigned char *run = page + trit_kv_values_at(type, width) + at * trit_kv_run_bytes(type);
-		const uint16_t *d = (const uint16_t *)(const void *)(page + trit_kv_value_scales_at(type, width)) + at;
+		const uint16_t *d = (const uint16_t *)(const void *)(page + trit_kv_value_scales_at(type, width));
 
 		for (int r = 0; r < p->count; r++) {
 			vec_store(y + 32 * r + 16, vec_zero());
@@ -321,7 +322,7 @@ static void value_page(const struct panel *p, const float *weights, size_t ldp, 
 			for (int r = 0; r < p->count; r++)
 				VEC_FOR(i, k, p->seen[r])
 					vec_store_n(scaled + r * LDW + i, vec_mul(vec_load_n(weights + r * ldp + i, k),
-					                                          vec_load_f16(d + i)), k);
+					                                          vec_load_f16(d + at + i)), k);
 			value_panel(y, p, scaled, LDW, run, type);
 		}
 		for (int r = 0; r < p->count; r++)
@@ -331,8 +332,8 @@ static void value_page(const struct panel *p, const float *weights, size_t ldp, 
 }
 
 static void values(float *out, size_t ld_token, size_t ld_head, const float *p, size_t ldp, const float *sum,
-                       const unsigned char *pages, size_t stride, int width, int first, int last, int rows, int share,
-                       int n, enum trit_kv_type type)
+                   const unsigned char *pages, size_t stride, int width, int first, int last, int rows, int share,
+                   int n, enum trit_kv_type type)
 {
 	int n_max = n + (rows - 1) / share;
 

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "kernel/kv_page.h"
 #include "kernel/layout.h"
 
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
@@ -130,71 +131,26 @@ typedef float trit_sum_fn(const float *x, int n);
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
-/**
- * The KV cache holds keys and values in pages: those of one head at TRIT_KV_PAGE consecutive positions. Its numbers lie
- * in runs of 32: 64 bytes of IEEE half (f16), 32 of int8 (q8), or 16 whose low nibbles are the first 16 integers plus 8
- * and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:
- *
- *     keys          [PAGE / 32][width]         a run has one element of 32 positions
- *     values        [groups][PAGE]             a run has 32 elements of one position, zeros from `width` on
- *     key scales    [PAGE / 32][groups][32]    IEEE half, q8 and q4 only: the scale of 32 elements of a position
- *     value scales  [groups][PAGE]             likewise
- *
- * So a vector of keys is read at once for several queries, and scores need no sums across a vector: keys and values
- * are both multiplied as sum over steps of number * run. Pages are TRIT_ALIGN aligned.
- */
-#define TRIT_KV_PAGE 256
-#define TRIT_N_KV_TYPES (TRIT_KV_Q4 + 1)
-
-static inline size_t trit_kv_groups(int width)
-{
-	return ((size_t)width + 31) / 32;
-}
-static inline size_t trit_kv_run_bytes(enum trit_kv_type type)
-{
-	return type == TRIT_KV_F16 ? 64 : type == TRIT_KV_Q8 ? 32 : 16;
-}
-/** Where in a page the values begin, the scales of the keys, those of the values, and the end. */
-static inline size_t trit_kv_values_at(enum trit_kv_type type, int width)
-{
-	return TRIT_KV_PAGE / 32 * (size_t)width * trit_kv_run_bytes(type);
-}
-static inline size_t trit_kv_key_scales_at(enum trit_kv_type type, int width)
-{
-	return trit_kv_values_at(type, width) + trit_kv_groups(width) * TRIT_KV_PAGE * trit_kv_run_bytes(type);
-}
-static inline size_t trit_kv_scale_bytes(enum trit_kv_type type, int width)
-{
-	return type == TRIT_KV_F16 ? 0 : trit_kv_groups(width) * TRIT_KV_PAGE * sizeof(uint16_t);
-}
-static inline size_t trit_kv_value_scales_at(enum trit_kv_type type, int width)
-{
-	return trit_kv_key_scales_at(type, width) + trit_kv_scale_bytes(type, width);
-}
-static inline size_t trit_kv_page_bytes(enum trit_kv_type type, int width)
-{
-	return trit_kv_value_scales_at(type, width) + trit_kv_scale_bytes(type, width);
-}
+/* Keys and values lie in the pages of kv_page.h. */
 
 /**
- * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q8, q4: for each 32 elements d = half(max
- * |x| / 127) or half(x_m / -8), x_m being the element farthest from zero (the negative one of two); q = rint(x * (1 / d)),
- * half to even, clamped to +-127 or -8..7; 1 / d taken as 0 when d is. In q4, one byte is shared by places 16 apart:
- * the places of 32 positions are one thread's at a time.
+ * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q8, q4: each 32 elements have the scale
+ * d = half(max |x| / 127) or half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers
+ * rint(x * (1 / d)), half to even, clamped to +-127 or -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart
+ * share bytes: let one thread at a time put to the 32 places from a multiple of 32 on.
  */
 typedef void trit_kv_put_fn(unsigned char *page, const float *key, const float *value, int width, int at);
 /**
- * Scores: s[r][i] of `rows` queries q [rows, ldq] for positions begin <= i < end, begin a multiple of 32; up to the next
- * multiple of 32 the rest of s is overwritten with anything. Page i / PAGE is at pages + i / PAGE * stride.
- *     f16:     s = c * scale             c the chain over the elements e of q_e * k_e
- *     q8, q4:  s = chain over the groups g of c_g * (d_g * scale), c_g the chain over the group's elements of q_e * k_e,
- *              k_e the integer
+ * Scores s[r][i] of `rows` queries q [rows, ldq] for positions begin <= i < end, begin a multiple of 32; up to the next
+ * multiple of 32 anything is written. The page of position i is at pages + i / TRIT_KV_PAGE * stride.
+ *     f16:     s = c * scale                                   c the chain over elements e of q_e * k_e
+ *     q8, q4:  s = chain over groups g of c_g * (d_g * scale)  c_g the same over the group's elements, k_e integers
  */
 typedef void trit_attend_scores_fn(float *s, size_t lds, const float *q, size_t ldq, const unsigned char *pages,
                                    size_t stride, float scale, int width, int rows, int begin, int end);
 /**
  * Weighted means of values, elements first <= e < last of heads of `width`, first a multiple of 32:
- *     out[r][e] = (chain over i < n + r / share of w_i * v_i[e]) / sum[r],   w_i = p[r][i]; q8, q4: p[r][i] * d_i
+ *     out[r][e] = (chain over i < n + r / share of w_i * v_i[e]) / sum[r]     w_i = p[r][i]; q8, q4: p[r][i] * d_i
  * Row r is written from out + r / share * ld_token + r % share * ld_head on. What is stored at later positions does not
  * matter, be it infinite. n >= 1.
  */

@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-#include "train/attention.h"
+#include "train/self_attention.h"
 
 struct part {
 	struct trit_net *n;
@@ -142,9 +142,9 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 			                     .scale = 1.0f / sqrtf((float)c->head_dim), .q = l->qkv + q,
 			                     .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq };
 		if (backward)
-			trit_attention_backward(&at, p->k, n->dqkv + q, n->dqkv + k, n->dqkv + v, n->datt + o, p->scratch);
+			trit_self_attention_backward(&at, p->k, n->dqkv + q, n->dqkv + k, n->dqkv + v, n->datt + o, p->scratch);
 		else
-			trit_attention_forward(&at, p->k, l->att + o, p->scratch);
+			trit_self_attention_forward(&at, p->k, l->att + o, p->scratch);
 	}
 }
 

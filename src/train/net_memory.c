@@ -6,7 +6,7 @@
 #include <limits.h>
 
 #include "model/rope.h"
-#include "train/attention.h"
+#include "train/self_attention.h"
 #include "train/net.h"
 
 /* Logits of at most this many floats are held at a time. */
@@ -125,7 +125,7 @@ static void lay_out(struct trit_net *net)
 	net->dqkv = floats(net, tokens, nqkv);
 	net->logits = floats(net, (size_t)net->head_chunk, v);
 	net->losses = floats(net, tokens, 1);
-	net->thread_scratch = (trit_attention_scratch(net->seq_len, c->head_dim) + 15) / 16 * 16;
+	net->thread_scratch = (trit_self_attention_scratch(net->seq_len, c->head_dim) + 15) / 16 * 16;
 	net->scratch = floats(net, threads, net->thread_scratch);
 	net->codes_stride = max_size(ff, nq) * d;
 	net->codes = trit_arena_take(&net->arena, threads * net->codes_stride, 1);

@@ -22,6 +22,30 @@ for type in i2_s tq1_0 tq2_0 q8_0 f16 bf16 f32; do
 	has out "^tensors .*$(echo $type | tr a-z A-Z) x"
 done
 
+# The same of the types that are used as they lie, in every layout; heads in fewer bits are another model, but not much.
+for type in t5 t2; do
+	expect 0 "$T" convert run $type.gguf --type $type --embedding-type q8_0
+	for layout in auto t2 t5; do
+		expect 0 "$T" perplexity -m $type.gguf -f part.txt -c 32 -o json --layout $layout
+		sed 's/"model".*//' out >got
+		same want got "$type as $layout"
+	done
+	expect 0 "$T" convert $type.gguf back.gguf --type i2_s
+	same i2_s.gguf back.gguf "$type and back"
+	expect 0 "$T" info $type.gguf
+	has out "^tensors .*$(echo $type | tr a-z A-Z) x" "^projections in memory +$type$" \
+		'^head in memory +i8, a scale a row$'
+done
+for head in i8 i6 i4; do
+	expect 0 "$T" convert run head.gguf --head-type $head
+	expect 0 "$T" perplexity -m head.gguf -f part.txt -c 32 -o json
+	sed 's/"model".*//' out >got
+	cmp -s want got && fail "a head of type $head changes nothing"
+	expect 0 "$T" perplexity -m i2_s.gguf -f part.txt -c 32 --head $head
+done
+refuse 1 'layout b1 holds -1 and \+1 only' "$T" perplexity -m i2_s.gguf -f part.txt -c 32 --layout b1
+refuse 1 'head "i7": there are auto, exact, i8, i6, i4' "$T" info i2_s.gguf --head i7
+
 refuse 1 'nothing.gguf' "$T" convert nothing.gguf out.gguf
 refuse 1 'part.txt' "$T" convert part.txt out.gguf
 refuse 2 '--type q4_k: there are auto, tq2_0' "$T" convert run out.gguf --type q4_k

@@ -56,32 +56,37 @@ static ALWAYS_INLINE int units_a_turn(const int layout)
 	return 8 / unit_fields(layout) + (layout == TRIT_T5);
 }
 
-/* Units u < n. */
-static ALWAYS_INLINE void add_units(__m512i (*acc)[MAX_SLOTS], const int layout, const int tokens,
-                                    const unsigned char *w, const int8_t *q, size_t ldq, const int n,
-                                    struct ahead *ahead)
+/* A field of some columns, for all tokens. */
+static ALWAYS_INLINE void add_field(__m512i (*acc)[MAX_SLOTS], const int tokens, const int slot, __m512i code,
+                                    const int8_t *q, size_t ldq)
+{
+	const int8_t *q3 = q + 3 * ldq, *q6 = q3 + 3 * ldq;
+
+#define ADD_TOKEN(t)                                                                                                   \
+	acc[t][slot] = dot_four(acc[t][slot], code, ((t) < 3 ? q : (t) < 6 ? q3 : q6) + (size_t)((t) % 3) * ldq)
+	EACH(tokens, ADD_TOKEN);
+#undef ADD_TOKEN
+}
+
+/* Unit number `unit` of a turn. */
+static ALWAYS_INLINE void add_unit(__m512i (*acc)[MAX_SLOTS], const int layout, const int tokens, const int unit,
+                                   const unsigned char *w, const int8_t *q, size_t ldq, struct ahead *ahead)
 {
 	const int bytes = unit_bytes(layout), fields = unit_fields(layout), slots = slots_for(tokens);
+	const struct fields v = fields_of(layout, w + unit * bytes, slots);
 
-	UNROLL
-	for (int u = 0; u < n; u++, w += bytes, q += 4 * fields) {
-		/* Else gcc 12 keeps ldq + 4, ldq + 8, 3 * ldq and so on in registers that it does not have. */
-		__asm__("" : "+r"(ldq) : "r"(q));
-		const struct fields v = fields_of(layout, w, slots);
-		const int8_t *q3 = q + 3 * ldq, *q6 = q3 + 3 * ldq;
-
-		UNROLL
-		for (int i = 0; i < bytes && layout != CODES; i += 64)
-			prefetch(w + i, ahead);
-		UNROLL
-		for (int i = 0; i < fields; i++)
-			UNROLL
-			for (int t = 0; t < tokens; t++) {
-				const int8_t *x = (t < 3 ? q : t < 6 ? q3 : q6) + 4 * i;
-				__m512i *to = &acc[t][(u * fields + i) % slots];
-				*to = dot_four(*to, v.f[i], x + (size_t)(t % 3) * ldq);
-			}
+	q += unit * fields * 4;
+	/* Else gcc 12 keeps ldq + 4, ldq + 8, 3 * ldq and so on in registers that it does not have. */
+	__asm__("" : "+r"(ldq) : "r"(q));
+	if (layout != CODES)
+		prefetch(w + unit * bytes, ahead);
+	if (layout == TRIT_I6) {
+		prefetch(w + unit * bytes + 64, ahead);
+		prefetch(w + unit * bytes + 128, ahead);
 	}
+#define ADD_FIELD(i) add_field(acc, tokens, (unit * fields + (i)) % slots, v.f[i], q + 4 * (i), ldq)
+	EACH(fields, ADD_FIELD);
+#undef ADD_FIELD
 }
 
 /* An accumulator, exactly divided by what the place of its field multiplied it by; b1's codes are 0 and 2. */
@@ -94,31 +99,50 @@ static ALWAYS_INLINE __m512i placed(__m512i acc, const int layout, const int slo
 	                   : acc;
 }
 
+static ALWAYS_INLINE __m512i combined(const __m512i *acc, const int layout, const int slots)
+{
+	__m512i sum = _mm512_setzero_si512();
+
+#define ADD_SLOT(s) sum = _mm512_add_epi32(sum, placed(acc[s], layout, slots, s))
+	EACH(slots, ADD_SLOT);
+#undef ADD_SLOT
+	return sum;
+}
+
 /* sums[t] of 16 rows over `units` units. */
 static ALWAYS_INLINE void unit_sums(__m512i *sums, const int layout, const int tokens, const unsigned char *w,
                                     const int8_t *q, size_t ldq, int units, struct ahead *ahead)
 {
 	const int turn = units_a_turn(layout), bytes = unit_bytes(layout), cols = 4 * unit_fields(layout);
-	const int slots = slots_for(tokens);
+	const __m512i zero = _mm512_setzero_si512();
 	__m512i acc[TRIT_FEW_TOKENS][MAX_SLOTS];
 
-	UNROLL
-	for (int t = 0; t < tokens; t++)
-		UNROLL
-		for (int s = 0; s < slots; s++)
-			acc[t][s] = _mm512_setzero_si512();
-	for (; units >= turn; units -= turn, w += turn * bytes, q += turn * cols)
-		add_units(acc, layout, tokens, w, q, ldq, turn, ahead);
+#define CLEAR(t)                                                                                                       \
+	acc[t][0] = acc[t][1] = acc[t][2] = acc[t][3] = acc[t][4] = acc[t][5] = acc[t][6] = acc[t][7] = zero
+	EACH(tokens, CLEAR);
+#undef CLEAR
+	for (; units >= turn; units -= turn, w += turn * bytes, q += turn * cols) {
+#define ADD_UNIT(u) add_unit(acc, layout, tokens, u, w, q, ldq, ahead)
+		EACH(turn, ADD_UNIT);
+#undef ADD_UNIT
+	}
 	if (turn > 1)
 		for (; units > 0; units--, w += bytes, q += cols)
-			add_units(acc, layout, tokens, w, q, ldq, 1, ahead);
-	UNROLL
-	for (int t = 0; t < tokens; t++) {
-		sums[t] = placed(acc[t][0], layout, slots, 0);
-		UNROLL
-		for (int s = 1; s < slots; s++)
-			sums[t] = _mm512_add_epi32(sums[t], placed(acc[t][s], layout, slots, s));
-	}
+			add_unit(acc, layout, tokens, 0, w, q, ldq, ahead);
+#define COMBINE(t) sums[t] = combined(acc[t], layout, slots_for(tokens))
+	EACH(tokens, COMBINE);
+#undef COMBINE
+}
+
+static ALWAYS_INLINE __m512 unbiased(__m512i sum, int32_t bias)
+{
+	return _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, _mm512_set1_epi32(bias)));
+}
+
+/* The 16 rows from r on, or those of them that are there, of a token. */
+static ALWAYS_INLINE void store(const struct int_product *p, int r, int t, __m512 v)
+{
+	_mm512_mask_storeu_ps(p->y + (size_t)t * p->ldy + r, lanes(p->rows - r), v);
 }
 
 /* ---- one scale a row --------------------------------------------------------------------------------------------- */
@@ -133,12 +157,11 @@ static ALWAYS_INLINE void row_block(const int layout, const int tokens, const st
 	__m512i sums[TRIT_FEW_TOKENS];
 
 	unit_sums(sums, layout, tokens, w, p->q, p->ldq, (p->cols + cols - 1) / cols, &ahead);
-	UNROLL
-	for (int t = 0; t < tokens; t++) {
-		__m512i sum = _mm512_sub_epi32(sums[t], _mm512_set1_epi32(p->biases[t]));
-		__m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_set1_ps(p->step[t])));
-		_mm512_mask_storeu_ps(p->y + (size_t)t * p->ldy + r, lanes(p->rows - r), v);
-	}
+#define STORE(t)                                                                                                       \
+	store(p, r, t,                                                                                                 \
+	      _mm512_mul_ps(unbiased(sums[t], p->biases[t]), _mm512_mul_ps(scale, _mm512_set1_ps(p->step[t]))))
+	EACH(tokens, STORE);
+#undef STORE
 }
 
 /* ---- scales of groups -------------------------------------------------------------------------------------------- */
@@ -151,11 +174,10 @@ static ALWAYS_INLINE void add_group(__m512 *chains, const int layout, const int 
 	__m512i sums[TRIT_FEW_TOKENS];
 
 	unit_sums(sums, layout, tokens, w, q, p->ldq, units, ahead);
-	UNROLL
-	for (int t = 0; t < tokens; t++) {
-		__m512i sum = _mm512_sub_epi32(sums[t], _mm512_set1_epi32(biases[(size_t)t * p->n_groups]));
-		chains[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(scale), chains[t]);
-	}
+#define ADD_CHAIN(t)                                                                                                   \
+	chains[t] = _mm512_fmadd_ps(unbiased(sums[t], biases[(t) * p->n_groups]), _mm512_loadu_ps(scale), chains[t])
+	EACH(tokens, ADD_CHAIN);
+#undef ADD_CHAIN
 }
 
 static ALWAYS_INLINE void add_groups(__m512 *chains, const int layout, const int tokens, const struct int_product *p,
@@ -185,9 +207,9 @@ static ALWAYS_INLINE void add_t5_groups(__m512 *chains, const int tokens, const 
 		for (; decoded < f + 2 * group && decoded < fields; decoded += 5, w += 64) {
 			const struct fields v = fields_of(TRIT_T5, w, 1);
 			prefetch(w, ahead);
-			UNROLL
-			for (int i = 0; i < 5; i++)
-				_mm512_store_si512(ring + (decoded % RING + i) * 64, v.f[i]);
+#define STORE(i) _mm512_store_si512(ring + (decoded % RING + (i)) * 64, v.f[i])
+			EACH(5, STORE);
+#undef STORE
 		}
 		add_group(chains, CODES, tokens, p, ring + f % RING * 64, p->q + 4 * f, scale + (size_t)g * TRIT_BLOCK_ROWS,
 		          p->biases + g, fields - f < group ? fields - f : group, ahead);
@@ -201,17 +223,16 @@ static ALWAYS_INLINE void group_block(const int layout, const int tokens, const 
 	struct ahead ahead = {w + p->ahead, p->ahead_step};
 	__m512 chains[TRIT_FEW_TOKENS];
 
-	UNROLL
-	for (int t = 0; t < tokens; t++)
-		chains[t] = _mm512_setzero_ps();
+#define CLEAR(t) chains[t] = _mm512_setzero_ps()
+	EACH(tokens, CLEAR);
+#undef CLEAR
 	if (layout == TRIT_T5)
 		add_t5_groups(chains, tokens, p, w, scale, &ahead);
 	else
 		add_groups(chains, layout, tokens, p, w, scale, &ahead);
-	UNROLL
-	for (int t = 0; t < tokens; t++)
-		_mm512_mask_storeu_ps(p->y + (size_t)t * p->ldy + r, lanes(p->rows - r),
-		                      _mm512_mul_ps(chains[t], _mm512_set1_ps(p->step[t])));
+#define STORE(t) store(p, r, t, _mm512_mul_ps(chains[t], _mm512_set1_ps(p->step[t])))
+	EACH(tokens, STORE);
+#undef STORE
 }
 
 /* ---- a function for each layout and number of tokens ------------------------------------------------------------- */

@@ -18,12 +18,28 @@
 #include "kernel/kernel.h"
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-/* Before a loop of at most 8 turns, a number known after inlining: arrays it walks become registers. */
-#if defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
+/**
+ * action(0), action(1) ... action(n - 1), n <= 8 and known after inlining. Where it walks arrays of vectors it makes
+ * registers of them; with loops, unrolled or not, gcc 12 or clang 14 keep them in memory.
+ */
+#define EACH(n, action)                                                                                                \
+	do {                                                                                                           \
+		action(0);                                                                                             \
+		if ((n) > 1)                                                                                           \
+			action(1);                                                                                     \
+		if ((n) > 2)                                                                                           \
+			action(2);                                                                                     \
+		if ((n) > 3)                                                                                           \
+			action(3);                                                                                     \
+		if ((n) > 4)                                                                                           \
+			action(4);                                                                                     \
+		if ((n) > 5)                                                                                           \
+			action(5);                                                                                     \
+		if ((n) > 6)                                                                                           \
+			action(6);                                                                                     \
+		if ((n) > 7)                                                                                           \
+			action(7);                                                                                     \
+	} while (0)
 
 /** The arguments of trit_gemm_int_fn, and what its callers here add. */
 struct int_product {

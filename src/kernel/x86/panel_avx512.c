@@ -25,13 +25,13 @@ static ALWAYS_INLINE void decode(const int layout, __m512i *panel, const unsigne
 {
 	const int n = unit_fields(layout), bytes = unit_bytes(layout);
 
-	for (int u = 0; u < units; u++, w += bytes, panel += BLOCKS * n)
-		UNROLL
-		for (int b = 0; b < BLOCKS; b++) {
-			const struct fields v = fields_of(layout, w + (size_t)b * block_bytes, 1);
-			UNROLL
-			for (int i = 0; i < n; i++)
-				panel[BLOCKS * i + b] = v.f[i];
+	for (int b = 0; b < BLOCKS; b++, w += block_bytes)
+		for (int u = 0; u < units; u++) {
+			const struct fields v = fields_of(layout, w + (size_t)(bytes * u), 1);
+			__m512i *to = panel + BLOCKS * n * u + b;
+#define STORE(i) to[BLOCKS * (i)] = v.f[i]
+			EACH(n, STORE);
+#undef STORE
 		}
 }
 
@@ -119,28 +119,6 @@ static ALWAYS_INLINE void add_step(__m512i *acc, const __m512i *w, const int8_t 
 	acc[3] = _mm512_dpbusd_epi32(acc[3], w[3], v);
 }
 
-/* What is to be done with every token's sums, whose names an array cannot hold: gcc 12 would keep it in memory. */
-#define FOR_TOKENS(action)                                                                                             \
-	do {                                                                                                           \
-		action(a, 0);                                                                                          \
-		if (tokens > 1)                                                                                        \
-			action(b, 1);                                                                                  \
-		if (tokens > 2)                                                                                        \
-			action(c, 2);                                                                                  \
-		if (tokens > 3)                                                                                        \
-			action(d, 3);                                                                                  \
-		if (tokens > 4)                                                                                        \
-			action(e, 4);                                                                                  \
-		if (tokens > 5)                                                                                        \
-			action(f, 5);                                                                                  \
-	} while (0)
-#define BEGIN(acc, i) begin(acc, biases[(i) * t.n_groups])
-#define LOAD(acc, i) load(acc, t.y + (i) * t.ldy)
-#define STEP(acc, i) add_step(acc, w, ((i) < 3 ? q0 : q3) + (i) % 3 * ldq)
-#define STORE(acc, i) store(t.y + (i) * t.ldy, acc)
-#define STORE_SCALED(acc, i) store_scaled(t.y + (i) * t.ldy, acc, scale, t.step[i])
-#define STORE_CHAIN(acc, i) store_chain(t.y + (i) * t.ldy, acc, scale, first)
-
 /* 64 rows by `tokens` (1 to 6, a constant after inlining). */
 static ALWAYS_INLINE void tile(const struct tile *arg, const int tokens)
 {
@@ -153,25 +131,32 @@ static ALWAYS_INLINE void tile(const struct tile *arg, const int tokens)
 	bool first = t.first;
 
 	do {
-		__m512i a[BLOCKS], b[BLOCKS], c[BLOCKS], d[BLOCKS], e[BLOCKS], f[BLOCKS];
 		const __m512i *end = t.end - panel < BLOCKS * t.steps ? t.end : panel + BLOCKS * t.steps;
+		__m512i acc[8][BLOCKS]; /* TILE of them are used */
+
+#define BEGIN(i) begin(acc[i], biases[(i) * t.n_groups])
+#define LOAD(i) load(acc[i], t.y + (i) * t.ldy)
 		if (first || t.grouped)
-			FOR_TOKENS(BEGIN);
+			EACH(tokens, BEGIN);
 		else
-			FOR_TOKENS(LOAD);
+			EACH(tokens, LOAD);
 		for (; panel < end; panel += BLOCKS, q0 += 4, q3 += 4) {
 			const __m512i w[BLOCKS] = {panel[0], panel[1], panel[2], panel[3]};
-			FOR_TOKENS(STEP);
+#define STEP(i) add_step(acc[i], w, ((i) < 3 ? q0 : q3) + (i) % 3 * ldq)
+			EACH(tokens, STEP);
 		}
 		const __m512 scale[BLOCKS] = {_mm512_loadu_ps(scales), _mm512_loadu_ps(scales + t.scale_stride),
 		                              _mm512_loadu_ps(scales + 2 * t.scale_stride),
 		                              _mm512_loadu_ps(scales + 3 * t.scale_stride)};
+#define STORE_CHAIN(i) store_chain(t.y + (i) * t.ldy, acc[i], scale, first)
+#define STORE_SCALED(i) store_scaled(t.y + (i) * t.ldy, acc[i], scale, t.step[i])
+#define STORE(i) store(t.y + (i) * t.ldy, acc[i])
 		if (t.grouped)
-			FOR_TOKENS(STORE_CHAIN);
+			EACH(tokens, STORE_CHAIN);
 		else if (t.last)
-			FOR_TOKENS(STORE_SCALED);
+			EACH(tokens, STORE_SCALED);
 		else
-			FOR_TOKENS(STORE);
+			EACH(tokens, STORE);
 		first = false;
 		scales += TRIT_BLOCK_ROWS;
 		biases++;

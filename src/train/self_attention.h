@@ -1,5 +1,5 @@
 /*
- * attention.h - causal attention of training, one sequence and one key/value head at a time, forward and backward.
+ * self_attention.h - causal attention of training, one sequence and one key/value head at a time, forward and backward.
  *
  *     s_ij = scale q_i . k_j (j <= i)   p = softmax(s)   o_i = sum_j p_ij v_j
  *     dv_j = sum_i p_ij do_i            dp_ij = do_i . v_j            ds_ij = scale p_ij (dp_ij - sum_j p_ij dp_ij)
@@ -10,8 +10,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef TRIT_TRAIN_ATTENTION_H
-#define TRIT_TRAIN_ATTENTION_H
+#ifndef TRIT_TRAIN_SELF_ATTENTION_H
+#define TRIT_TRAIN_SELF_ATTENTION_H
 
 #include "kernel/kernel.h"
 
@@ -29,10 +29,10 @@ struct trit_attention {
 };
 
 /** Scratch floats a call needs, GEMM's included; 64-byte aligned. */
-size_t trit_attention_scratch(int positions, int width);
-void trit_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch);
+size_t trit_self_attention_scratch(int positions, int width);
+void trit_self_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch);
 /** Overwrites dq, dk, dv (rows ld apart). */
-void trit_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
+void trit_self_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
                              float *dv, const float *d_o, float *scratch);
 
 #endif

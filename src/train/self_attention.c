@@ -1,13 +1,13 @@
 /*
- * attention.c - causal attention of training by blocks of queries.
+ * self_attention.c - causal attention of training by blocks of queries.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "train/attention.h"
+#include "train/self_attention.h"
 
 enum { BLOCK = TRIT_ATTENTION_BLOCK };
 
-size_t trit_attention_scratch(int positions, int width)
+size_t trit_self_attention_scratch(int positions, int width)
 {
 	size_t s = ((size_t)positions + 15) / 16 * 16, a = ((size_t)width + 15) / 16 * 16;
 	return TRIT_GEMM_SCRATCH + BLOCK * (2 * s + a);
@@ -44,7 +44,7 @@ static void probabilities(const struct trit_attention *a, const struct trit_kern
 	}
 }
 
-void trit_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch)
+void trit_self_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch)
 {
 	struct scratch s = divide(a, scratch);
 	for (int h = 0; h < a->group; h++) {
@@ -57,7 +57,7 @@ void trit_attention_forward(const struct trit_attention *a, const struct trit_ke
 	}
 }
 
-void trit_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
+void trit_self_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
                              float *dv, const float *d_o, float *scratch)
 {
 	struct scratch s = divide(a, scratch);
