@@ -342,6 +342,19 @@ static void test_scalings(void **state)
 	}
 }
 
+/* Projections in more than three values run, but are not converted as if they were ternary. */
+static void test_integer_projections(void **state)
+{
+	struct trit_source s = tiny_source(tiny_config("bitnet", 64, 96), true);
+	struct trit_export_options f16 = { TRIT_GGML_F16, -1, -1, NULL, NULL };
+
+	(void)state;
+	export("i8.gguf", &s, TRIT_GGML_PACKED_TYPE(TRIT_I8, 0), TRIT_GGML_F32);
+	check_model("i8.gguf", &s);
+	assert_int_equal(trit_convert("i8.gguf", "no.gguf", &f16, &err), TRIT_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "blk.0.attn_q.weight: a projection of type I8_TENSOR"));
+}
+
 static void test_binary(void **state)
 {
 	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
@@ -641,7 +654,7 @@ int main(void)
 		cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_packed_shapes),   cmocka_unit_test(test_scalings),
 		cmocka_unit_test(test_binary),          cmocka_unit_test(test_integer_embeddings),
-		cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_stop),            cmocka_unit_test(test_integer_projections),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -27,7 +27,12 @@ static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scale
 	int e = trit_tensor_find(arg, w, &t, err);
 	if (e)
 		return e;
-	if (trit_tensors[w->id].kind == TRIT_KIND_LINEAR && trit_tensor_scaling(t) != trit_tensor_scaling(first))
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	bool linear = trit_tensors[w->id].kind == TRIT_KIND_LINEAR;
+	if (linear && info->packed && !info->ternary)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t->name,
+		                 info->name);
+	if (linear && trit_tensor_scaling(t) != trit_tensor_scaling(first))
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: its scales are arranged otherwise than those of %s", t->name,
 		                 first->name);
 	return trit_tensor_scales(arg, w, t, scales, err);

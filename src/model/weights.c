@@ -395,7 +395,7 @@ static int place(struct loader *ld, struct trit_error *err)
 
 static int start_threads(struct loader *ld, int n, struct trit_error *err)
 {
-	if (n == 0)
+	if (n <= 0)
 		n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
 	if (ld->to_repack < THREADS_FROM)
 		n = 1;

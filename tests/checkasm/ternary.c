@@ -271,6 +271,28 @@ static void bench_layout(struct check *ck)
 	bench_gemm(ck, 256, 512, 6912);
 }
 
+/* Bytes that no weights pack to: any result, but nothing worse. */
+static void gemm_strange_bytes(struct check *ck, int rows, int tokens, int cols, enum trit_scaling scaling)
+{
+	enum trit_layout layout = (enum trit_layout)ck->arg;
+	size_t padded = trit_q_padded((size_t)cols), bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols);
+	size_t n_scale = trit_scale_count(scaling, (size_t)rows, (size_t)cols);
+
+	check_case(ck, "any bytes, rows %d, tokens %d, cols %d, scaling %d", rows, tokens, cols, (int)scaling);
+	unsigned char *w = check_in(ck, bytes);
+	float *scale = check_in(ck, n_scale * sizeof *scale), *step = check_in(ck, (size_t)tokens * sizeof *step);
+	int8_t *q = check_in(ck, (size_t)tokens * padded);
+	int32_t *sum = check_in(ck, (size_t)tokens * sizeof *sum);
+	float *y = check_out(ck, (size_t)rows * (size_t)tokens * sizeof *y);
+
+	check_fill_i8(ck, (int8_t *)w, bytes, -128, 127);
+	check_fill_normal(ck, scale, n_scale, 1);
+	check_fill_normal(ck, step, (size_t)tokens, 1);
+	check_fill_i8(ck, q, (size_t)tokens * padded, -127, 127);
+	memset(sum, 0, (size_t)tokens * sizeof *sum);
+	ck->k->gemm_int[layout](y, (size_t)rows, w, scale, scaling, q, padded, sum, step, rows, tokens, cols);
+}
+
 static void test_gemm_int(struct check *ck)
 {
 	static const enum trit_scaling scalings[] = {TRIT_SCALE_TENSOR, TRIT_SCALE_ROW, TRIT_SCALE_GROUP64,
@@ -283,6 +305,9 @@ static void test_gemm_int(struct check *ck)
 	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
 		for (int s = 0; s < 4; s++)
 			gemm_case(ck, edges[i][0], edges[i][1], edges[i][2], scalings[s], FILL_RANDOM, FILL_RANDOM);
+	for (int s = 0; s < 4; s++)
+		for (int tokens = 1; tokens <= 17; tokens += 8)
+			gemm_strange_bytes(ck, 80, tokens, 1300, scalings[s]);
 	for (int i = 0; i < 250; i++)
 		gemm_case(ck, check_size(ck, 1, 200), i % 2 ? 1 : check_size(ck, 1, i % 8 ? 24 : 80), check_size(ck, 1, 700),
 		          scalings[i % 4], (enum fill)(i % 3 ? FILL_RANDOM : (int)trit_rng_below(&ck->rng, N_FILLS)),

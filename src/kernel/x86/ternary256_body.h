@@ -323,16 +323,16 @@ static ALWAYS_INLINE void add_half(const enum trit_layout layout, const int toke
 
 	/* the activations are loaded anew for each half: kept, they would drive the sums out of the registers */
 	__asm__ volatile("" : "+r"(q), "+r"(q3));
-#define ADD_FIELD(member, i)                                                                                           \
-	if ((i) < n_fields(layout)) {                                                                                  \
-		const int turn = (i) % n_sums(layout, tokens);                                                         \
-		add_product(kind, a, turn, f.member, four(q + 4 * (i)));                                               \
-		if (tokens > 1)                                                                                        \
-			add_product(kind, b, turn, f.member, four(q + ldq + 4 * (i)));                                 \
-		if (tokens > 2)                                                                                        \
-			add_product(kind, c, turn, f.member, four(q + 2 * ldq + 4 * (i)));                             \
-		if (tokens > 3)                                                                                        \
-			add_product(kind, d, turn, f.member, four(q3 + 4 * (i)));                                      \
+#define ADD_FIELD(member, i) \
+	if ((i) < n_fields(layout)) { \
+		const int turn = (i) % n_sums(layout, tokens); \
+		add_product(kind, a, turn, f.member, four(q + 4 * (i))); \
+		if (tokens > 1) \
+			add_product(kind, b, turn, f.member, four(q + ldq + 4 * (i))); \
+		if (tokens > 2) \
+			add_product(kind, c, turn, f.member, four(q + 2 * ldq + 4 * (i))); \
+		if (tokens > 3) \
+			add_product(kind, d, turn, f.member, four(q3 + 4 * (i))); \
 	}
 	EACH_FIELD(ADD_FIELD)
 #undef ADD_FIELD
@@ -357,10 +357,10 @@ static ALWAYS_INLINE void few(const enum trit_layout layout, const int tokens, _
 			add_half(layout, tokens, &a0, &b0, &c0, &d0, w, q, ldq, q3);
 			add_half(layout, tokens, &a1, &b1, &c1, &d1, w + 32, q, ldq, q3);
 		}
-#define ADD_ALL(s, t)                                                                                                  \
-	if ((t) < tokens) {                                                                                            \
-		all[t][0] = _mm256_add_epi32(all[t][0], together(layout, tokens, s##0));                               \
-		all[t][1] = _mm256_add_epi32(all[t][1], together(layout, tokens, s##1));                               \
+#define ADD_ALL(s, t) \
+	if ((t) < tokens) { \
+		all[t][0] = _mm256_add_epi32(all[t][0], together(layout, tokens, s##0)); \
+		all[t][1] = _mm256_add_epi32(all[t][1], together(layout, tokens, s##1)); \
 	}
 		ADD_ALL(a, 0)
 		ADD_ALL(b, 1)
@@ -374,18 +374,18 @@ static ALWAYS_INLINE void few(const enum trit_layout layout, const int tokens, _
 			    _mm256_add_epi32(acc[t][half], _mm256_srai_epi32(all[t][half], places_shift(layout, tokens)));
 }
 
-#define FEW_OF(name, layout, tokens)                                                                                   \
-	static __attribute__((noinline)) void few_##name##_##tokens(__m256i(*acc)[2], const void *codes, int n,          \
-	                                                            const int8_t *q, size_t ldq, int most)               \
-	{                                                                                                              \
-		(void)most;                                                                                            \
-		few(layout, tokens, acc, codes, n, q, ldq);                                                            \
+#define FEW_OF(name, layout, tokens) \
+	static __attribute__((noinline)) void few_##name##_##tokens(__m256i(*acc)[2], const void *codes, int n, \
+	                                                            const int8_t *q, size_t ldq, int most) \
+	{ \
+		(void)most; \
+		few(layout, tokens, acc, codes, n, q, ldq); \
 	}
-#define FEWS_OF(name, layout)                                                                                          \
-	FEW_OF(name, layout, 1)                                                                                        \
-	FEW_OF(name, layout, 2)                                                                                        \
-	FEW_OF(name, layout, 3)                                                                                        \
-	FEW_OF(name, layout, 4)                                                                                        \
+#define FEWS_OF(name, layout) \
+	FEW_OF(name, layout, 1) \
+	FEW_OF(name, layout, 2) \
+	FEW_OF(name, layout, 3) \
+	FEW_OF(name, layout, 4) \
 	static span_fn *const few_##name[FEW + 1] = {NULL, few_##name##_1, few_##name##_2, few_##name##_3, few_##name##_4};
 FEWS_OF(t2, TRIT_T2)
 FEWS_OF(t5, TRIT_T5)
@@ -407,21 +407,21 @@ enum {
  * slots of a token take turns at the B rows.
  */
 #define SLOT_ZERO(s) __m256i s##0 = zero, s##1 = zero;
-#define SLOT_ADD(s, i)                                                                                                 \
-	if ((i) < tokens * ways) {                                                                                     \
-		const int token = (i) % tokens, way = (i) / tokens;                                                    \
+#define SLOT_ADD(s, i) \
+	if ((i) < tokens * ways) { \
+		const int token = (i) % tokens, way = (i) / tokens; \
 		__m256i x = four((token < 3 ? q + (size_t)token * ldq : q3 + (size_t)(token - 3) * ldq) + STEP * way); \
-		s##0 = dot(kind, s##0, panel[2 * way], x);                                                             \
-		s##1 = dot(kind, s##1, panel[2 * way + 1], x);                                                         \
+		s##0 = dot(kind, s##0, panel[2 * way], x); \
+		s##1 = dot(kind, s##1, panel[2 * way + 1], x); \
 	}
-#define SLOT_ADD_ONE(s, i)                                                                                             \
-	if ((i) < tokens)                                                                                              \
+#define SLOT_ADD_ONE(s, i) \
+	if ((i) < tokens) \
 		SLOT_ADD(s, i)
-#define SLOT_END(s, i)                                                                                                 \
-	if ((i) < tokens * ways) {                                                                                     \
-		__m256i *to = acc[(i) % tokens];                                                                       \
-		to[0] = _mm256_add_epi32(to[0], wide(kind, s##0, 0));                                                  \
-		to[1] = _mm256_add_epi32(to[1], wide(kind, s##1, 0));                                                  \
+#define SLOT_END(s, i) \
+	if ((i) < tokens * ways) { \
+		__m256i *to = acc[(i) % tokens]; \
+		to[0] = _mm256_add_epi32(to[0], wide(kind, s##0, 0)); \
+		to[1] = _mm256_add_epi32(to[1], wide(kind, s##1, 0)); \
 	}
 #define EACH_SLOT(X) X(a, 0) X(b, 1) X(c, 2) X(d, 3) X(e, 4) X(f, 5)
 
@@ -464,23 +464,23 @@ static ALWAYS_INLINE void part_of_4(const enum dot kind, __m256i (*acc)[2], cons
 }
 
 /* A function each: inlined into one, gcc 12 runs out of registers. */
-#define PART_OF(name, kind, tokens, ways)                                                                              \
-	static __attribute__((noinline)) void name##_##tokens(__m256i(*acc)[2], const void *codes, int n,                \
-	                                                      const int8_t *q, size_t ldq, int most)                     \
-	{                                                                                                              \
-		part(kind, tokens, ways, acc, codes, n, q, ldq, most);                                                 \
+#define PART_OF(name, kind, tokens, ways) \
+	static __attribute__((noinline)) void name##_##tokens(__m256i(*acc)[2], const void *codes, int n, \
+	                                                      const int8_t *q, size_t ldq, int most) \
+	{ \
+		part(kind, tokens, ways, acc, codes, n, q, ldq, most); \
 	}
-#define PARTS_OF(name, kind, ways_1, ways_2, ways_3)                                                                   \
-	PART_OF(name, kind, 1, ways_1)                                                                                 \
-	PART_OF(name, kind, 2, ways_2)                                                                                 \
-	PART_OF(name, kind, 3, ways_3)                                                                                 \
-	static __attribute__((noinline)) void name##_4(__m256i(*acc)[2], const void *codes, int n, const int8_t *q,      \
-	                                               size_t ldq, int most)                                             \
-	{                                                                                                              \
-		part_of_4(kind, acc, codes, n, q, ldq, most);                                                          \
-	}                                                                                                              \
-	PART_OF(name, kind, 5, 1)                                                                                      \
-	PART_OF(name, kind, 6, 1)                                                                                      \
+#define PARTS_OF(name, kind, ways_1, ways_2, ways_3) \
+	PART_OF(name, kind, 1, ways_1) \
+	PART_OF(name, kind, 2, ways_2) \
+	PART_OF(name, kind, 3, ways_3) \
+	static __attribute__((noinline)) void name##_4(__m256i(*acc)[2], const void *codes, int n, const int8_t *q, \
+	                                               size_t ldq, int most) \
+	{ \
+		part_of_4(kind, acc, codes, n, q, ldq, most); \
+	} \
+	PART_OF(name, kind, 5, 1) \
+	PART_OF(name, kind, 6, 1) \
 	static span_fn *const name[TILE + 1] = {NULL, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6};
 
 PARTS_OF(parts_large, DOT_LARGE, SUM_BITS == 32 ? 4 : 1, SUM_BITS == 32 ? 3 : 1, SUM_BITS == 32 ? 2 : 1)
@@ -598,10 +598,10 @@ static ALWAYS_INLINE void decode_panel(const enum trit_layout layout, __m256i *p
 	for (; groups > 0; groups--, w += group_bytes(layout), panel += 2 * n_fields(layout)) {
 		struct fields low = fields_of(layout, w), high = fields_of(layout, w + 32);
 		prefetch(w, group_bytes(layout));
-#define STORE_FIELD(member, i)                                                                                         \
-	if (i < n_fields(layout)) {                                                                                    \
-		panel[2 * (i)] = low.member;                                                                           \
-		panel[2 * (i) + 1] = high.member;                                                                      \
+#define STORE_FIELD(member, i) \
+	if (i < n_fields(layout)) { \
+		panel[2 * (i)] = low.member; \
+		panel[2 * (i) + 1] = high.member; \
 	}
 		EACH_FIELD(STORE_FIELD)
 #undef STORE_FIELD
@@ -720,12 +720,12 @@ static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const
 	}
 }
 
-#define GEMM_INT(name, layout)                                                                                         \
-	static void ISA(trit_gemm_##name)(float *y, size_t ldy, const unsigned char *w, const float *scale,              \
-	                                  enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,    \
-	                                  const float *step, int rows, int tokens, int cols)                             \
-	{                                                                                                              \
-		gemm_int(layout, few_##name, y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);       \
+#define GEMM_INT(name, layout) \
+	static void ISA(trit_gemm_##name)(float *y, size_t ldy, const unsigned char *w, const float *scale, \
+	                                  enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum, \
+	                                  const float *step, int rows, int tokens, int cols) \
+	{ \
+		gemm_int(layout, few_##name, y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols); \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)
@@ -759,8 +759,8 @@ static double ISA(trit_int8_peak)(int rounds)
 	__m256i s0 = zero, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero;
 	__m256i s6 = zero, s7 = zero, s8 = zero, s9 = zero, s10 = zero, s11 = zero;
 
-#define PEAK_STEP(s)                                                                                                   \
-	s = dot(DOT_SMALL, s, w, x);                                                                                   \
+#define PEAK_STEP(s) \
+	s = dot(DOT_SMALL, s, w, x); \
 	__asm__ volatile("" : "+x"(s), "+x"(w)) /* nobody knows that it is always the same */
 	for (long i = 0; i < (long)rounds * STEPS; i++) {
 		PEAK_STEP(s0);

@@ -68,12 +68,16 @@ static void group_biases(int32_t *biases, const struct int_product *p, int bias,
 	}
 }
 
+/* Up to so many tokens, in passes of at most TRIT_FEW_TOKENS, not decoding first is faster. */
+static const int few_tokens[TRIT_N_LAYOUTS] = {[TRIT_T2] = 32, [TRIT_T5] = 8,  [TRIT_B1] = 16,
+                                               [TRIT_I8] = 64, [TRIT_I6] = 16, [TRIT_I4] = 48};
+
 /* Both ways: whole panels of rows, and the rows that are left. */
 static void product(enum trit_layout layout, const struct int_product *p)
 {
 	struct int_product part = *p;
 
-	part.rows = p->tokens > TRIT_FEW_TOKENS ? p->rows / TRIT_ROW_GRAIN * TRIT_ROW_GRAIN : 0;
+	part.rows = p->tokens > few_tokens[layout] ? p->rows / TRIT_ROW_GRAIN * TRIT_ROW_GRAIN : 0;
 	if (part.rows > 0)
 		trit_panel_avx512(layout, &part);
 	if (part.rows < p->rows) {
