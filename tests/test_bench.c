@@ -108,8 +108,8 @@ static void test_cost(void **state)
 	assert_true(cost.layer_bytes > weights * c->n_layers / 8 && cost.layer_bytes < weights * c->n_layers * 2.5 / 8);
 	assert_true(cost.head_bytes > d * c->n_vocab / 2 && cost.head_bytes <= 4 * d * (c->n_vocab + 17));
 	assert_true(cost.embd_bytes > d / 2 && cost.embd_bytes <= 4 * d + 4);
-	/* 8 bits a number and 16 for each 32 of them, of keys and values */
-	check_near(cost.kv_bytes, 2 * kv * c->n_layers * 8.5 / 8);
+	/* a byte a number and four for each head, of keys and values */
+	check_near(cost.kv_bytes, 2 * (kv + 4 * c->n_kv_heads) * c->n_layers);
 }
 
 static struct trit_bench_result run(const struct trit_bench_test *t, const struct trit_bench_options *o)

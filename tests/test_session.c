@@ -111,7 +111,7 @@ static void test_kv_types(void **state)
 	assert_non_null(first);
 	for (size_t i = 0; i < n; i++)
 		largest = fabs((double)expected[i]) > largest ? fabs((double)expected[i]) : largest;
-	for (int type = TRIT_KV_Q8; type <= TRIT_KV_Q4; type++)
+	for (int type = TRIT_KV_Q4; type <= TRIT_KV_Q8; type++)
 		for (int way = 0; way < 3; way++) {
 			struct trit_session_options o = { .kv_type = (enum trit_kv_type)type, .n_threads = way + 1,
 				                          .n_batch = way == 1 ? 7 : 0 };

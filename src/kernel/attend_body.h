@@ -30,8 +30,6 @@ VEC_INLINE struct vec load_run(enum trit_kv_type type, const unsigned char *run,
 {
 	if (type == TRIT_KV_F16)
 		return vec_load_f16((const uint16_t *)(const void *)run + 16 * half);
-	if (type == TRIT_KV_Q8)
-		return vec_load_i8((const signed char *)run + 16 * half);
 	return vec_load_i4(run, half);
 }
 
@@ -68,27 +66,22 @@ VEC_INLINE float farthest(struct vec a, struct vec b)
 }
 
 /** The scale of x [m], m <= 32, and the 32 integers. */
-VEC_INLINE uint16_t quantise_run(signed char *q, const float *x, int m, enum trit_kv_type type)
+VEC_INLINE uint16_t quantise_run(signed char *q, const float *x, int m)
 {
 	struct vec a = vec_load_n(x, m < 16 ? m : 16), b = m > 16 ? vec_load_n(x + 16, m - 16) : vec_zero();
-	float far = farthest(a, b);
-	uint16_t scale = trit_f32_to_f16(type == TRIT_KV_Q8 ? fabsf(far) / 127 : far / -8);
+	uint16_t scale = trit_f32_to_f16(farthest(a, b) / -8);
 	float d = trit_f16_to_f32(scale);
-	struct vec inverse = vec_set1(d != 0 ? 1 / d : 0);
-	struct vec high = vec_set1(type == TRIT_KV_Q8 ? 127 : 7), low = vec_set1(type == TRIT_KV_Q8 ? -127 : -8);
+	struct vec inverse = vec_set1(d != 0 ? 1 / d : 0), high = vec_set1(7), low = vec_set1(-8);
 
 	vec_store_i8(q, vec_max(vec_min(vec_round(vec_mul(a, inverse)), high), low));
 	vec_store_i8(q + 16, vec_max(vec_min(vec_round(vec_mul(b, inverse)), high), low));
 	return scale;
 }
 
-/** Number i of the run, one of 32. */
-VEC_INLINE void put_integer(unsigned char *run, int i, int q, enum trit_kv_type type)
+/** Integer i of the run, one of 32. */
+VEC_INLINE void put_integer(unsigned char *run, int i, int q)
 {
-	if (type == TRIT_KV_Q8)
-		run[i] = (unsigned char)q;
-	else
-		run[i % 16] = (unsigned char)((run[i % 16] & (i < 16 ? 0xF0 : 0x0F)) | (q + 8) << (i < 16 ? 0 : 4));
+	run[i % 16] = (unsigned char)((run[i % 16] & (i < 16 ? 0xF0 : 0x0F)) | (q + 8) << (i < 16 ? 0 : 4));
 }
 
 /** 32 elements, or m: of the key into the runs at `keys`, of the value into the run `value`. */
@@ -123,12 +116,12 @@ VEC_INLINE void put(unsigned char *page, const float *key, const float *value, i
 			put_group_f16(keys, values, key + 32 * g, value + 32 * g, m, at);
 			continue;
 		}
-		key_scales[g * 32 + at % 32] = quantise_run(q, key + 32 * g, m, type);
+		key_scales[g * 32 + at % 32] = quantise_run(q, key + 32 * g, m);
 		for (int e = 0; e < m; e++)
-			put_integer(keys + e * bytes, at % 32, q[e], type);
-		value_scales[g * TRIT_KV_PAGE + at] = quantise_run(q, value + 32 * g, m, type);
+			put_integer(keys + e * bytes, at % 32, q[e]);
+		value_scales[g * TRIT_KV_PAGE + at] = quantise_run(q, value + 32 * g, m);
 		for (int e = 0; e < 32; e++)
-			put_integer(values, e, q[e], type);
+			put_integer(values, e, q[e]);
 	}
 }
 
@@ -225,9 +218,8 @@ struct tile {
 	static const struct tile tiles_##name[] = {ENTRY(name, 6), ENTRY(name, 4), ENTRY(name, 2), ENTRY(name, 1)};
 #endif
 TILES(f16, TRIT_KV_F16)
-TILES(q8, TRIT_KV_Q8)
 TILES(q4, TRIT_KV_Q4)
-static const struct tile *const tiles[TRIT_N_KV_TYPES] = {tiles_f16, tiles_q8, tiles_q4};
+static const struct tile *const tiles[TRIT_N_KV_FLOAT] = {tiles_f16, tiles_q4};
 
 /* ---- scores and values ------------------------------------------------------------------------------------------- */
 
@@ -370,7 +362,6 @@ static void values(float *out, size_t ld_token, size_t ld_head, const float *p, 
 		values(out, ld_token, ld_head, p, ldp, sum, pages, stride, width, first, last, rows, share, n, type);  \
 	}
 ATTEND_KERNELS(f16, TRIT_KV_F16)
-ATTEND_KERNELS(q8, TRIT_KV_Q8)
 ATTEND_KERNELS(q4, TRIT_KV_Q4)
 
 static void attend_init(struct trit_kernels *k)
@@ -379,11 +370,10 @@ static void attend_init(struct trit_kernels *k)
 		trit_kv_put_fn *put;
 		trit_attend_scores_fn *scores;
 		trit_attend_values_fn *values;
-	} kernels[TRIT_N_KV_TYPES] = {{kv_put_f16, attend_scores_f16, attend_values_f16},
-	                              {kv_put_q8, attend_scores_q8, attend_values_q8},
+	} kernels[TRIT_N_KV_FLOAT] = {{kv_put_f16, attend_scores_f16, attend_values_f16},
 	                              {kv_put_q4, attend_scores_q4, attend_values_q4}};
 
-	for (int type = 0; type < TRIT_N_KV_TYPES; type++) {
+	for (int type = 0; type < TRIT_N_KV_FLOAT; type++) {
 		k->kv_put[type] = kernels[type].put;
 		k->attend_scores[type] = kernels[type].scores;
 		k->attend_values[type] = kernels[type].values;

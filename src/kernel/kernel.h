@@ -131,26 +131,26 @@ typedef float trit_sum_fn(const float *x, int n);
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
-/* Keys and values lie in the pages of kv_page.h. */
+/* Keys and values lie in the pages of kv_page.h: types f16 and q4. */
 
 /**
- * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q8, q4: each 32 elements have the scale
- * d = half(max |x| / 127) or half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers
- * rint(x * (1 / d)), half to even, clamped to +-127 or -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart
- * share bytes: let one thread at a time put to the 32 places from a multiple of 32 on.
+ * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q4: each 32 elements have the scale
+ * d = half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers rint(x * (1 / d)), half
+ * to even, clamped to -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart share bytes: let one thread at a time
+ * put to the 32 places from a multiple of 32 on.
  */
 typedef void trit_kv_put_fn(unsigned char *page, const float *key, const float *value, int width, int at);
 /**
  * Scores s[r][i] of `rows` queries q [rows, ldq] for positions begin <= i < end, begin a multiple of 32; up to the next
  * multiple of 32 anything is written. The page of position i is at pages + i / TRIT_KV_PAGE * stride.
  *     f16:     s = c * scale                                   c the chain over elements e of q_e * k_e
- *     q8, q4:  s = chain over groups g of c_g * (d_g * scale)  c_g the same over the group's elements, k_e integers
+ *     q4:      s = chain over groups g of c_g * (d_g * scale)  c_g the same over the group's elements, k_e integers
  */
 typedef void trit_attend_scores_fn(float *s, size_t lds, const float *q, size_t ldq, const unsigned char *pages,
                                    size_t stride, float scale, int width, int rows, int begin, int end);
 /**
  * Weighted means of values, elements first <= e < last of heads of `width`, first a multiple of 32:
- *     out[r][e] = (chain over i < n + r / share of w_i * v_i[e]) / sum[r]     w_i = p[r][i]; q8, q4: p[r][i] * d_i
+ *     out[r][e] = (chain over i < n + r / share of w_i * v_i[e]) / sum[r]     w_i = p[r][i]; q4: p[r][i] * d_i
  * Row r is written from out + r / share * ld_token + r % share * ld_head on. What is stored at later positions does not
  * matter, be it infinite. n >= 1.
  */
@@ -235,9 +235,9 @@ struct trit_kernels {
 	trit_exp_sum_fn *exp_sum;
 	trit_probability_quant_fn *probability_quant;
 	trit_sum_fn *sum_squares, *sum_abs, *sum;
-	trit_kv_put_fn *kv_put[TRIT_N_KV_TYPES];
-	trit_attend_scores_fn *attend_scores[TRIT_N_KV_TYPES];
-	trit_attend_values_fn *attend_values[TRIT_N_KV_TYPES];
+	trit_kv_put_fn *kv_put[TRIT_N_KV_FLOAT];
+	trit_attend_scores_fn *attend_scores[TRIT_N_KV_FLOAT];
+	trit_attend_values_fn *attend_values[TRIT_N_KV_FLOAT];
 
 	trit_rmsnorm_backward_fn *rmsnorm_backward;
 	trit_rmsnorm_backward_w_fn *rmsnorm_backward_w;

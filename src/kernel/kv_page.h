@@ -1,12 +1,13 @@
 /*
- * kv_page.h - a page of the KV cache: the keys and values of one head at TRIT_KV_PAGE consecutive positions.
+ * kv_page.h - a page of the KV cache: the keys and values of one head at TRIT_KV_PAGE consecutive positions, in the types
+ * that are multiplied as floats (f16, q4). Pages of q8: model/int_attention.h.
  *
- * Its numbers lie in runs of 32: 64 bytes of IEEE half (f16), 32 of int8 (q8), or 16 whose low nibbles are the first 16
- * integers plus 8 and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:
+ * Its numbers lie in runs of 32: 64 bytes of IEEE half (f16), or 16 whose low nibbles are the first 16 integers plus 8
+ * and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:
  *
  *     keys          [PAGE / 32][width]         a run has one element of 32 positions
  *     values        [groups][PAGE]             a run has 32 elements of one position, zeros from `width` on
- *     key scales    [PAGE / 32][groups][32]    IEEE half, q8 and q4 only: the scale of 32 elements of a position
+ *     key scales    [PAGE / 32][groups][32]    IEEE half, q4 only: the scale of 32 elements of a position
  *     value scales  [groups][PAGE]             likewise
  *
  * Runs of keys go across positions so that 32 scores are computed side by side, without sums across a vector; runs of
@@ -22,7 +23,8 @@
 #include "trit.h"
 
 #define TRIT_KV_PAGE 256
-#define TRIT_N_KV_TYPES (TRIT_KV_Q4 + 1)
+#define TRIT_N_KV_FLOAT (TRIT_KV_Q4 + 1)
+#define TRIT_N_KV_TYPES (TRIT_KV_Q8 + 1)
 
 static inline size_t trit_kv_groups(int width)
 {
@@ -30,9 +32,9 @@ static inline size_t trit_kv_groups(int width)
 }
 static inline size_t trit_kv_run_bytes(enum trit_kv_type type)
 {
-	return type == TRIT_KV_F16 ? 64 : type == TRIT_KV_Q8 ? 32 : 16;
+	return type == TRIT_KV_F16 ? 64 : 16;
 }
-/** Where in a page the values begin; after them (q8, q4) the scales of the keys and those of the values. */
+/** Where in a page the values begin; after them (q4) the scales of the keys and those of the values. */
 static inline size_t trit_kv_values_at(enum trit_kv_type type, int width)
 {
 	return TRIT_KV_PAGE / 32 * (size_t)width * trit_kv_run_bytes(type);

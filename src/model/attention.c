@@ -64,6 +64,13 @@ void trit_attention_lay_out(struct trit_attention *a, struct trit_arena *arena)
 	a->scores = trit_arena_take(arena, threads * a->n_scores, sizeof(float));
 	a->sums = trit_arena_take(arena, (size_t)a->n_batch * (size_t)c->n_heads, sizeof(float));
 	a->queries = trit_arena_take(arena, threads * most * (size_t)c->head_dim, sizeof(float));
+	a->ints = trit_arena_take(arena, threads, sizeof *a->ints);
+	for (size_t i = 0; i < threads; i++) {
+		struct trit_int_scratch s;
+		trit_int_scratch_lay_out(&s, arena, (int)most, c->head_dim);
+		if (a->ints)
+			a->ints[i] = s;
+	}
 }
 
 void trit_attention_tables(struct trit_attention *a)
@@ -160,7 +167,10 @@ static void rotate_and_store(const struct view *v, int token, int g)
 	v->k->rope(key, cos, sin, 1, c->head_dim, c->n_rot, c->arch->rope_half, false);
 	unsigned char *page = trit_kv_pages(t->kv, v->layer, g);
 	page += (size_t)(t->position / TRIT_KV_PAGE) * trit_kv_stride(t->kv);
-	v->k->kv_put[t->kv->type](page, key, value, c->head_dim, t->position % TRIT_KV_PAGE);
+	if (t->kv->type == TRIT_KV_Q8)
+		trit_int_put(v->k, page, key, value, c->head_dim, t->position % TRIT_KV_PAGE);
+	else
+		v->k->kv_put[t->kv->type](page, key, value, c->head_dim, t->position % TRIT_KV_PAGE);
 }
 
 /* The same for this thread's tokens and heads. A block of 32 positions is one thread's (trit_kv_put_fn). */
@@ -200,8 +210,15 @@ static void unit_scores(const struct view *v, const struct unit *u, float *s, in
 			memcpy(together + (size_t)i * row, q + (size_t)i * v->nqkv, row * sizeof *q);
 		q = together;
 	}
-	v->k->attend_scores[kv->type](s, score_stride(u->t.n), q, (size_t)width, trit_kv_pages(kv, v->layer, u->g),
-	                              trit_kv_stride(kv), 1.0f / sqrtf((float)width), width, rows_of(v, u), begin, end);
+	const unsigned char *pages = trit_kv_pages(kv, v->layer, u->g);
+	size_t stride = trit_kv_stride(kv);
+	float scale = 1.0f / sqrtf((float)width);
+	if (kv->type == TRIT_KV_Q8)
+		trit_int_scores(v->k, &v->a->ints[v->thread], s, score_stride(u->t.n), q, (size_t)width, pages, stride, scale,
+		                width, rows_of(v, u), begin, end);
+	else
+		v->k->attend_scores[kv->type](s, score_stride(u->t.n), q, (size_t)width, pages, stride, scale, width,
+		                              rows_of(v, u), begin, end);
 }
 
 /* Row r of s becomes exponentials; their sum is kept. */
@@ -218,9 +235,15 @@ static void unit_values(const struct view *v, const struct unit *u, const float 
 	int width = v->c->head_dim;
 	float *out = v->out + (size_t)u->t.first * v->nq + (size_t)(u->g * v->share) * (size_t)width + (size_t)first;
 
-	v->k->attend_values[kv->type](out, v->nq, (size_t)width, s, score_stride(u->t.n), v->a->sums + first_row(v, u),
-	                              trit_kv_pages(kv, v->layer, u->g), trit_kv_stride(kv), width, first, last,
-	                              rows_of(v, u), v->share, seen(v, u, 0));
+	const unsigned char *pages = trit_kv_pages(kv, v->layer, u->g);
+	const float *sums = v->a->sums + first_row(v, u);
+	size_t stride = trit_kv_stride(kv);
+	if (kv->type == TRIT_KV_Q8)
+		trit_int_values(v->k, &v->a->ints[v->thread], out, v->nq, (size_t)width, s, score_stride(u->t.n), sums, pages,
+		                stride, width, first, last, rows_of(v, u), v->share, seen(v, u, 0));
+	else
+		v->k->attend_values[kv->type](out, v->nq, (size_t)width, s, score_stride(u->t.n), sums, pages, stride, width,
+		                              first, last, rows_of(v, u), v->share, seen(v, u, 0));
 }
 
 /* ---- whole units ------------------------------------------------------------------------------------------------- */

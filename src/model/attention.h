@@ -11,6 +11,7 @@
 
 #include "base/pool.h"
 #include "kernel/kernel.h"
+#include "model/int_attention.h"
 #include "model/kv.h"
 
 /** One token of a batch. Tokens of one sequence come in ascending, consecutive positions, the first at kv->length or
@@ -34,6 +35,7 @@ struct trit_attention {
 	size_t n_scores; /* of a thread */
 	float *scores;   /* [threads, n_scores]: a row for each query of what is computed together */
 	float *sums;     /* [T, H]: of each query's exponentials */
+	struct trit_int_scratch *ints; /* [threads]: for caches of integers */
 	float *queries;  /* [threads, rows, A]: queries of several tokens, side by side */
 };
 

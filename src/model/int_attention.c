@@ -5,172 +5,125 @@
  */
 #include "model/int_attention.h"
 
-#include <math.h>
+/* ---- a page ------------------------------------------------------------------------------------------------------ */
 
-/* ---- the cache --------------------------------------------------------------------------------------------------- */
-
-static int round_up(int n, int to)
+static size_t values_at(int width)
 {
-	return (n + to - 1) / to * to;
+	return trit_layout_bytes(TRIT_I8, TRIT_KV_PAGE, (size_t)width);
 }
 
-/* Positions of a segment: fewer when the whole context is shorter. */
-static int segment_width(const struct trit_int_head *h)
+static size_t key_scales_at(int width)
 {
-	return h->n_ctx < TRIT_INT_SEGMENT ? round_up(h->n_ctx, TRIT_BLOCK_ROWS) : TRIT_INT_SEGMENT;
+	return values_at(width) + trit_layout_bytes(TRIT_I8, (size_t)width, TRIT_KV_PAGE);
 }
 
-size_t trit_int_head_bytes(enum trit_layout layout, int width, int n_ctx)
+static const float *key_scales(const unsigned char *page, int width)
 {
-	int padded = n_ctx < TRIT_INT_SEGMENT ? round_up(n_ctx, TRIT_BLOCK_ROWS) : round_up(n_ctx, TRIT_INT_SEGMENT);
-	return trit_layout_bytes(layout, (size_t)round_up(width, TRIT_BLOCK_ROWS), (size_t)padded);
+	return (const float *)(const void *)(page + key_scales_at(width));
 }
 
-size_t trit_int_head_scales(int n_ctx)
+static const float *value_scales(const unsigned char *page, int width)
 {
-	return (size_t)round_up(n_ctx, TRIT_BLOCK_ROWS);
+	return key_scales(page, width) + TRIT_KV_PAGE;
 }
 
-/* x [n] as integers of at most `most` in magnitude; *scale is what one of them is worth. */
-static void quantise(const struct trit_kernels *k, int8_t *q, float *scale, const float *x, int n, int most)
+size_t trit_int_page_bytes(int width)
 {
-	float a = 1e-5f;
+	return key_scales_at(width) + 2 * TRIT_KV_PAGE * sizeof(float);
+}
+
+void trit_int_put(const struct trit_kernels *k, unsigned char *page, const float *key, const float *value, int width,
+                  int at)
+{
+	float *scales = (float *)(void *)(page + key_scales_at(width)) + at;
+	size_t block = trit_layout_bytes(TRIT_I8, TRIT_BLOCK_ROWS, TRIT_KV_PAGE);
+	unsigned char *keys = page, *values = page + values_at(width) + at / 4 * 64 + at % 4;
+	int8_t q[TRIT_MAX_COLS];
 	int32_t sum;
 
-	if (most == 127) {
-		k->act_quant(q, scale, &sum, x, n, n);
-		return;
-	}
-	for (int i = 0; i < n; i++)
-		a = fabsf(x[i]) > a ? fabsf(x[i]) : a;
-	for (int i = 0; i < n; i++) {
-		float r = rintf(x[i] * ((float)most / a));
-		q[i] = (int8_t)(r > (float)-most ? (r < (float)most ? r : (float)most) : (float)-most);
-	}
-	*scale = a / (float)most;
-}
-
-/* Row `row` of a matrix of `cols` columns becomes q [cols], which goes on with zeros to the end of a group. */
-static void put_row(enum trit_layout layout, unsigned char *w, int row, const int8_t *q, int cols)
-{
-	unsigned char *lane = w + trit_layout_bytes(layout, (size_t)(row / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS), (size_t)cols) +
-	                      4 * (row % TRIT_BLOCK_ROWS);
-
-	for (int c = 0; c < cols; c += trit_layouts[layout].cols, lane += 64)
-		for (int j = 0; j < 4; j++)
-			lane[j] = (unsigned char)(layout == TRIT_I8 ? q[c + j] : (q[c + j] + 8) | (q[c + 4 + j] + 8) << 4);
-}
-
-/* Column `col` of a matrix [rows, cols] becomes q [rows]. */
-static void put_column(enum trit_layout layout, unsigned char *w, int col, const int8_t *q, int rows, int cols)
-{
-	int width = trit_layouts[layout].cols, shift = col % width & 4; /* i4: which nibble */
-	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)cols);
-
-	w += col / width * 64 + col % 4;
-	for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS, w += block_bytes)
-		for (int i = 0; i < TRIT_BLOCK_ROWS && r + i < rows; i++) {
-			unsigned char *byte = w + 4 * i;
-			*byte = (unsigned char)(layout == TRIT_I8 ? q[r + i] : (*byte & 0xF0 >> shift) | (q[r + i] + 8) << shift);
-		}
-}
-
-void trit_int_head_store(const struct trit_int_head *h, const struct trit_kernels *k, int position, const float *key,
-                         const float *value)
-{
-	int most = trit_layouts[h->layout].max, segment = segment_width(h);
-	size_t segment_bytes = trit_layout_bytes(h->layout, (size_t)h->width, (size_t)segment);
-	int8_t q[TRIT_MAX_COLS + 8];
-
-	memset(q + h->width, 0, 8);
-
-	quantise(k, q, &h->k_scale[position], key, h->width, most);
-	put_row(h->layout, h->k, position, q, h->width);
-	quantise(k, q, &h->v_scale[position], value, h->width, most);
-	put_column(h->layout, h->v + (size_t)(position / segment) * segment_bytes, position % segment, q, h->width, segment);
+	k->act_quant(q, &scales[0], &sum, key, width, (width + 3) / 4 * 4);
+	keys += trit_layout_bytes(TRIT_I8, (size_t)(at / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS), (size_t)width);
+	for (int e = 0; e < width; e += 4) /* four elements of a position lie together */
+		memcpy(keys + e / 4 * 64 + 4 * (at % TRIT_BLOCK_ROWS), q + e, 4);
+	k->act_quant(q, &scales[TRIT_KV_PAGE], &sum, value, width, width);
+	for (int e = 0; e < width; e++) /* four positions of an element */
+		values[(size_t)(e / TRIT_BLOCK_ROWS) * block + 4 * (size_t)(e % TRIT_BLOCK_ROWS)] = (unsigned char)q[e];
 }
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
-void trit_int_scratch_lay_out(struct trit_int_scratch *s, struct trit_arena *arena, int width, int n_ctx)
+void trit_int_scratch_lay_out(struct trit_int_scratch *s, struct trit_arena *arena, int rows, int width)
 {
-	const size_t rows = TRIT_INT_QUERIES;
-	s->q = trit_arena_take(arena, rows * trit_q_padded((size_t)width), 1);
-	s->sum = trit_arena_take(arena, 2 * rows, sizeof *s->sum);
-	s->step = trit_arena_take(arena, 2 * rows, sizeof *s->step);
-	s->scores = trit_arena_take(arena, rows * trit_int_head_scales(n_ctx), sizeof *s->scores);
-	s->p = trit_arena_take(arena, 2 * rows * trit_q_padded(TRIT_INT_SEGMENT), 1);
-	s->z = trit_arena_take(arena, rows, sizeof *s->z);
-	s->y = trit_arena_take(arena, 2 * rows * (size_t)width, sizeof *s->y);
+	size_t n = (size_t)rows;
+	s->q = trit_arena_take(arena, n * trit_q_padded((size_t)width), 1);
+	s->p = trit_arena_take(arena, 2 * n * trit_q_padded(TRIT_KV_PAGE), 1);
+	s->sum = trit_arena_take(arena, 2 * n, sizeof *s->sum);
+	s->step = trit_arena_take(arena, 2 * n, sizeof *s->step);
+	s->y = trit_arena_take(arena, 2 * n * (size_t)width, sizeof *s->y);
 }
 
-/* Scores of all queries against positions 0 .. n_max - 1, exponentials of those that each query sees, and their sums. */
-static void exponentials(const struct trit_int_head *h, const struct trit_kernels *k, struct trit_int_scratch *s,
-                         const float *q, size_t ldq, int n_tokens, int heads, int n, float scale)
+void trit_int_scores(const struct trit_kernels *k, const struct trit_int_scratch *scratch, float *s, size_t lds,
+                     const float *q, size_t ldq, const unsigned char *pages, size_t stride, float scale, int width,
+                     int rows, int begin, int end)
 {
-	size_t padded = trit_q_padded((size_t)h->width);
-	int rows = n_tokens * heads, n_max = n + n_tokens - 1;
+	size_t padded = trit_q_padded((size_t)width);
 
 	for (int r = 0; r < rows; r++) {
-		const float *x = q + (size_t)(r / heads) * ldq + (size_t)(r % heads) * (size_t)h->width;
-		k->act_quant(s->q + (size_t)r * padded, &s->step[r], &s->sum[r], x, h->width, (int)padded);
-		s->step[r] *= scale;
+		k->act_quant(scratch->q + (size_t)r * padded, &scratch->step[r], &scratch->sum[r], q + (size_t)r * ldq, width,
+		             (int)padded);
+		scratch->step[r] *= scale;
 	}
-	k->gemm_int[h->layout](s->scores, (size_t)n_max, h->k, h->k_scale, TRIT_SCALE_ROW, s->q, padded, s->sum, s->step,
-	                       n_max, rows, h->width);
-	for (int r = 0; r < rows; r++)
-		s->z[r] = k->exp_sum(s->scores + (size_t)r * (size_t)n_max, n + r / heads);
+	for (int i = begin, next; i < end; i = next) {
+		const unsigned char *page = pages + (size_t)(i / TRIT_KV_PAGE) * stride;
+		int at = i % TRIT_KV_PAGE;
+		next = i - at + TRIT_KV_PAGE < end ? i - at + TRIT_KV_PAGE : end;
+		k->gemm_int[TRIT_I8](s + i, lds, page + trit_layout_bytes(TRIT_I8, (size_t)at, (size_t)width),
+		                     key_scales(page, width) + at, TRIT_SCALE_ROW, scratch->q, padded, scratch->sum,
+		                     scratch->step, next - i, rows, width);
+	}
 }
 
-/* y = the values of one segment, weighted by the probabilities of its positions from p0 on; the hi rows, then the lo
- * rows. */
-static void weigh_segment(const struct trit_int_head *h, const struct trit_kernels *k, struct trit_int_scratch *s,
-                          int n_tokens, int heads, int n, int p0)
+/* scratch->y [2 rows, last - first]: the page's values, weighted by hi, then by lo. A row that sees nothing of the page
+ * gets zeros. */
+static void weigh_page(const struct trit_kernels *k, const struct trit_int_scratch *scratch, const float *p, size_t ldp,
+                       const float *sum, const unsigned char *page, int width, int first, int last, int rows,
+                       int share, int n)
 {
 	const float one = 1;
-	int rows = n_tokens * heads, n_max = n + n_tokens - 1, segment = segment_width(h);
-	int cols = n_max - p0 < segment ? n_max - p0 : segment;
-	size_t padded = trit_q_padded((size_t)cols), at = (size_t)(p0 / segment);
+	size_t padded = trit_q_padded(TRIT_KV_PAGE);
 
 	for (int r = 0; r < rows; r++) {
-		int seen = n + r / heads - p0;
-		size_t hi = (size_t)r, lo = (size_t)(rows + r);
-		k->probability_quant(s->p + hi * padded, s->p + lo * padded, &s->sum[hi], &s->sum[lo], &s->step[lo],
-		                     s->scores + (size_t)r * (size_t)n_max + p0, h->v_scale + p0,
-		                     seen < 0 ? 0 : (seen < cols ? seen : cols), (int)padded);
-		s->step[lo] /= s->z[r];
-		s->step[hi] = 128 * s->step[lo];
+		int seen = n + r / share, hi = r, lo = rows + r;
+		seen = seen < 0 ? 0 : seen < TRIT_KV_PAGE ? seen : TRIT_KV_PAGE;
+		k->probability_quant(scratch->p + (size_t)hi * padded, scratch->p + (size_t)lo * padded, &scratch->sum[hi],
+		                     &scratch->sum[lo], &scratch->step[lo], p + (size_t)r * ldp, value_scales(page, width),
+		                     seen, (int)padded);
+		scratch->step[lo] /= sum[r];
+		scratch->step[hi] = 128 * scratch->step[lo];
 	}
-	/* A matrix cut off on the right still has the block stride of the whole: one block of rows at a time. */
-	for (int r = 0; r < h->width; r += TRIT_BLOCK_ROWS) {
-		const unsigned char *v = h->v + at * trit_layout_bytes(h->layout, (size_t)h->width, (size_t)segment) +
-		                         trit_layout_bytes(h->layout, (size_t)r, (size_t)segment);
-		int n_rows = cols == segment ? h->width : TRIT_BLOCK_ROWS;
-		n_rows = h->width - r < n_rows ? h->width - r : n_rows;
-		k->gemm_int[h->layout](s->y + r, (size_t)h->width, v, &one, TRIT_SCALE_TENSOR, s->p, padded, s->sum, s->step,
-		                       n_rows, 2 * rows, cols);
-		r += n_rows - TRIT_BLOCK_ROWS;
-	}
+	k->gemm_int[TRIT_I8](scratch->y, (size_t)(last - first),
+	                     page + values_at(width) + trit_layout_bytes(TRIT_I8, (size_t)first, TRIT_KV_PAGE), &one,
+	                     TRIT_SCALE_TENSOR, scratch->p, padded, scratch->sum, scratch->step, last - first, 2 * rows,
+	                     TRIT_KV_PAGE);
 }
 
-void trit_int_head_attend(const struct trit_int_head *h, const struct trit_kernels *k, struct trit_int_scratch *s,
-                          float *out, size_t ldo, const float *q, size_t ldq, int n_tokens, int heads, int n,
-                          float scale)
+void trit_int_values(const struct trit_kernels *k, const struct trit_int_scratch *scratch, float *out, size_t ld_token,
+                     size_t ld_head, const float *p, size_t ldp, const float *sum, const unsigned char *pages,
+                     size_t stride, int width, int first, int last, int rows, int share, int n)
 {
-	int rows = n_tokens * heads, n_max = n + n_tokens - 1, segment = segment_width(h);
-	size_t width = (size_t)h->width;
+	int n_max = n + (rows - 1) / share, m = last - first;
 
-	exponentials(h, k, s, q, ldq, n_tokens, heads, n, scale);
-	for (int p0 = 0; p0 < n_max; p0 += segment) {
-		weigh_segment(h, k, s, n_tokens, heads, n, p0);
+	for (int i0 = 0; i0 < n_max; i0 += TRIT_KV_PAGE, pages += stride) {
+		weigh_page(k, scratch, p + i0, ldp, sum, pages, width, first, last, rows, share, n - i0);
 		for (int r = 0; r < rows; r++) {
-			float *to = out + (size_t)(r / heads) * ldo + (size_t)(r % heads) * width;
-			if (p0 == 0)
-				memcpy(to, s->y + (size_t)r * width, width * sizeof *to);
-			else if (p0 < n + r / heads)
-				k->add(to, s->y + (size_t)r * width, h->width);
-			if (p0 < n + r / heads)
-				k->add(to, s->y + (size_t)(rows + r) * width, h->width);
+			float *to = out + (size_t)(r / share) * ld_token + (size_t)(r % share) * ld_head;
+			const float *hi = scratch->y + r * m, *lo = scratch->y + (rows + r) * m;
+			if (i0 == 0)
+				memcpy(to, hi, (size_t)m * sizeof *to);
+			else if (i0 < n + r / share)
+				k->add(to, hi, m);
+			if (i0 < n + r / share)
+				k->add(to, lo, m);
 		}
 	}
 }

@@ -5,6 +5,13 @@
  */
 #include "model/kv.h"
 
+#include "model/int_attention.h"
+
+static size_t page_bytes(enum trit_kv_type type, int width)
+{
+	return type == TRIT_KV_Q8 ? trit_int_page_bytes(width) : trit_kv_page_bytes(type, width);
+}
+
 static int n_pages(int n_ctx)
 {
 	return n_ctx / TRIT_KV_PAGE + (n_ctx % TRIT_KV_PAGE > 0);
@@ -14,7 +21,7 @@ size_t trit_kv_bytes(const struct trit_config *c, enum trit_kv_type type, int n_
 {
 	size_t pages = (size_t)c->n_layers * (size_t)n_pages(n_ctx), bytes;
 	return trit_mul_size(&pages, pages, (size_t)c->n_kv_heads) &&
-	               trit_mul_size(&bytes, pages, trit_kv_page_bytes(type, c->head_dim))
+	               trit_mul_size(&bytes, pages, page_bytes(type, c->head_dim))
 	           ? bytes
 	           : SIZE_MAX;
 }
@@ -23,7 +30,7 @@ int trit_kv_init(struct trit_kv *kv, const struct trit_config *c, enum trit_kv_t
                  struct trit_error *err)
 {
 	*kv = (struct trit_kv){ .type = type, .n_ctx = n_ctx, .n_kv_heads = c->n_kv_heads, .n_pages = n_pages(n_ctx),
-		                .page_bytes = trit_kv_page_bytes(type, c->head_dim) };
+		                .page_bytes = page_bytes(type, c->head_dim) };
 	kv->pages = trit_calloc(trit_kv_bytes(c, type, n_ctx), 1);
 	if (kv->pages)
 		return TRIT_OK;

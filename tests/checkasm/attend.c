@@ -190,13 +190,10 @@ static void test_values(struct check *ck)
 
 const struct check_test check_attend[] = {
 	CHECK_ARRAY(kv_put, TRIT_KV_F16, test_kv_put),
-	CHECK_ARRAY(kv_put, TRIT_KV_Q8, test_kv_put),
 	CHECK_ARRAY(kv_put, TRIT_KV_Q4, test_kv_put),
 	CHECK_ARRAY(attend_scores, TRIT_KV_F16, test_scores),
-	CHECK_ARRAY(attend_scores, TRIT_KV_Q8, test_scores),
 	CHECK_ARRAY(attend_scores, TRIT_KV_Q4, test_scores),
 	CHECK_ARRAY(attend_values, TRIT_KV_F16, test_values),
-	CHECK_ARRAY(attend_values, TRIT_KV_Q8, test_values),
 	CHECK_ARRAY(attend_values, TRIT_KV_Q4, test_values),
 	CHECK_END,
 };

@@ -119,8 +119,10 @@ _Noreturn void check_fail(struct check *ck, const char *fmt, ...) TRIT_PRINTF(2,
 				call;                                                                                  \
 			}                                                                                              \
 	while (0)
-/** Measures a read pass over `bytes` at `p`, so that the next CHECK_BENCH also prints its share of that speed. */
+/** Measures the tier's read_pass over `bytes` at `p`, so that the next CHECK_BENCH also prints its share of that. */
 void check_read_speed(struct check *ck, const void *p, size_t bytes);
+/** Measures int8_peak, so that the next CHECK_BENCH, of operations, also prints its share of that speed. */
+void check_int8_peak(struct check *ck);
 /** How often to call next; 0: done. */
 int check_bench_round(struct check *ck, const char *label, double ops, const char *unit, double bytes);
 

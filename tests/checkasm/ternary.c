@@ -245,6 +245,7 @@ static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
 	memset(sum, 0, (size_t)tokens * sizeof *sum);
 	check_fill_i8(ck, q, (size_t)tokens * padded, -127, 127);
 	check_fill_normal(ck, step, (size_t)tokens, 1);
+	check_int8_peak(ck);
 	snprintf(label, sizeof label, "%d tokens, %d x %d", tokens, rows, cols);
 	CHECK_BENCH(ck, label, 2.0 * rows * cols * tokens, "op", 0,
 	            ck->now->gemm_int[layout](y, (size_t)rows, w, &scale, TRIT_SCALE_TENSOR, q, padded, sum, step, rows,
@@ -301,7 +302,7 @@ static void test_gemm_int(struct check *ck)
 	                               {15, 1, 65536}, {80, 6, 2560}, {80, 13, 2576}, {64, 30, 272}, {63, 12, 256},
 	                               {64, 12, 6912}, {33, 17, 640}, {144, 33, 321}, {16, 16, 128}, {48, 70, 130},
 	                               {1, 4, 641}, {50, 32, 1290}, {40, 49, 1290}, {33, 65, 700}, {16, 130, 16500},
-	                               {100, 545, 130}};
+	                               {100, 545, 130}, {17, 2, 1280}, {31, 3, 1300}, {32, 5, 2561}};
 	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
 		for (int s = 0; s < 4; s++)
 			gemm_case(ck, edges[i][0], edges[i][1], edges[i][2], scalings[s], FILL_RANDOM, FILL_RANDOM);

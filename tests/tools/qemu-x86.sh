@@ -9,7 +9,7 @@
 #
 # SPDX-License-Identifier: MIT
 set -u
-qemu=qemu-x86_64-static
+qemu="qemu-x86_64-static"
 model=$TRIT_SOURCE/models/stories.gguf
 trit=$TRIT_BUILD/trit
 checkasm=$TRIT_BUILD/tests/checkasm

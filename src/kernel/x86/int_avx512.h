@@ -53,8 +53,8 @@ struct int_product {
 	const float *step;
 	int rows, tokens, cols;
 	size_t block_bytes; /* of 16 rows */
-	/* bias * the sum of token t's activations in scale group g, at [t * n_groups + g]; a scale for the whole row has one
-	 * group. */
+	/* bias * the sum of token t's activations in scale group g, at [t * n_groups + g]; one group when the scale is for
+	 * the whole row. */
 	const int32_t *biases;
 	size_t n_groups;
 	size_t ahead, ahead_step; /* gemv_avx512.c's own */
@@ -99,8 +99,9 @@ struct fields {
 	__m512i f[8];
 };
 
-/* Tables for vpermb, which looks at the low six bits of its index. Of a t5 byte v = 28 (c_3 + 3 c_4) + c_0 + 3 c_1 + 9 c_2,
- * v >> 2 is the index of the first three, the rest after subtracting T5_HIGH of the others. */
+/* Tables for vpermb, which looks at the low six bits of its index. Of a t5 byte v = 28 (c_3 + 3 c_4) + c_0 + 3 c_1 +
+ * 9 c_2, v >> 2 is the index of the first three, and v - T5_HIGH that of the others. Bytes beyond 250 come out as in
+ * plain C. */
 #define T5_FOUR(f, i) f(i), f((i) + 1), f((i) + 2), f((i) + 3)
 #define T5_SIXTEEN(f, i) T5_FOUR(f, i), T5_FOUR(f, (i) + 4), T5_FOUR(f, (i) + 8), T5_FOUR(f, (i) + 12)
 #define T5_TABLE(f) {T5_SIXTEEN(f, 0), T5_SIXTEEN(f, 16), T5_SIXTEEN(f, 32), T5_SIXTEEN(f, 48)}
@@ -110,8 +111,10 @@ struct fields {
 #define T5_CODE_0(i) (i) % 3
 #define T5_CODE_1(i) (i) / 3 % 3
 #define T5_CODE_2(i) (i) / 9
-static const _Alignas(64) unsigned char t5_tables[6][64] = {T5_TABLE(T5_HIGH),   T5_TABLE(T5_CODE_3), T5_TABLE(T5_CODE_4),
-                                                            T5_TABLE(T5_CODE_0), T5_TABLE(T5_CODE_1), T5_TABLE(T5_CODE_2)};
+static const _Alignas(64) unsigned char t5_tables[6][64] = {
+	T5_TABLE(T5_HIGH),   T5_TABLE(T5_CODE_3), T5_TABLE(T5_CODE_4),
+	T5_TABLE(T5_CODE_0), T5_TABLE(T5_CODE_1), T5_TABLE(T5_CODE_2),
+};
 
 static ALWAYS_INLINE __m512i t5_look_up(const int table, __m512i index)
 {

@@ -21,7 +21,8 @@ enum {
 /* ---- decoding ---------------------------------------------------------------------------------------------------- */
 
 /* Codes of four row blocks as bytes: register 4 * s + b holds block b, columns 4 s .. 4 s + 3. */
-static ALWAYS_INLINE void decode(const int layout, __m512i *panel, const unsigned char *w, size_t block_bytes, int units)
+static ALWAYS_INLINE void decode(const int layout, __m512i *panel, const unsigned char *w, size_t block_bytes,
+                                 int units)
 {
 	const int n = unit_fields(layout), bytes = unit_bytes(layout);
 
@@ -71,7 +72,10 @@ struct tile {
 	bool grouped;     /* scales belong to groups of `steps` steps */
 };
 
-/* Sums begin at minus the bias. They stay as small as without it: codes are at least 0 and at most twice the bias. */
+/*
+ * Sums begin at minus the bias. i8 is the widest: of activations whose positive ones sum to P and negative ones to -N,
+ * a sum is between -128 P - 127 N and 127 P + 128 N on its way, and P + N <= 127 * 65536.
+ */
 static ALWAYS_INLINE void begin(__m512i *acc, int32_t bias)
 {
 	acc[0] = acc[1] = acc[2] = acc[3] = _mm512_set1_epi32(-bias);
@@ -198,7 +202,7 @@ static void prefetch_lines(const unsigned char *next, size_t block_bytes, int l0
 			_mm_prefetch((const char *)next + (size_t)l * 64, _MM_HINT_T1);
 }
 
-/* One panel and all tokens. t is filled in but for what depends on the token; `next` are the lines of the next panel. */
+/* One panel and all tokens; t is the first tile. `next`: the next panel, `lines` cache lines of each block. */
 static void all_tokens(const struct int_product *p, struct tile t, const unsigned char *next, int lines)
 {
 	int n_tiles = (p->tokens + TILE - 1) / TILE, n = p->tokens / n_tiles, larger = p->tokens % n_tiles;

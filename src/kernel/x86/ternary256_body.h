@@ -6,10 +6,11 @@
  * lane sums one row, and bias * sum(q) is subtracted at the end.
  *
  * Two ways through a product:
- *   one token    with one scale a row: fields are taken from the weights as they come from memory, and used once.
+ *   few tokens   up to 4, of the wider layouts up to 16 in fours: fields are taken from the weights as they come, and
+ *                meet the tokens at once.
  *   panels       16 rows x 1280 columns are decoded to B rows once, 20 KB that stay in the first-level cache, and meet
  *                all tokens there, six at a time in twelve sums. B rows are the same for all layouts, so this is also
- *                the way of scales that hold for a group of columns, even for one token.
+ *                the way of t5 with a scale for each group of columns.
  *
  * What the two instruction sets differ in stands in the file that includes this one:
  *
@@ -26,12 +27,10 @@
 #ifndef TRIT_KERNEL_X86_TERNARY256_BODY_H
 #define TRIT_KERNEL_X86_TERNARY256_BODY_H
 
-#include <immintrin.h>
 #include <limits.h>
 
 #include "kernel/tiers.h"
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#include "kernel/x86/fields256.h"
 
 enum dot {
 	DOT_SMALL,  /* codes below 16, in sums of SUM_BITS */
@@ -42,129 +41,7 @@ enum dot {
 static ALWAYS_INLINE __m256i dot(const enum dot kind, __m256i sum, __m256i codes, __m256i x);
 static ALWAYS_INLINE __m256i wide(const enum dot kind, __m256i sum, const int log2);
 
-static ALWAYS_INLINE __m256i load(const void *p)
-{
-	return _mm256_loadu_si256((const __m256i *)p);
-}
-
-/* ---- layouts ----------------------------------------------------------------------------------------------------- */
-
-/* Fields of one half, in the order of their columns. */
-struct fields {
-	__m256i a, b, c, d, e, f, g, h;
-};
-
-/* X(member of struct fields, its number) for all. */
-#define EACH_FIELD(X) X(a, 0) X(b, 1) X(c, 2) X(d, 3) X(e, 4) X(f, 5) X(g, 6) X(h, 7)
-
-static ALWAYS_INLINE int n_fields(const enum trit_layout layout)
-{
-	switch (layout) {
-	case TRIT_T5: return 5;
-	case TRIT_B1: return 8;
-	case TRIT_I8: return 1;
-	case TRIT_I4: return 2;
-	default: return 4;
-	}
-}
-
-static ALWAYS_INLINE int group_bytes(const enum trit_layout layout)
-{
-	return layout == TRIT_I6 ? 192 : 64;
-}
-
-static ALWAYS_INLINE __m256i bits(__m256i v, int mask)
-{
-	return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
-}
-
-static ALWAYS_INLINE __m256i minus(__m256i v, int n)
-{
-	return _mm256_sub_epi8(v, _mm256_set1_epi8((char)n));
-}
-
-/* A table of 16 bytes, looked up by the low four bits of bytes below 128. */
-static ALWAYS_INLINE __m256i look_up(const uint8_t *table, __m256i v)
-{
-	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), v);
-}
-
-/*
- * A byte is v = 28 h + l, h = c_3 + 3 c_4 below 9 and l = c_0 + 3 c_1 + 9 c_2 below 27. Its upper four bits n fix h but
- * for one, so l is v - 28 floor(16 n / 28) or that minus 28: the smaller one as unsigned numbers. Then 28 h = v - l;
- * shifted by two that is 7 h, whose low four bits differ for all h. c_0 is l mod 3, found in a table of 15 after taking
- * 15 away once; l - c_0 is 3 (c_1 + 3 c_2), whose low four bits differ again.
- */
-static ALWAYS_INLINE struct fields fields_t5(__m256i v)
-{
-	static const uint8_t below[16] = {0, 0, 28, 28, 56, 56, 84, 112, 112, 140, 140, 168, 168, 196, 224, 224};
-	static const uint8_t mod3[16] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0};
-	/* place 3 e mod 16 and 7 h mod 16 for e, h = 0..8; the other places are met by no weights */
-	static const uint8_t c1[16] = {0, 0, 0, 1, 0, 1, 2, 0, 2, 0, 0, 0, 1, 0, 0, 2};
-	static const uint8_t c2[16] = {0, 0, 2, 0, 0, 2, 0, 0, 2, 1, 0, 0, 1, 0, 0, 1};
-	static const uint8_t c3[16] = {0, 1, 0, 2, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 2, 0};
-	static const uint8_t c4[16] = {0, 2, 0, 1, 0, 1, 0, 0, 2, 0, 2, 0, 1, 0, 0, 2};
-	struct fields f = {0};
-
-	__m256i x = _mm256_sub_epi8(v, look_up(below, bits(_mm256_srli_epi16(v, 4), 15)));
-	__m256i l = _mm256_min_epu8(x, minus(x, 28));
-	__m256i h7 = _mm256_srli_epi16(_mm256_sub_epi8(v, l), 2); /* multiples of 4: nothing crosses bytes */
-	f.a = look_up(mod3, _mm256_min_epu8(l, minus(l, 15)));
-	__m256i e3 = _mm256_sub_epi8(l, f.a);
-	f.b = look_up(c1, e3);
-	f.c = look_up(c2, e3);
-	f.d = look_up(c3, h7);
-	f.e = look_up(c4, h7);
-	return f;
-}
-
-/* w: the first of three vectors. */
-static ALWAYS_INLINE struct fields fields_i6(const unsigned char *w)
-{
-	__m256i v = load(w), u = load(w + 64), high = load(w + 128);
-	struct fields f = {0};
-
-	f.a = _mm256_or_si256(bits(v, 15), bits(_mm256_slli_epi16(high, 4), 48));
-	f.b = _mm256_or_si256(bits(_mm256_srli_epi16(v, 4), 15), bits(_mm256_slli_epi16(high, 2), 48));
-	f.c = _mm256_or_si256(bits(u, 15), bits(high, 48));
-	f.d = _mm256_or_si256(bits(_mm256_srli_epi16(u, 4), 15), bits(_mm256_srli_epi16(high, 2), 48));
-	return f;
-}
-
-/* The codes of one half of a group; of b1 twice the bit, so that the bias is 1 as that of t2 and t5. */
-static ALWAYS_INLINE struct fields fields_of(const enum trit_layout layout, const unsigned char *w)
-{
-	__m256i v = load(w);
-	struct fields f = {0};
-
-	switch (layout) {
-	case TRIT_T2:
-		f.a = bits(v, 3);
-		f.b = bits(_mm256_srli_epi16(v, 2), 3);
-		f.c = bits(_mm256_srli_epi16(v, 4), 3);
-		f.d = bits(_mm256_srli_epi16(v, 6), 3);
-		return f;
-	case TRIT_T5: return fields_t5(v);
-	case TRIT_B1:
-		f.a = bits(_mm256_slli_epi16(v, 1), 2);
-		f.b = bits(v, 2);
-		f.c = bits(_mm256_srli_epi16(v, 1), 2);
-		f.d = bits(_mm256_srli_epi16(v, 2), 2);
-		f.e = bits(_mm256_srli_epi16(v, 3), 2);
-		f.f = bits(_mm256_srli_epi16(v, 4), 2);
-		f.g = bits(_mm256_srli_epi16(v, 5), 2);
-		f.h = bits(_mm256_srli_epi16(v, 6), 2);
-		return f;
-	case TRIT_I6: return fields_i6(w);
-	case TRIT_I4:
-		f.a = bits(v, 15);
-		f.b = bits(_mm256_srli_epi16(v, 4), 15);
-		return f;
-	default: /* i8, two's complement or 128 more */
-		f.a = SUM_BITS == 32 ? minus(v, -128) : v;
-		return f;
-	}
-}
+/* ---- sums -------------------------------------------------------------------------------------------------------- */
 
 /* How products of a layout are summed. */
 static ALWAYS_INLINE enum dot dot_of(const enum trit_layout layout)
@@ -222,35 +99,6 @@ typedef void span_fn(__m256i (*acc)[2], const void *codes, int n, const int8_t *
 /* ---- few tokens -------------------------------------------------------------------------------------------------- */
 
 enum { FEW = 4 }; /* tokens; with more, registers run out */
-
-/*
- * For one token the fields of t2 and b1 are masked but shifted at most once; they have sums of their own by the place of
- * the field in the byte, and are weighted only with these.
- */
-static ALWAYS_INLINE struct fields places_of(const enum trit_layout layout, const unsigned char *w)
-{
-	__m256i v = load(w), high = _mm256_srli_epi16(v, 4);
-	struct fields f = {0};
-
-	if (layout == TRIT_T2) {
-		f.a = bits(v, 3);
-		f.b = bits(v, 12);
-		f.c = SUM_BITS == 32 ? bits(v, 48) : bits(high, 3);
-		f.d = SUM_BITS == 32 ? bits(v, 192) : bits(high, 12);
-		return f;
-	}
-	if (layout != TRIT_B1)
-		return fields_of(layout, w);
-	f.a = bits(v, 1);
-	f.b = bits(v, 2);
-	f.c = bits(v, 4);
-	f.d = bits(v, 8);
-	f.e = bits(high, 1);
-	f.f = bits(high, 2);
-	f.g = bits(high, 4);
-	f.h = bits(high, 8);
-	return f;
-}
 
 /*
  * How many groups 16-bit sums take. The bounds of one:
@@ -397,14 +245,14 @@ FEWS_OF(i4, TRIT_I4)
 /* ---- panels ------------------------------------------------------------------------------------------------------ */
 
 enum {
-	PANEL_COLS = 1280, /* whole groups of every layout, and of scales */
-	STEP = 4,         /* columns of a B row */
-	TILE = 6,         /* tokens */
+	PANEL_COLS = 1280, /* whole groups of every layout, and of scales; 640: 4 to 15 % slower */
+	STEP = 4,          /* columns of a B row */
+	TILE = 6,          /* tokens */
 };
 
 /*
- * Slot i of a tile is token i mod tokens; where tokens alone would be too few sums for a dot() of several cycles, `ways`
- * slots of a token take turns at the B rows.
+ * Slot i of a tile is token i mod tokens; where tokens alone would be too few sums for a dot() of several cycles,
+ * `ways` slots of a token take turns at the B rows.
  */
 #define SLOT_ZERO(s) __m256i s##0 = zero, s##1 = zero;
 #define SLOT_ADD(s, i) \
@@ -425,7 +273,7 @@ enum {
 	}
 #define EACH_SLOT(X) X(a, 0) X(b, 1) X(c, 2) X(d, 3) X(e, 4) X(f, 5)
 
-/* `most` products fit one 16-bit sum. */
+/* A tile over `steps` B rows; `most` products fit one 16-bit sum. */
 static ALWAYS_INLINE void part(const enum dot kind, const int tokens, const int ways, __m256i (*acc)[2],
                                const __m256i *panel, int steps, const int8_t *q, size_t ldq, int most)
 {
@@ -513,9 +361,9 @@ struct product {
 	const float *step;
 	const int16_t *group_sums; /* [tokens][n_groups], sums of q over the columns of a group */
 	int tokens, cols;
-	int group, n_groups;  /* columns that share a scale; 0 where all do */
-	const float *scale;   /* [16], or [n_groups][16] */
-	span_fn *const *span; /* by the number of tokens */
+	int group, n_groups;       /* columns that share a scale; 0 where all do */
+	const float *scale;        /* [16], or [n_groups][16] */
+	span_fn *const *span;      /* by the number of tokens */
 	int unit_cols, unit_bytes; /* of what span() counts */
 	int most, bias;
 };
@@ -630,7 +478,8 @@ static ALWAYS_INLINE void block_product(const enum trit_layout layout, const str
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 /* sums[t][g] = sum of q[t] over group g. */
-static __attribute__((noinline)) void sum_groups(int16_t *sums, const int8_t *q, size_t ldq, int tokens, int cols, int group, int n_groups)
+static __attribute__((noinline)) void sum_groups(int16_t *sums, const int8_t *q, size_t ldq, int tokens, int cols,
+                                                 int group, int n_groups)
 {
 	int padded = (int)trit_q_padded((size_t)cols);
 
@@ -675,7 +524,22 @@ static ALWAYS_INLINE void row_scales(float *to, const float *scale, enum trit_sc
 		to[i] = scale[scaling == TRIT_SCALE_ROW ? row + i : 0];
 }
 
-enum { Q_BYTES = 512 * 1024, GROUP_SUMS = 16384 }; /* 32 KB: 16 tokens of the widest matrix in groups of 64 */
+/* Up to how many tokens B rows do not pay. A group is not whole groups of t5, of 20 columns. */
+static ALWAYS_INLINE int most_direct(const enum trit_layout layout, int group)
+{
+	switch (layout) {
+	case TRIT_T5: return group ? 0 : SUM_BITS == 32 ? FEW : 2;
+	case TRIT_I8: return 4 * FEW;
+	case TRIT_I6:
+	case TRIT_I4: return 2 * FEW;
+	default: return FEW;
+	}
+}
+
+enum {
+	Q_BYTES = 512 * 1024, /* activations of the tokens taken together stay in the second-level cache */
+	GROUP_SUMS = 16384,   /* 32 KB: 16 tokens of the widest matrix in groups of 64 */
+};
 
 static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const *few_span, float *y, size_t ldy,
                                    const unsigned char *w, const float *scale, enum trit_scaling scaling,
@@ -684,9 +548,7 @@ static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const
 {
 	const size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)cols);
 	int group = scaling > TRIT_SCALE_ROW ? (int)scaling : 0, n_groups = group ? (cols + group - 1) / group : 0;
-	bool direct = tokens <= FEW;
-	if (layout == TRIT_T5) /* 20 columns do not divide groups; and decoding costs as much as one and a half tokens */
-		direct = !group && tokens <= (SUM_BITS == 32 ? FEW : 2);
+	bool direct = tokens <= most_direct(layout, group);
 	struct product p = {.ldy = ldy, .ldq = ldq, .cols = cols, .group = group, .n_groups = n_groups,
 	                    .span = direct ? few_span : parts_of(layout), .most = sum_steps(layout),
 	                    .unit_cols = direct ? STEP * n_fields(layout) : STEP,

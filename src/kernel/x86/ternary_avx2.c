@@ -20,6 +20,7 @@ static ALWAYS_INLINE __m256i dot(const enum dot kind, __m256i sum, __m256i codes
 		codes = _mm256_abs_epi8(codes);
 	}
 	__m256i pairs = _mm256_maddubs_epi16(codes, x);
+	/* gcc 12 would compute all new sums of a step before it gives up the old ones, and run out of registers */
 	if (kind == DOT_SMALL) {
 		__asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(pairs));
 	} else {

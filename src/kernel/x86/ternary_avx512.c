@@ -50,7 +50,22 @@ static void trit_dequant_i8_avx512(float *y, const int8_t *q, float step, int n)
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
 
-enum { MAX_BIASES = 8192 }; /* at least TRIT_FEW_TOKENS rows of TRIT_MAX_COLS / 64 groups */
+enum {
+	MAX_BIASES = 8192,       /* at least TRIT_FEW_TOKENS rows of TRIT_MAX_COLS / 64 groups */
+	MAX_Q_BYTES = 768 << 10, /* of the second-level cache for activations, which are read again for every 64 rows */
+	MIN_TOKENS = 48,
+};
+
+/* Tokens that are multiplied before the next ones: all of them, or parts of one size. */
+static int tokens_at_once(const struct int_product *p)
+{
+	int most = (int)(MAX_Q_BYTES / trit_q_padded((size_t)p->cols)), biases = (int)(MAX_BIASES / p->n_groups);
+
+	most = most < MIN_TOKENS ? MIN_TOKENS : most;
+	most = most < biases ? most : biases;
+	int parts = (p->tokens + most - 1) / most;
+	return parts > 0 ? (p->tokens + parts - 1) / parts : 1;
+}
 
 /* biases of int_product for its tokens, each the sum over `group` columns. */
 static void group_biases(int32_t *biases, const struct int_product *p, int bias, int group)
@@ -97,7 +112,7 @@ static void gemm_int(enum trit_layout layout, struct int_product p, const int32_
 	p.block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p.cols);
 	p.n_groups = p.scaling > TRIT_SCALE_ROW ? ((size_t)p.cols + p.scaling - 1) / p.scaling : 1;
 	p.biases = biases;
-	int at_once = (int)(MAX_BIASES / p.n_groups);
+	int at_once = tokens_at_once(&p);
 	for (; tokens > 0; tokens -= p.tokens) {
 		p.tokens = tokens < at_once ? tokens : at_once;
 		if (p.scaling > TRIT_SCALE_ROW)

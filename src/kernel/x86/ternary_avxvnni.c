@@ -13,6 +13,7 @@
 static ALWAYS_INLINE __m256i dot(const enum dot kind, __m256i sum, __m256i codes, __m256i x)
 {
 	(void)kind;
+	/* in place: from the intrinsic gcc 12 makes copies of the sums that no longer fit the registers */
 	__asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(x));
 	return sum;
 }
