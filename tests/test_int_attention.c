@@ -1,6 +1,6 @@
 /*
- * test_int_attention.c - attention in integers against attention in double precision. That its bits do not depend on how
- * it is cut: test_attention.c.
+ * test_int_attention.c - attention in integers against attention in double precision. That its bits do not depend on
+ * how it is cut: test_attention.c.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -83,7 +83,7 @@ static void check_attention(int s)
 	float *qkv = normals(n, 1), *r = normals(n_out, 1), *o = normals(n_out, 0), *g = normals(n, 0);
 	float *scratch = trit_calloc(trit_self_attention_scratch(s, A), sizeof *scratch);
 	double *wide = trit_calloc(n, sizeof *wide), *expected = trit_calloc(n_out, sizeof *expected);
-	struct trit_attention a = { .positions = s, .width = A, .group = GROUP, .scale = 0.4f, .q = qkv,
+	struct trit_self_attention a = { .positions = s, .width = A, .group = GROUP, .scale = 0.4f, .q = qkv,
 		                    .k = qkv + GROUP * A, .v = qkv + (GROUP + 1) * A, .ld = LD, .ldo = LDO };
 
 	assert_true(scratch && wide && expected);

@@ -8,7 +8,8 @@
  *
  *     s_i = (q_8bit . k_i) * (kscale_i * (qstep * scale))                      queries quantised as activations are
  *     e_i = exp(s_i - max s),  z = 16-sum of e
- *     in each page: p_i = e_i * vscale_i, a = max p, r_i = rint(p_i * (16383 / a)) = 128 hi_i + lo_i, step = a / 16383 / z
+ *     in each page: p_i = e_i * vscale_i, a = max p, r_i = rint(p_i * (16383 / a)) = 128 hi_i + lo_i,
+ *     step = a / 16383 / z
  *     out = chain over the pages of  + (hi . v) * (128 step)  + (lo . v) * step
  *
  * Pages begin at fixed positions, and what lies behind a query's position is multiplied by an integer zero: the result

@@ -138,7 +138,7 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 		size_t t = (size_t)(i / c->n_kv_heads) * (size_t)n->seq_len, h = (size_t)(i % c->n_kv_heads);
 		size_t q = t * ld + h * (size_t)group * a, k = t * ld + nq + h * a, v = k + nkv;
 		size_t o = t * nq + h * (size_t)group * a;
-		struct trit_attention at = { .positions = n->seq_len, .width = c->head_dim, .group = group,
+		struct trit_self_attention at = { .positions = n->seq_len, .width = c->head_dim, .group = group,
 			                     .scale = 1.0f / sqrtf((float)c->head_dim), .q = l->qkv + q,
 			                     .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq };
 		if (backward)

@@ -18,7 +18,7 @@ struct scratch {
 	size_t ld;                /* of p and ds */
 };
 
-static struct scratch divide(const struct trit_attention *a, float *memory)
+static struct scratch divide(const struct trit_self_attention *a, float *memory)
 {
 	struct scratch s = { .gemm = memory, .ld = ((size_t)a->positions + 15) / 16 * 16 };
 	s.p = memory + TRIT_GEMM_SCRATCH;
@@ -28,7 +28,7 @@ static struct scratch divide(const struct trit_attention *a, float *memory)
 }
 
 /* Probabilities of queries i0..i0+m of query head h over keys 0..i0+m, zero above the diagonal. */
-static void probabilities(const struct trit_attention *a, const struct trit_kernels *kn, const struct scratch *s, int h,
+static void probabilities(const struct trit_self_attention *a, const struct trit_kernels *kn, const struct scratch *s, int h,
                           int i0, int m)
 {
 	const float *q = a->q + (size_t)i0 * a->ld + (size_t)h * (size_t)a->width;
@@ -44,7 +44,8 @@ static void probabilities(const struct trit_attention *a, const struct trit_kern
 	}
 }
 
-void trit_self_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch)
+void trit_self_attention_forward(const struct trit_self_attention *a, const struct trit_kernels *kn, float *o,
+                                 float *scratch)
 {
 	struct scratch s = divide(a, scratch);
 	for (int h = 0; h < a->group; h++) {
@@ -57,8 +58,8 @@ void trit_self_attention_forward(const struct trit_attention *a, const struct tr
 	}
 }
 
-void trit_self_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
-                             float *dv, const float *d_o, float *scratch)
+void trit_self_attention_backward(const struct trit_self_attention *a, const struct trit_kernels *kn, float *dq,
+                                  float *dk, float *dv, const float *d_o, float *scratch)
 {
 	struct scratch s = divide(a, scratch);
 	size_t width = (size_t)a->width;

@@ -20,7 +20,7 @@
 /** One key/value head with the `group` query heads that share it. Pointers are at its first position; rows are `ld`
  * elements apart for q, k, v and their gradients, `ldo` for o. Query head h of the group is at q + h * width, o + h *
  * width. */
-struct trit_attention {
+struct trit_self_attention {
 	int positions, width, group; /* S, A, H / K */
 	float scale;
 	const float *q, *k, *v;
@@ -30,9 +30,10 @@ struct trit_attention {
 
 /** Scratch floats a call needs, GEMM's included; 64-byte aligned. */
 size_t trit_self_attention_scratch(int positions, int width);
-void trit_self_attention_forward(const struct trit_attention *a, const struct trit_kernels *kn, float *o, float *scratch);
+void trit_self_attention_forward(const struct trit_self_attention *a, const struct trit_kernels *kn, float *o,
+                                 float *scratch);
 /** Overwrites dq, dk, dv (rows ld apart). */
-void trit_self_attention_backward(const struct trit_attention *a, const struct trit_kernels *kn, float *dq, float *dk,
-                             float *dv, const float *d_o, float *scratch);
+void trit_self_attention_backward(const struct trit_self_attention *a, const struct trit_kernels *kn, float *dq,
+                                  float *dk, float *dv, const float *d_o, float *scratch);
 
 #endif

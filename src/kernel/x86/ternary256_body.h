@@ -27,6 +27,7 @@
 #ifndef TRIT_KERNEL_X86_TERNARY256_BODY_H
 #define TRIT_KERNEL_X86_TERNARY256_BODY_H
 
+#include <immintrin.h> /* before what bans malloc */
 #include <limits.h>
 
 #include "kernel/tiers.h"
