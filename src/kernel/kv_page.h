@@ -1,6 +1,6 @@
 /*
- * kv_page.h - a page of the KV cache: the keys and values of one head at TRIT_KV_PAGE consecutive positions, in the types
- * that are multiplied as floats (f16, q4). Pages of q8: model/int_attention.h.
+ * kv_page.h - a page of the KV cache: the keys and values of one head at TRIT_KV_PAGE consecutive positions, in the
+ * types that are multiplied as floats (f16, q4). Pages of q8: model/int_attention.h.
  *
  * Its numbers lie in runs of 32: 64 bytes of IEEE half (f16), or 16 whose low nibbles are the first 16 integers plus 8
  * and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:

@@ -28,8 +28,8 @@ static struct scratch divide(const struct trit_self_attention *a, float *memory)
 }
 
 /* Probabilities of queries i0..i0+m of query head h over keys 0..i0+m, zero above the diagonal. */
-static void probabilities(const struct trit_self_attention *a, const struct trit_kernels *kn, const struct scratch *s, int h,
-                          int i0, int m)
+static void probabilities(const struct trit_self_attention *a, const struct trit_kernels *kn,
+                          const struct scratch *s, int h, int i0, int m)
 {
 	const float *q = a->q + (size_t)i0 * a->ld + (size_t)h * (size_t)a->width;
 	int keys = i0 + m;
