@@ -118,8 +118,8 @@ int trit_token_is_end(const struct trit_model *model, trit_token token);
 
 struct trit_session;
 
-/** What the KV cache keeps of keys and values: 16, 4.5 or 8.25 bits a number (heads of 128). Fewer bits: less memory, and
- * a loss that is small with 8. */
+/** What the KV cache keeps of keys and values: 16, 4.5 or 8.25 bits a number (heads of 128). Fewer bits: less memory,
+ * and a loss that is small with 8. */
 enum trit_kv_type {
 	TRIT_KV_F16 = 0, /**< IEEE half */
 	TRIT_KV_Q4 = 1,  /**< 4 bits, a scale for each 32 numbers */

@@ -105,7 +105,6 @@ static int set_up(struct run *r, const struct trit_model *m, struct trit_error *
 		.kv_type = t->kv_type,
 	};
 	struct trit_rng rng;
-	size_t n_tokens = STARTS + (size_t)t->n_batch;
 	int e = trit_pool_new(&r->pool, t->n_threads, err);
 	if (!e)
 		e = trit_batch_new(&r->batch, m, r->pool, &bo, err);
@@ -113,9 +112,10 @@ static int set_up(struct run *r, const struct trit_model *m, struct trit_error *
 		e = trit_limits_init(&r->limits, m, r->pool, r->options->read_buffer, err);
 	if (e)
 		return e;
+	size_t n_tokens = STARTS + (size_t)trit_batch_room(r->batch); /* a put begins at one of STARTS places */
 	r->tokens = trit_calloc(n_tokens, sizeof *r->tokens);
 	if (!r->tokens)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d tokens", t->n_batch);
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu tokens", n_tokens);
 	trit_rng_init(&rng, SEED);
 	for (size_t i = 0; i < n_tokens; i++)
 		r->tokens[i] = (trit_token)trit_rng_below(&rng, (uint64_t)m->config.n_vocab);

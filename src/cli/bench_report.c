@@ -49,12 +49,6 @@ static void add_number(struct fields *f, const char *name, double v, int decimal
 		snprintf(field->text, LABEL_BYTES, "%.*f", decimals, v);
 }
 
-static const char *layout_name(const struct trit_linear *l)
-{
-	static const char *const dense[TRIT_N_DENSE] = { "f32", "f16", "bf16", "q8_0" };
-	return l->quantised ? trit_layouts[l->layout].name : dense[l->type];
-}
-
 /* "bitnet-b1.58 2.4B t5, head i8", as it lies in memory. */
 static void describe_model(char text[LABEL_BYTES], const struct trit_model *m)
 {
@@ -62,8 +56,8 @@ static void describe_model(char text[LABEL_BYTES], const struct trit_model *m)
 	char size[TRIT_NUMBER_BYTES];
 	bool small = n < 9.995e8;
 	snprintf(size, sizeof size, "%.*f%c", small && n >= 9.95e6 ? 0 : 1, n / (small ? 1e6 : 1e9), small ? 'M' : 'B');
-	snprintf(text, LABEL_BYTES, "%s %s %s, head %s", m->config.arch->name, size, layout_name(&m->layers[0].q),
-	         layout_name(&m->output));
+	snprintf(text, LABEL_BYTES, "%s %s %s, head %s", m->config.arch->name, size, trit_linear_layout(&m->layers[0].q),
+	         trit_linear_layout(&m->output));
 }
 
 static void find_cpu_name(size_t size, char *text)
@@ -74,9 +68,10 @@ static void find_cpu_name(size_t size, char *text)
 	text[0] = 0;
 	if (!trit_file_read(&info, "/proc/cpuinfo", NULL) && info.data) {
 		const char *line = strstr(info.data, key), *value = line ? strchr(line, ':') : NULL;
-		if (value)
-			snprintf(text, size, "%.*s", (int)strcspn(value + 1, "\n"), value + 1 + (value[1] == ' '));
-		text[strcspn(text, "\n")] = 0;
+		if (value) {
+			value += 1 + (value[1] == ' ');
+			snprintf(text, size, "%.*s", (int)strcspn(value, "\n"), value);
+		}
 	}
 	trit_buf_release(&info);
 }
@@ -106,8 +101,8 @@ static void add_setting(struct fields *f, const struct trit_report *p, const str
 	add_number(f, "model_size", (double)m->stats.weight_bytes, 0);
 	add_number(f, "model_n_params", (double)m->stats.parameters, 0);
 	add_text(f, "kernels", trit_tier_name(m->kernels.tier));
-	add_text(f, "layout", layout_name(&m->layers[0].q));
-	add_text(f, "head", layout_name(&m->output));
+	add_text(f, "layout", trit_linear_layout(&m->layers[0].q));
+	add_text(f, "head", trit_linear_layout(&m->output));
 	add_number(f, "n_batch", t->n_batch, 0);
 	add_number(f, "n_ubatch", t->n_batch, 0);
 	add_number(f, "n_threads", t->n_threads, 0);

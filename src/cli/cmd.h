@@ -73,7 +73,7 @@ extern const char *const trit_kv_names[];
 	{ 't', "threads", TRIT_OPT_INT, &(n), .max = 256, .metavar = "N", .help = "threads that compute",              \
 	  .shown = "as many as help", .env = "TRIT_THREADS" }
 #define TRIT_ROW_CPU(name)                                                                                             \
-	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512 (same results)",    \
+	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512, ... (same results)", \
 	  .shown = "the best", .env = "TRIT_CPU" }
 /** What trit_model_open_with takes, in a struct trit_model_options. */
 #define TRIT_ROWS_OPEN(o)                                                                                              \

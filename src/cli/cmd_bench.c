@@ -16,7 +16,7 @@
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
-enum { MOST = 128 }; /* values of an option */
+enum { MOST = 128, MOST_TESTS = 100000 }; /* values of an option; all options multiplied */
 
 struct numbers {
 	int v[MOST], n;
@@ -58,10 +58,10 @@ static int add_numbers(struct numbers *out, const struct trit_opt_table *t, cons
 {
 	long first, last, plus, times;
 	if (!read_range(text, len, &first, &last, &plus, &times) || first < min || last > max || first > last ||
-	    (first == 0 && last > 0 && plus == 0))
+	    (first == 0 && last > 0 && plus == 0) || plus > max || times > max)
 		return trit_opt_error(t, "%s: \"%.*s\" is no number or range (1-4, 1-8+2, 1-8*2) within %d to %d", name,
 		                      len < 60 ? (int)len : 60, text, min, max);
-	for (long v = first; v <= last; v = v * times + plus * (times == 1)) {
+	for (long v = first; v <= last; v = v * times + plus) {
 		if (out->n == MOST)
 			return trit_opt_error(t, "%s: more than %d values", name, MOST);
 		out->v[out->n++] = (int)v;
@@ -225,7 +225,10 @@ static int read_lists(struct bench_options *o, const struct trit_opt_table *t, c
 		return status;
 	o->with_batch = l->batches.n > 0;
 	o->with_kv = l->kv_types.n > 0;
-	o->n_tests = o->kv_types.n * o->batches.n * o->threads.n * o->sequences.n * o->depths.n * o->n_shapes;
+	double n = (double)o->kv_types.n * o->batches.n * o->threads.n * o->sequences.n * o->depths.n * o->n_shapes;
+	if (n * o->models.n * o->cpus.n * o->layouts.n * o->heads.n > MOST_TESTS)
+		return trit_opt_error(t, "the lists make more than %d tests", MOST_TESTS);
+	o->n_tests = (int)n;
 	return check_tests(o, t);
 }
 

@@ -131,14 +131,13 @@ static double entropy(const double share[3])
 	return bits;
 }
 
-/* How the weights lie in memory: "t5, head i8 a row". */
+/* How the weights lie in memory: "t5, head i8, a scale a row". */
 static void put_layout(struct printer *p, const struct trit_model *m)
 {
-	static const char *const dense[TRIT_N_DENSE] = { "f32", "f16", "bf16", "q8_0" };
 	const struct trit_linear *l[2] = { &m->layers[0].q, &m->output };
 	char text[2][40];
 	for (int i = 0; i < 2; i++) {
-		const char *name = l[i]->quantised ? trit_layouts[l[i]->layout].name : dense[l[i]->type];
+		const char *name = trit_linear_layout(l[i]);
 		if (l[i]->quantised && l[i]->scaling == TRIT_SCALE_ROW)
 			snprintf(text[i], sizeof text[i], "%s, a scale a row", name);
 		else if (l[i]->quantised && l[i]->scaling > TRIT_SCALE_ROW)

@@ -45,7 +45,7 @@ typedef void trit_binarize_fn(int8_t *t, const float *w, float mean, int n);
 /** y_i = step * q_i. */
 typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
 
-/* ---- integer products: weights in a layout of layout.h, activations 8 bits ---------------------------------------- */
+/* ---- integer products: weights in a layout of layout.h, activations 8 bits --------------------------------------- */
 
 /**
  * y[t][r] = sum_k scale(r, k) w[r][k] q[t][k] * step[t]   for r < rows, t < tokens, evaluated
@@ -53,10 +53,10 @@ typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
  *     group:        s * step[t], s the chain over the groups g along k of fma((float)(sum of w q in g), scale_rg, s),
  *                   from 0
  * w: [rows, cols] in the member's layout, scales as in layout.h; q int8 [tokens, ldq], ldq >= trit_q_padded(cols), zero
- * from cols up to trit_q_padded(cols); sum[t] = sum of q[t]; y fp32 [tokens, ldy]. |q| <= 127 and cols <= 65536.
- * Integer sums are exact, and no 32-bit accumulator overflows in any form. The widest cases: t2 fields that are masked
- * but not shifted, 3 * 64 * 127 * 65536 / 4 < 2^28.6; b1 likewise, 128 * 127 * 65536 / 8; i8 as unsigned codes w + 128,
- * 255 * 127 * 65536 = 2122383360 < 2^31.
+ * from cols up to trit_q_padded(cols); sum[t] = sum of q[t]; y fp32 [tokens, ldy]. |q| <= 127; rows, tokens and cols at
+ * least 1, cols <= 65536. Integer sums are exact, and no 32-bit accumulator overflows in any form. The widest cases: i8 as
+ * unsigned codes w + 128, 255 * 127 * 65536 = 2122383360 < 2^31; t2 whose fields all come to count 64 times before the
+ * division, 64 * 3 * 127 * 65536 < 2^30.6; i4 with its upper field in place, 240 * 127 * 65536 / 2 < 2^29.9.
  * Rows and tokens may be cut into several calls (rows at multiples of 16) without changing a bit; kernels are fastest
  * with rows cut at multiples of TRIT_ROW_GRAIN.
  */
@@ -120,8 +120,8 @@ typedef float trit_sum_exp_fn(float *max, const float *x, int n);
 /** In place: x_i = exp(x_i - max); returns the 16-sum reduction of the results. n >= 1. */
 typedef float trit_exp_sum_fn(float *x, int n);
 /**
- * Probabilities of a segment of positions times the scales of their values, in 14 bits: p_i = e_i * scale_i, a = max(max
- * p, 1e-30), r_i = rint(p_i * (16383 / a)), hi_i = r_i / 128, lo_i = r_i mod 128, *step = a / 16383. hi, lo [n_padded],
+ * Probabilities of some positions times the scales of their values, in 14 bits: p_i = e_i * scale_i, a = max(1e-30,
+ * max p), r_i = rint(p_i * (16383 / a)), hi_i = r_i / 128, lo_i = r_i mod 128, *step = a / 16383. hi, lo [n_padded],
  * zero from n on; *sum_hi, *sum_lo: their sums. e_i >= 0, scale_i > 0, n >= 0, n_padded <= 65536.
  */
 typedef void trit_probability_quant_fn(int8_t *hi, int8_t *lo, int32_t *sum_hi, int32_t *sum_lo, float *step,
@@ -135,9 +135,9 @@ typedef float trit_sum_fn(const float *x, int n);
 
 /**
  * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q4: each 32 elements have the scale
- * d = half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers rint(x * (1 / d)), half
- * to even, clamped to -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart share bytes: let one thread at a time
- * put to the 32 places from a multiple of 32 on.
+ * d = half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers rint(x * (1 / d)),
+ * half to even, clamped to -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart share bytes: let one thread at
+ * a time put to the 32 places from a multiple of 32 on.
  */
 typedef void trit_kv_put_fn(unsigned char *page, const float *key, const float *value, int width, int at);
 /**

@@ -25,8 +25,8 @@
  * i6: three vectors; the first has columns 0..7 (low nibble 0..3, high 4..7), the second 8..15, the third their upper
  * two bits as four 2-bit fields.
  * Rows beyond the matrix and columns beyond its width hold weight 0 (b1: -1; they meet activations of zero). Files come
- * from strangers: bytes that no weight packs to (t2 code 3, t5 beyond 250) decode to some number within -1..3, nothing
- * worse.
+ * from strangers: bytes that no weight packs to (t2 code 3, t5 beyond 250) give some result, which may differ from tier
+ * to tier, and nothing worse.
  *
  * Scales stand apart, fp32:
  *     tensor   [1]

@@ -309,6 +309,8 @@ static void forward_thread(void *arg, int index, int n)
 		barrier(p);
 	}
 	head(p);
+	if (index == 0)
+		f->epoch = p->epoch; /* all threads have read it: there were barriers since */
 }
 
 void trit_forward_run(struct trit_forward *f, int n, const struct trit_batch_token *tokens)
@@ -320,5 +322,4 @@ void trit_forward_run(struct trit_forward *f, int n, const struct trit_batch_tok
 		if (tokens[t].want_logits)
 			f->rows[f->n_rows++] = t;
 	trit_pool_run(f->pool, forward_thread, f);
-	f->epoch += 1 + 6 * (uint32_t)f->model->config.n_layers; /* projections: gate and up are taken together */
 }

@@ -22,11 +22,12 @@ struct trit_forward {
 	/* private */
 	struct trit_arena arena;
 	struct trit_attention attention;
-	float *x, *xn, *qkv, *att;    /* [T, D] [T, max(D, HA, F)] [T, (H + 2K) A] [T, HA] */
+	float *x, *qkv, *att;         /* [T, D] [T, (H + 2K) A] [T, HA] */
 	float *gate, *up, *y;         /* [T, F] [threads, T, rows of up at a time] [T, D] */
-	int8_t *xq;                   /* [T, padded max(D, HA, F)] */
-	float *step;                  /* [T] */
-	int32_t *sum;                 /* [T] */
+	/* Inputs of projections, a row for each token, or for each thread when there is one token. */
+	float *xn, *step;             /* [rows, max(D, HA, F)] [rows] */
+	int8_t *xq;                   /* [rows, padded max(D, HA, F)] */
+	int32_t *sum;                 /* [rows] */
 	int *rows;                    /* [n_logits] */
 	struct trit_row_cursor *cursors; /* [threads] */
 	uint32_t epoch;               /* projections computed so far, modulo 2^32 */

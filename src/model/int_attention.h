@@ -3,8 +3,8 @@
  *
  * A page of the cache (kv.h) holds a head's keys and values at TRIT_KV_PAGE positions. The keys are a matrix [PAGE, A]
  * in layout i8 with a scale for each row; the values, transposed, a matrix [A, PAGE], whose scales, one for each
- * position, are folded into the probabilities before those are quantised. So every instruction set that multiplies weights fast
- * attends fast, sums are exact, and the cache is half the size of IEEE half.
+ * position, are folded into the probabilities before those are quantised. So every instruction set that multiplies
+ * weights fast attends fast, sums are exact, and the cache is half the size of IEEE half.
  *
  *     s_i = (q_8bit . k_i) * (kscale_i * (qstep * scale))                      queries quantised as activations are
  *     e_i = exp(s_i - max s),  z = 16-sum of e

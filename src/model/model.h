@@ -55,6 +55,8 @@ struct trit_model {
 
 /** An embedding, head or projection by its place in the table of tensors; NULL for a norm. */
 const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer);
+/** "t5", "i8", "f16": how its weights lie in memory. */
+const char *trit_linear_layout(const struct trit_linear *l);
 /** How many ternary weights of projections are -1, 0 and +1. Reads all of them, on all cores. Errors: MEMORY, IO. */
 TRIT_MUST_CHECK int trit_model_count_codes(const struct trit_model *m, uint64_t counts[3], struct trit_error *err);
 

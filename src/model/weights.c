@@ -120,12 +120,11 @@ static int plan_integer(const struct loader *ld, const struct trit_tensor_walk *
 	return e;
 }
 
-/* Norms are read as float arrays, so they must be aligned. */
 static struct plan plan_dense(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t)
 {
 	struct plan p = { .scaling = trit_tensor_scaling(t) };
 	if (trit_tensors[w->id].kind == TRIT_KIND_NORM)
-		p.fate = t->type == TRIT_GGML_F32 && (uintptr_t)t->data % sizeof(float) == 0 ? MAP : WIDEN;
+		p.fate = t->type == TRIT_GGML_F32 ? MAP : WIDEN;
 	else if (trit_ggml_type_info(t->type)->packed)
 		p.layout = trit_packed_layout(t);
 	else
@@ -272,6 +271,12 @@ const struct trit_linear *trit_model_linear(const struct trit_model *m, enum tri
 	}
 }
 
+const char *trit_linear_layout(const struct trit_linear *l)
+{
+	static const char *const dense[TRIT_N_DENSE] = { "f32", "f16", "bf16", "q8_0" };
+	return l->quantised ? trit_layouts[l->layout].name : dense[l->type];
+}
+
 /* The same to be filled in. */
 static struct trit_linear *linear_slot(struct trit_model *m, const struct trit_tensor_walk *w)
 {
@@ -318,7 +323,7 @@ static int find_head(const struct trit_model *m, struct trit_tensor_walk *w, con
 	return trit_tensor_find(&m->gguf, w, t, err);
 }
 
-/* What both walks do after deciding: memory, and what repacking will need. */
+/* What the first walk does after deciding: memory, and what repacking will need. */
 static void count(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w)
 {
 	take(ld->m, p, w);
@@ -427,8 +432,8 @@ int trit_model_count_codes(const struct trit_model *m, uint64_t counts[3], struc
 {
 	struct trit_tensor_walk w = { 0 };
 	struct trit_repack r;
-	int e = trit_repack_init(&r, m->stats.ternary_weights < THREADS_FROM ? 1 : trit_cpu_count(),
-	                         trit_config_widest(&m->config), err);
+	int n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
+	int e = trit_repack_init(&r, m->stats.ternary_weights < THREADS_FROM ? 1 : n, trit_config_widest(&m->config), err);
 	if (e)
 		return e;
 	counts[0] = counts[1] = counts[2] = 0;

@@ -300,7 +300,7 @@ static void test_gemm_int(struct check *ck)
 	                                             TRIT_SCALE_GROUP128};
 	static const int edges[][3] = {{1, 1, 1}, {16, 1, 16}, {17, 2, 17}, {64, 8, 512}, {65, 9, 513}, {128, 13, 1040},
 	                               {15, 1, 65536}, {80, 6, 2560}, {80, 13, 2576}, {64, 30, 272}, {63, 12, 256},
-	                               {64, 12, 6912}, {33, 17, 640}, {144, 33, 321}, {16, 16, 128}, {48, 70, 130},
+	                               {64, 12, 6912}, {33, 17, 640}, {144, 33, 321}, {16, 16, 128}, {48, 70, 130}, {64, 66, 1300},
 	                               {1, 4, 641}, {50, 32, 1290}, {40, 49, 1290}, {33, 65, 700}, {16, 130, 16500},
 	                               {100, 545, 130}, {17, 2, 1280}, {31, 3, 1300}, {32, 5, 2561}};
 	for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
@@ -321,6 +321,9 @@ static void test_gemm_int(struct check *ck)
 	gemm_case(ck, 64, 12, TRIT_MAX_COLS, TRIT_SCALE_TENSOR, FILL_PLUS, FILL_MINUS);
 	gemm_case(ck, 64, 17, TRIT_MAX_COLS, TRIT_SCALE_TENSOR, FILL_PLUS, FILL_PLUS);
 	gemm_case(ck, 16, 40, TRIT_MAX_COLS, TRIT_SCALE_TENSOR, FILL_MINUS, FILL_MINUS);
+	for (int i = 0; i < 4; i++) /* enough tokens for every tier's panels */
+		gemm_case(ck, 64, 65, TRIT_MAX_COLS, TRIT_SCALE_TENSOR, i % 2 ? FILL_PLUS : FILL_MINUS,
+		          i / 2 ? FILL_PLUS : FILL_MINUS);
 	if (ck->bench)
 		bench_layout(ck);
 }

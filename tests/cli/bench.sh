@@ -40,6 +40,7 @@ want='8,0,0,4,3,1 9,0,0,4,3,1 10,0,0,4,3,1' tests -p 8-10 -n 0 -t 3 -b 4
 want='0,1,0,512,1,1 0,2,0,512,1,1 0,4,0,512,1,1' tests -p 0 -n 1-7*2 -t 1
 want='0,1,0,512,1,1 0,4,0,512,1,1' tests -p 0 -n 1-6+3 -t 1
 want='5,3,0,512,1,1 1,1,0,512,1,1' tests -p 0 -n 0 -pg 5,3 --pg 1,1 -t 1
+bench -b 1 -np 16 -p 40 -n 0 # a batch holds a token of each sequence at least
 want='0,2,7,8,1,1 0,2,7,8,1,3 0,2,0,8,1,1 0,2,0,8,1,3' tests -p 0 -n 2 -d 7 -d 0 -np 1,3 -t 1 --batch-size=8
 
 bench -p 8 -n 0 -t 1 --kv-type q8,f16,q4 --layout t2,auto --head exact,i8 -b 7,9

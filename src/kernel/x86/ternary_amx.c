@@ -558,7 +558,7 @@ static void gemm_int(struct product p)
 	                                   enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum, \
 	                                   const float *step, int rows, int tokens, int cols)                          \
 	{                                                                                                              \
-		if (tokens < MIN_TOKENS || rows <= 0 || cols <= 0)                                                     \
+		if (tokens < MIN_TOKENS)                                                     \
 			trit_gemm_##name##_avx512(y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);   \
 		else                                                                                                   \
 			gemm_int((struct product){.layout = LAYOUT, .y = y, .ldy = ldy, .w = w, .scale = scale,        \
