@@ -54,9 +54,9 @@ typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
  *                   from 0
  * w: [rows, cols] in the member's layout, scales as in layout.h; q int8 [tokens, ldq], ldq >= trit_q_padded(cols), zero
  * from cols up to trit_q_padded(cols); sum[t] = sum of q[t]; y fp32 [tokens, ldy]. |q| <= 127; rows, tokens and cols at
- * least 1, cols <= 65536. Integer sums are exact, and no 32-bit accumulator overflows in any form. The widest cases: i8 as
- * unsigned codes w + 128, 255 * 127 * 65536 = 2122383360 < 2^31; t2 whose fields all come to count 64 times before the
- * division, 64 * 3 * 127 * 65536 < 2^30.6; i4 with its upper field in place, 240 * 127 * 65536 / 2 < 2^29.9.
+ * least 1, cols <= 65536. Integer sums are exact, and no 32-bit accumulator overflows in any form. The widest cases: i8
+ * as unsigned codes w + 128, 255 * 127 * 65536 = 2122383360 < 2^31; t2 whose fields all come to count 64 times before
+ * the division, 64 * 3 * 127 * 65536 < 2^30.6; i4 with its upper field in place, 240 * 127 * 65536 / 2 < 2^29.9.
  * Rows and tokens may be cut into several calls (rows at multiples of 16) without changing a bit; kernels are fastest
  * with rows cut at multiples of TRIT_ROW_GRAIN.
  */
