@@ -1,8 +1,8 @@
 /*
  * kv.h - the KV cache of one sequence: rotated keys and values of every position so far.
  *
- *     pages [L][n_pages][K]: keys and values of one head at TRIT_KV_PAGE positions each, laid out as in kernel/kv_page.h
- *     or int_attention.h
+ *     pages [L][n_pages][K]: keys and values of one head at TRIT_KV_PAGE positions each; a page's inside is in
+ *     kernel/kv_page.h and int_attention.h
  *
  * Pages of later positions come last in a layer, and memory is the system's until it is first written: a large cache
  * costs what is in use (rounded up to huge pages, where the system has them).
