@@ -70,6 +70,7 @@ int main(int argc, char **argv)
 	char *help_argv[] = { NULL, help_option, NULL };
 
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, noticed by trit_out */
+	signal(SIGXFSZ, SIG_IGN); /* so is a file that grows beyond the limit of the process */
 	trit_log_set(warn, NULL);
 	if (argc < 2) {
 		help(stderr);
