@@ -123,7 +123,7 @@ int trit_cmd_convert(int argc, char **argv)
 		.usage = "IN OUT.gguf [--type TYPE]",
 		.about =
 			"Writes IN - a GGUF model, the folder of a training run, or its checkpoint - as the GGUF file OUT, some\n"
-			"rows at a time. Ternary to ternary keeps every weight and scale. OUT appears when it is complete.",
+			"rows at a time. Ternary to ternary keeps every ternary weight and scale. OUT appears when it is complete.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.min_args = 2,

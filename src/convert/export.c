@@ -114,6 +114,15 @@ static int choose_linear_type(struct writer *w, struct trit_error *err)
 	return TRIT_OK;
 }
 
+/* The packed type in which the source has its embedding or head; -1 if it has it in no such type. */
+static int packed_type_there(const struct trit_source *s, enum trit_tensor_id id)
+{
+	struct trit_tensor_walk w = { .id = id };
+	trit_tensor_shape(&s->config, id, &w.rows, &w.cols);
+	int type = s->type ? s->type(s->arg, &w) : -1;
+	return type >= 0 && trit_ggml_type_info((uint32_t)type)->packed ? type : -1;
+}
+
 static int choose_types(struct writer *w, struct trit_error *err)
 {
 	const struct trit_export_options *o = w->o;
@@ -128,12 +137,19 @@ static int choose_types(struct writer *w, struct trit_error *err)
 			                 "the head of this model is its embedding: give one of --head-type and --embedding-type");
 		embedding = o->head_type;
 	}
-	if (embedding < 0 && trit_ggml_type_info(w->type)->packed)
-		embedding = TRIT_GGML_PACKED_TYPE(TRIT_I8, 1);
-	else if (embedding < 0)
+	int head = o->head_type;
+	if (trit_ggml_type_info(w->type)->packed) { /* what is packed stays as it is */
+		if (head < 0 && embedding < 0 && !c->tied)
+			head = packed_type_there(w->s, TRIT_TENSOR_OUTPUT);
+		if (embedding < 0)
+			embedding = packed_type_there(w->s, TRIT_TENSOR_TOKEN_EMBD);
+		if (embedding < 0)
+			embedding = TRIT_GGML_PACKED_TYPE(TRIT_I8, 1);
+	}
+	if (embedding < 0)
 		embedding = w->s->quantised && fits(c, TRIT_KIND_EMBEDDING, TRIT_GGML_Q8_0) ? TRIT_GGML_Q8_0 : TRIT_GGML_F16;
 	w->embedding_type = (uint32_t)embedding;
-	w->head_type = o->head_type >= 0 ? (uint32_t)o->head_type : w->embedding_type;
+	w->head_type = head >= 0 ? (uint32_t)head : w->embedding_type;
 	return TRIT_OK;
 }
 

@@ -43,6 +43,13 @@ for head in i8 i6 i4; do
 	cmp -s want got && fail "a head of type $head changes nothing"
 	expect 0 "$T" perplexity -m i2_s.gguf -f part.txt -c 32 --head $head
 done
+# A packed head stays as it is when the projections change their type.
+for head in i6 i4; do
+	expect 0 "$T" convert run t5.gguf --type t5 --head-type $head
+	expect 0 "$T" convert run t2.gguf --type t2 --head-type $head
+	expect 0 "$T" convert t5.gguf again.gguf --type t2
+	cmp t2.gguf again.gguf || fail "the head in $head is not kept"
+done
 refuse 1 'layout b1 holds -1 and \+1 only' "$T" perplexity -m i2_s.gguf -f part.txt -c 32 --layout b1
 refuse 1 'head "i7": there are auto, exact, i8, i6, i4' "$T" info i2_s.gguf --head i7
 
