@@ -29,9 +29,8 @@
 #include <immintrin.h>
 
 #include "kernel/x86/init.h"
+#include "kernel/x86/int_avx512.h"
 #include "kernel/x86/tile.h"
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 static trit_int8_peak_fn trit_int8_peak_amx;
 static trit_gemm_int_fn trit_gemm_t2_amx, trit_gemm_t5_amx, trit_gemm_b1_amx, trit_gemm_i8_amx, trit_gemm_i6_amx,
@@ -72,14 +71,12 @@ struct scratch {
 #define T2_0(i) ((i) & 3) - 1
 #define T2_1(i) ((i) >> 2 & 3) - 1
 #define T2_2(i) ((i) >> 4) - 1
-/* of the byte >> 2: 28 (c_3 + 3 c_4), c_3, c_4 */
-#define T5_HIGH(i) (i) / 7 * 28
-#define T5_3(i) (i) / 7 % 3 - 1
-#define T5_4(i) (i) / 21 - 1
-/* of what is left without T5_HIGH */
-#define T5_0(i) (i) % 3 - 1
-#define T5_1(i) (i) / 3 % 3 - 1
-#define T5_2(i) (i) / 9 - 1
+/* The codes of int_avx512.h's tables, less 1. */
+#define T5_0(i) T5_CODE_0(i) - 1
+#define T5_1(i) T5_CODE_1(i) - 1
+#define T5_2(i) T5_CODE_2(i) - 1
+#define T5_3(i) T5_CODE_3(i) - 1
+#define T5_4(i) T5_CODE_4(i) - 1
 #define B1_0(i) 2 * ((i) & 1) - 1
 #define B1_1(i) 2 * ((i) >> 1 & 1) - 1
 #define B1_2(i) 2 * ((i) >> 2 & 1) - 1
@@ -114,29 +111,6 @@ static ALWAYS_INLINE struct look_up look_up_of(const enum trit_layout layout)
 static ALWAYS_INLINE void look_up(int8_t *b, int row, __m512i table, __m512i index)
 {
 	_mm512_store_si512(b + 64 * row, _mm512_permutexvar_epi8(index, table));
-}
-
-/* Six bits: the low nibbles of `low` under two bits of `high`, which are in their place. */
-static ALWAYS_INLINE __m512i i6_code(__m512i low, __m512i high)
-{
-	return _mm512_ternarylogic_epi32(_mm512_set1_epi8(15), low, high, 0xCA); /* a ? b : c, for each bit */
-}
-
-static ALWAYS_INLINE int group_bytes(const enum trit_layout layout)
-{
-	return layout == TRIT_I6 ? 192 : 64;
-}
-
-/* B rows a group. */
-static ALWAYS_INLINE int group_rows(const enum trit_layout layout)
-{
-	switch (layout) {
-	case TRIT_T5: return 5;
-	case TRIT_B1: return 8;
-	case TRIT_I8: return 1;
-	case TRIT_I4: return 2;
-	default: return 4;
-	}
 }
 
 /* One group, the layout a constant after inlining. */
@@ -209,7 +183,7 @@ struct sweep {
 static ALWAYS_INLINE void decode_up_to(const enum trit_layout layout, const struct look_up *t, struct sweep *s,
                                        int end)
 {
-	const size_t bytes = (size_t)group_bytes(layout), row_bytes = (size_t)group_rows(layout) * 64;
+	const size_t bytes = (size_t)unit_bytes(layout), row_bytes = (size_t)unit_fields(layout) * 64;
 	const unsigned char *w0 = s->w[0], *w1 = s->w[1];
 	int8_t *b0 = s->b[0], *b1 = s->b[1];
 	size_t ahead = s->ahead, g = (size_t)s->decoded;
@@ -263,7 +237,7 @@ static ALWAYS_INLINE void step_of_one(const struct sweep *s, size_t k)
 static ALWAYS_INLINE void sweep(const enum trit_layout layout, struct sweep *s, int k, int end)
 {
 	const struct look_up t = look_up_of(layout);
-	const int rows = group_rows(layout);
+	const int rows = unit_fields(layout);
 
 	for (; k < end; k++) {
 		int free_groups = 16 * (k + 1) / rows;
@@ -384,7 +358,7 @@ struct result {
 static ALWAYS_INLINE __mmask16 valid_rows(const struct product *p, int row)
 {
 	int left = p->rows - row;
-	return left >= 16 ? (__mmask16)0xFFFF : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
+	return left > 0 ? lanes(left) : 0;
 }
 
 static void write_result(const struct product *p, struct result *r)
