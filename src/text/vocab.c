@@ -13,6 +13,7 @@ void trit_vocab_release(struct trit_vocab *v)
 	trit_free(v->pieces);
 	trit_free(v->scores);
 	trit_free(v->merges);
+	trit_free(v->charsmap);
 	trit_free(v->chat_template);
 	trit_buf_release(&v->bytes);
 	*v = (struct trit_vocab){ 0 };
@@ -32,7 +33,8 @@ static bool copy_name(size_t size, char *to, const char *from)
 int trit_vocab_init(struct trit_vocab *v, const char *model, const char *pre, size_t n_tokens, size_t n_merges,
                     size_t text_bytes, struct trit_error *err)
 {
-	struct trit_vocab made = { .bos = -1, .eos = -1, .eot = -1, .unk = -1, .pad = -1 };
+	struct trit_vocab made = { .bos = -1, .eos = -1, .eot = -1, .unk = -1, .pad = -1,
+		                    .sep = -1, .cls = -1, .mask = -1 };
 	size_t storage;
 
 	if (!copy_name(sizeof made.model, made.model, model) || !copy_name(sizeof made.pre, made.pre, pre))

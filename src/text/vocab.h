@@ -1,9 +1,14 @@
 /*
- * vocab.h - a vocabulary: what every token is, which pairs merge, which tokens are special, and how text is cut first.
+ * vocab.h - a vocabulary: what every token is, which pairs merge, which tokens are special, and how text is prepared
+ * and cut first.
  *
- * A value built once (from a GGUF file, a tokenizer.json, or learnt from text by text/bpe_train), then immutable and
- * shared. Token texts are kept as GGUF keeps them: for a byte-level vocabulary ("gpt2") in the printable alphabet of
- * GPT-2, where each byte is one Unicode character (text/alphabet decodes them).
+ * A value built once (from a GGUF file, a tokenizer.json, a SentencePiece .model, or learnt from text by
+ * text/bpe_train), then immutable and shared. Token texts are kept as GGUF keeps them:
+ *
+ *     "gpt2"   byte-level BPE      in the printable alphabet of GPT-2, where each byte is one Unicode character
+ *     "llama"  SentencePiece BPE   UTF-8; a space is U+2581, "\xe2\x96\x81"; bytes are "<0x0A>", of type BYTE
+ *     "t5"     SentencePiece unigram, the same
+ *     "bert"   WordPiece           the beginning of a word with U+2581 before it, a continuation ("##ing") bare
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,8 +46,21 @@ struct trit_vocab {
 	float *scores;            /* [V], or NULL */
 	int n_merges;
 	struct trit_piece *merges; /* [n_merges], "left right" in order of rank; type unused */
-	trit_token bos, eos, eot, unk, pad; /* -1: none */
-	bool add_bos, add_eos;    /* what the makers ask for */
+	trit_token bos, eos, eot, unk, pad, sep, cls, mask; /* -1: none */
+	bool add_bos, add_eos, add_sep; /* what the makers ask for */
+
+	/* How SentencePiece ("llama", "t5") prepares a text, text/spm_text.h. */
+	bool space_prefix;        /* puts a space before the text (add_dummy_prefix) ... */
+	bool space_suffix;        /* ... or rather after it (treat_whitespace_as_suffix) */
+	bool squeeze_spaces;      /* drops spaces at both ends and all but one elsewhere (remove_extra_whitespaces) */
+	bool plain_spaces;        /* tokens have ' ' for a space, not U+2581 (escape_whitespaces is false) */
+	bool inline_user;         /* user-defined tokens are symbols within the text, as in SentencePiece; otherwise each
+	                           * ends a text and begins another, as in llama.cpp */
+	unsigned char *charsmap;  /* [charsmap_bytes] rules of replacement, text/charsmap.h; or NULL */
+	size_t charsmap_bytes;
+	/* How WordPiece ("bert") does. */
+	bool lowercase, strip_accents;
+
 	char *chat_template;      /* Jinja text or NULL */
 	struct trit_buf bytes;    /* storage of all texts */
 };
