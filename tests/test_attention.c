@@ -22,7 +22,7 @@
 
 enum { LAYER = 1, N_LAYERS = 2 };
 
-static const char *const type_names[TRIT_N_KV_TYPES] = { "f16", "q4", "q8" };
+static const char *const type_names[TRIT_N_KV_TYPES] = { "auto", "f16", "q4", "q8" };
 
 static struct trit_config make_config(int n_heads, int n_kv_heads, int head_dim)
 {
@@ -54,7 +54,7 @@ static double half_at(const unsigned char *p, size_t i)
 /* Element e of the key at place `at` of a page, and its scale. Sizes are counted anew. */
 static double key_element(enum trit_kv_type type, const unsigned char *page, int width, int at, int e, double *scale)
 {
-	static const int run_bytes[] = { 64, 16 };
+	static const int run_bytes[] = { [TRIT_KV_F16] = 64, [TRIT_KV_Q4] = 16 };
 	int groups = (width + 31) / 32, run = run_bytes[type];
 	size_t scales = (size_t)(8 * width * run + groups * 256 * run);
 
@@ -64,7 +64,7 @@ static double key_element(enum trit_kv_type type, const unsigned char *page, int
 
 static double value_element(enum trit_kv_type type, const unsigned char *page, int width, int at, int e, double *scale)
 {
-	static const int run_bytes[] = { 64, 16 };
+	static const int run_bytes[] = { [TRIT_KV_F16] = 64, [TRIT_KV_Q4] = 16 };
 	int groups = (width + 31) / 32, run = run_bytes[type];
 	size_t values = (size_t)(8 * width * run), scales = values + (size_t)(groups * 256 * run + groups * 256 * 2);
 
@@ -105,7 +105,7 @@ static void test_put(void **state)
 	trit_rng_init(&rng, 1);
 	for (int number = 0; number < 12; number++) {
 		int width = widths[number / 2];
-		enum trit_kv_type type = (enum trit_kv_type)(number % 2);
+		enum trit_kv_type type = (enum trit_kv_type)(TRIT_KV_F16 + number % 2);
 		unsigned char *page = trit_calloc(trit_kv_page_bytes(type, width), 1);
 		float *x = trit_calloc(TRIT_KV_PAGE * 2 * (size_t)width, sizeof *x);
 
@@ -321,7 +321,8 @@ static void test_formula(void **state)
 		const int *shape = shapes[number / 3];
 		struct input in;
 		struct trit_kv kv;
-		make_input(&in, make_config(shape[0], shape[1], shape[2]), (enum trit_kv_type)(number % 2), 1, 300);
+		make_input(&in, make_config(shape[0], shape[1], shape[2]), (enum trit_kv_type)(TRIT_KV_F16 + number % 2), 1,
+		           300);
 		const struct trit_config *c = &in.config;
 		size_t nq = trit_config_q_width(c), width = (size_t)c->head_dim;
 		float *out = trit_calloc((size_t)in.n * nq, sizeof *out);
@@ -375,7 +376,7 @@ static void check_ways(const struct input *in, const char *cpu, const struct way
 static void test_same_bits(void **state)
 {
 	(void)state;
-	for (int type = 0; type < TRIT_N_KV_TYPES; type++) {
+	for (int type = TRIT_KV_F16; type < TRIT_N_KV_TYPES; type++) {
 		struct input in;
 		make_input(&in, make_config(6, 2, 36), (enum trit_kv_type)type, 3, 70);
 		for (int tier = 0; tier <= (int)trit_best_tier(); tier++) {
@@ -396,7 +397,7 @@ static void test_same_bits(void **state)
 static void test_same_bits_far(void **state)
 {
 	(void)state;
-	for (int type = 0; type < TRIT_N_KV_TYPES; type++) {
+	for (int type = TRIT_KV_F16; type < TRIT_N_KV_TYPES; type++) {
 		struct input in;
 		const char *cpu = trit_tier_name(trit_best_tier());
 		const struct way ways[] = {

@@ -133,7 +133,7 @@ static void test_run(void **state)
 	static const double heads[] = { 1, 9, 1 + 5, 4 };
 	static const double positions[] = { 3 * 20, 45, 3 * (2 * 43 + 5 * 53 + 15), 20 * 10 };
 	struct trit_bench_options o = { .n_repetitions = 2 };
-	struct trit_cost c = trit_cost_of(model, TRIT_KV_F16);
+	struct trit_cost c = trit_cost_of(model, TRIT_KV_Q8); /* auto, of a ternary model */
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		const struct trit_bench_test *t = &tests[i];

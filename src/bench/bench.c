@@ -163,12 +163,13 @@ int trit_bench_run(struct trit_bench_result *out, const struct trit_model *m, co
                    const struct trit_bench_options *o, struct trit_error *err)
 {
 	struct trit_bench_result result = { .test = *t, .time = (int64_t)time(NULL) };
-	struct run r = { .test = t, .options = o };
+	struct run r = { .test = &result.test, .options = o };
 	int e = trit_bench_check(t, err);
 	if (!e && o->n_repetitions < 1)
 		e = trit_fail(err, TRIT_ERR_ARG, "%d repetitions: at least 1", o->n_repetitions);
 	if (e)
 		return e;
+	result.test.kv_type = trit_model_kv_type(m, t->kv_type);
 	result.samples = trit_calloc((size_t)o->n_repetitions, sizeof *result.samples);
 	if (!result.samples)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d repetitions", o->n_repetitions);

@@ -209,7 +209,7 @@ static void put_vocab(struct printer *p, const struct trit_tokenizer *t)
 
 static void put_memory(struct printer *p, const struct trit_model *m)
 {
-	double kv = (double)trit_kv_bytes(&m->config, TRIT_KV_F16, m->config.n_ctx);
+	double kv = (double)trit_kv_bytes(&m->config, trit_model_kv_type(m, TRIT_KV_AUTO), m->config.n_ctx);
 	double weights = (double)m->arena.size + (double)m->stats.mapped_bytes;
 	put_layout(p, m);
 	put_bytes(p, "KV cache, full context", "kv_cache_bytes", kv);

@@ -135,7 +135,7 @@ static int init(struct measurement *m, const struct trit_model *model, const str
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch of %d tokens", n_batch);
 	int e = trit_pool_new(&m->pool, n_threads, err);
 	if (!e)
-		e = trit_kv_init(&m->kv, &model->config, o->kv_type, o->n_ctx, err);
+		e = trit_kv_init(&m->kv, &model->config, trit_model_kv_type(model, o->kv_type), o->n_ctx, err);
 	if (!e)
 		e = trit_forward_init(&m->forward, model, m->pool, n_batch, n_logits, o->n_ctx, err);
 	return e;

@@ -219,7 +219,7 @@ struct tile {
 #endif
 TILES(f16, TRIT_KV_F16)
 TILES(q4, TRIT_KV_Q4)
-static const struct tile *const tiles[TRIT_N_KV_FLOAT] = {tiles_f16, tiles_q4};
+static const struct tile *const tiles[TRIT_N_KV_FLOAT] = {[TRIT_KV_F16] = tiles_f16, [TRIT_KV_Q4] = tiles_q4};
 
 /* ---- scores and values ------------------------------------------------------------------------------------------- */
 
@@ -370,8 +370,11 @@ static void attend_init(struct trit_kernels *k)
 		trit_kv_put_fn *put;
 		trit_attend_scores_fn *scores;
 		trit_attend_values_fn *values;
-	} kernels[TRIT_N_KV_FLOAT] = {{kv_put_f16, attend_scores_f16, attend_values_f16},
-	                              {kv_put_q4, attend_scores_q4, attend_values_q4}};
+	} kernels[TRIT_N_KV_FLOAT] = {
+		[TRIT_KV_AUTO] = {kv_put_f16, attend_scores_f16, attend_values_f16}, /* never called */
+		[TRIT_KV_F16] = {kv_put_f16, attend_scores_f16, attend_values_f16},
+		[TRIT_KV_Q4] = {kv_put_q4, attend_scores_q4, attend_values_q4},
+	};
 
 	for (int type = 0; type < TRIT_N_KV_FLOAT; type++) {
 		k->kv_put[type] = kernels[type].put;

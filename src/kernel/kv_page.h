@@ -23,6 +23,7 @@
 #include "trit.h"
 
 #define TRIT_KV_PAGE 256
+/* Types that the float kernels know, and all; the first, auto, is that of no cache. */
 #define TRIT_N_KV_FLOAT (TRIT_KV_Q4 + 1)
 #define TRIT_N_KV_TYPES (TRIT_KV_Q8 + 1)
 

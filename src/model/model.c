@@ -100,6 +100,13 @@ void trit_model_close(struct trit_model *m)
 	trit_free(m);
 }
 
+enum trit_kv_type trit_model_kv_type(const struct trit_model *m, enum trit_kv_type asked)
+{
+	if (asked != TRIT_KV_AUTO)
+		return asked;
+	return m->layers[0].q.quantised ? TRIT_KV_Q8 : TRIT_KV_F16;
+}
+
 int trit_model_vocab_size(const struct trit_model *m)
 {
 	return m->config.n_vocab;

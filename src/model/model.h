@@ -55,6 +55,9 @@ struct trit_model {
 
 /** An embedding, head or projection by its place in the table of tensors; NULL for a norm. */
 const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer);
+/** The type of a KV cache that was asked for; of auto, q8 for a ternary model, whose attention is then integer
+ * arithmetic too, and f16 for one of full precision. */
+enum trit_kv_type trit_model_kv_type(const struct trit_model *m, enum trit_kv_type asked);
 /** "t5", "i8", "f16": how its weights lie in memory. */
 const char *trit_linear_layout(const struct trit_linear *l);
 /** How many ternary weights of projections are -1, 0 and +1. Reads all of them, on all cores. Errors: MEMORY, IO. */

@@ -22,7 +22,7 @@ for way in '-t 1' '-t 3' '-b 5' '--cpu c'; do
 	same out before "$way"
 done
 cp out before
-for type in q8 q4; do
+for type in f16 q4; do
 	expect 0 "$T" perplexity -m "$MODEL" -f text -c 64 --chunks 5 --kv-type $type
 	awk -v a="$final" -v b="$(sed -n 's/.*PPL = \([0-9.]*\) .*/\1/p' out)" \
 		'BEGIN { d = (a - b) / a; exit !(a != b && d < 0.1 && d > -0.1) }' || fail "--kv-type $type is far off"

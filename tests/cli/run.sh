@@ -26,13 +26,13 @@ for more in '-t 1' '-t 3' '-b 1' '-b 3' '--cpu c' '--cpu avx2' '--cpu avx512' '-
 		grep -q 'this CPU' err || fail "run $more"
 	grep -q 'this CPU' err || same out first "$more"
 done
-expect 0 "$T" run -m "$MODEL" -p "$prompt" -n 60 -s 5 --kv-type f16
-same out first "--kv-type f16"
+expect 0 "$T" run -m "$MODEL" -p "$prompt" -n 60 -s 5 --kv-type q8
+same out first "--kv-type q8, the default of ternary models"
 run -p "$prompt" -n 60 -s 5 --kv-type q4 -t 1
 cp out quantised
 run -p "$prompt" -n 60 -s 5 --kv-type q4 -t 3 -b 3
 same out quantised "--kv-type q4 with more threads"
-refuse 2 'is none of: f16, q4, q8' "$T" run -m "$MODEL" -p a --kv-type q5
+refuse 2 'is none of: auto, f16, q4, q8' "$T" run -m "$MODEL" -p a --kv-type q5
 TRIT_CPU=c TRIT_THREADS=2 TRIT_SEED=5 TRIT_MODEL=$MODEL expect 0 "$T" run -p "$prompt" -n 60
 same out first "from the environment"
 
