@@ -69,6 +69,7 @@ struct trit_model_options {
 	const char *head;   /**< the output head: "exact" as in the file, or "i8", "i6" or "i4", in so many bits. NULL or
 	                     *   "auto": i8 in a ternary model whose file has it as numbers, else exact */
 	int n_threads;      /**< threads that repack weights; 0: one a core */
+	const char *tokenizer; /**< file of the vocabulary (GGUF or tokenizer.json); NULL: the model's own */
 };
 
 /**

@@ -75,8 +75,11 @@ extern const char *const trit_kv_names[];
 #define TRIT_ROW_CPU(name)                                                                                             \
 	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512, ... (same results)", \
 	  .shown = "the best", .env = "TRIT_CPU" }
+#define TRIT_ROW_TOKENIZER(path)                                                                                       \
+	{ 0, "tokenizer", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "vocabulary in place of the model's own" }
 /** What trit_model_open_with takes, in a struct trit_model_options. */
 #define TRIT_ROWS_OPEN(o)                                                                                              \
+	TRIT_ROW_TOKENIZER((o).tokenizer),                                                                             \
 	TRIT_ROW_CPU((o).cpu),                                                                                         \
 	{ 0, "layout", TRIT_OPT_STRING, &(o).layout, .metavar = "NAME",                                                \
 	  .help = "ternary weights in memory: t2, t5, b1 (same results)", .shown = "the file's or the fastest" },      \

@@ -6,13 +6,13 @@
 #include "cli/cmd.h"
 
 #include "base/file.h"
-#include "run/tokens.h"
-#include "text/utf8.h"
+#include "model/model_file.h"
+#include "text/tokenizer.h"
 
 #define MAX_TEXT_BYTES ((size_t)1 << 30)
 
 struct tokenize_options {
-	const char *model, *cpu, *text;
+	const char *model, *tokenizer, *text;
 	bool ids, bos, special;
 };
 
@@ -25,7 +25,7 @@ static int parse(struct tokenize_options *o, int argc, char **argv)
 		{ 0, "no-bos", TRIT_OPT_UNFLAG, &o->bos, .help = "do not begin with BOS, even if the model asks for it" },
 		{ 0, "special", TRIT_OPT_FLAG, &o->special,
 		  .help = "read <|endoftext|> and the like in the text as special tokens" },
-		TRIT_ROW_CPU(o->cpu),
+		TRIT_ROW_TOKENIZER(o->tokenizer),
 	};
 	struct trit_opt_table table = {
 		.command = "tokenize",
@@ -66,12 +66,12 @@ static void print_quoted(size_t len, const char *text)
 	trit_out(1, "'");
 }
 
-static void print_token(const struct trit_model *model, trit_token token)
+static void print_token(const struct trit_tokenizer *tokenizer, trit_token token)
 {
 	size_t len;
-	const char *text = trit_token_bytes(model, token, &len);
+	const char *text = trit_decode_token(tokenizer, token, &len);
 	if (len == 0) { /* a special token: its name */
-		const struct trit_piece *piece = &trit_tokenizer_vocab(model->tokenizer)->pieces[token];
+		const struct trit_piece *piece = &trit_tokenizer_vocab(tokenizer)->pieces[token];
 		text = piece->text;
 		len = piece->len;
 	}
@@ -80,9 +80,25 @@ static void print_token(const struct trit_model *model, trit_token token)
 	trit_out(1, "\n");
 }
 
+/* The vocabulary alone: weights, if there are any, are not looked at. */
+static int open_tokenizer(const struct tokenize_options *o, struct trit_tokenizer **out, struct trit_error *err)
+{
+	struct trit_model_file file;
+	int e = trit_model_file_open(&file, o->model, &(struct trit_model_file_options){ .tokenizer = o->tokenizer }, err);
+	if (e)
+		return e;
+	if (!file.has_vocab)
+		e = trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: has no vocabulary, so text cannot become tokens", o->model);
+	else if ((e = trit_tokenizer_new(out, &file.vocab, err)))
+		trit_fail_prefix(err, e, "%s", o->tokenizer ? o->tokenizer : o->model);
+	trit_model_file_close(&file);
+	return e;
+}
+
 static int tokenize(const struct tokenize_options *o, struct trit_error *err)
 {
-	struct trit_model *model = NULL;
+	struct trit_tokenizer *tokenizer = NULL;
+	struct trit_encoder *encoder = NULL;
 	struct trit_buf text;
 	struct trit_tokens tokens;
 	unsigned flags = (o->bos ? TRIT_TOKENIZE_BOS : 0) | (o->special ? TRIT_TOKENIZE_SPECIAL : 0);
@@ -91,21 +107,23 @@ static int tokenize(const struct tokenize_options *o, struct trit_error *err)
 
 	int e = o->text ? trit_buf_append(&text, strlen(o->text), o->text, err) : trit_file_read(&text, "-", err);
 	if (!e)
-		e = trit_model_open_with(&model, o->model,
-		                         &(struct trit_model_options){ .cpu = o->cpu, .head = "exact" }, err);
+		e = open_tokenizer(o, &tokenizer, err);
 	if (!e)
-		e = trit_tokenize_append(model, text.len, text.data ? text.data : "", flags, &tokens, err);
+		e = trit_encoder_new(&encoder, tokenizer, err);
+	if (!e)
+		e = trit_encode(encoder, text.len, text.data ? text.data : "", flags, &tokens, err);
 	for (size_t i = 0; i < tokens.len && !e && trit_out_alive(); i++) {
 		if (o->ids)
 			trit_outf("%s%d", i ? " " : "", (int)tokens.data[i]);
 		else
-			print_token(model, tokens.data[i]);
+			print_token(tokenizer, tokens.data[i]);
 	}
 	if (!e && o->ids)
 		trit_out(1, "\n");
 	trit_tokens_release(&tokens);
 	trit_buf_release(&text);
-	trit_model_close(model);
+	trit_encoder_free(encoder);
+	trit_tokenizer_free(tokenizer);
 	return e;
 }
 

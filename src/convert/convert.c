@@ -1,5 +1,5 @@
 /*
- * convert.c - the two sources of weights: a GGUF model and a training checkpoint.
+ * convert.c - the two sources of weights: a model and a training checkpoint.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,13 +7,13 @@
 
 #include <math.h>
 
-#include "format/gguf_vocab.h"
 #include "format/vocab_file.h"
+#include "model/model_file.h"
 #include "model/quant.h"
 
 enum { PATH_BYTES = 4096 };
 
-/* ---- from GGUF --------------------------------------------------------------------------------------------------- */
+/* ---- from a model ------------------------------------------------------------------------------------------------ */
 
 static int gguf_type(void *arg, const struct trit_tensor_walk *w)
 {
@@ -54,32 +54,25 @@ static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0,
 	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
 }
 
-static int convert_gguf(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
+static int convert_model(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
 {
-	struct trit_gguf g;
-	struct trit_vocab vocab = { 0 };
-	struct trit_source s = { .arg = &g, .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes,
+	struct trit_model_file file;
+	struct trit_source s = { .arg = &file.gguf, .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes,
 		                 .floats = gguf_floats };
-	int e = trit_gguf_open(&g, in, err);
+	int e = trit_model_file_open(&file, in, NULL, err);
 	if (e)
 		return e;
-	e = trit_config_read(&s.config, &g, err);
-	if (!e && trit_gguf_has_vocab(&g)) {
-		e = trit_gguf_read_vocab(&g, &vocab, err);
-		s.vocab = &vocab;
-	}
+	if (!(e = trit_model_file_check_weights(&file, in, err)) && (e = trit_config_read(&s.config, &file.gguf, err)))
+		trit_fail_prefix(err, e, "%s", in);
 	if (!e) {
-		const struct trit_gguf_tensor *q = trit_gguf_find_tensor(&g, "blk.0.attn_q.weight");
+		const struct trit_gguf_tensor *q = trit_gguf_find_tensor(&file.gguf, "blk.0.attn_q.weight");
 		const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
+		s.vocab = file.has_vocab ? &file.vocab : NULL;
 		s.quantised = s.config.arch->bit_linear || (info && info->ternary);
 		s.scaling = info ? trit_tensor_scaling(q) : TRIT_SCALE_TENSOR;
-	}
-	if (e)
-		e = trit_fail_prefix(err, e, "%s", in);
-	else
 		e = trit_export(out, &s, o, err);
-	trit_vocab_release(&vocab);
-	trit_gguf_close(&g);
+	}
+	trit_model_file_close(&file);
 	return e;
 }
 
@@ -232,5 +225,5 @@ int trit_convert(const char *in, const char *out, const struct trit_export_optio
 	}
 	if (len > sizeof suffix && !strcmp(in + len - (sizeof suffix - 1), suffix))
 		return convert_checkpoint(in, out, o, err);
-	return convert_gguf(in, out, o, err);
+	return convert_model(in, out, o, err);
 }

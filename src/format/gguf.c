@@ -232,29 +232,34 @@ static int compare_keys(const void *a, const void *b)
 	return compare_names(x->name_len, x->name, y->name_len, y->name);
 }
 
-static int read_keys(struct cursor *c, struct trit_gguf *g)
+static int index_keys(struct trit_gguf *g, struct trit_error *err)
 {
-	int status = 0;
-
-	g->keys = trit_calloc((size_t)g->n_keys, sizeof *g->keys);
 	g->key_index = trit_calloc((size_t)g->n_keys, sizeof *g->key_index);
-	if (!g->keys || !g->key_index)
-		return fail_memory(c->err);
-	for (uint64_t i = 0; status == 0 && i < g->n_keys; i++) {
-		status = read_key(c, &g->keys[i], i);
+	if (!g->key_index)
+		return fail_memory(err);
+	for (uint64_t i = 0; i < g->n_keys; i++)
 		g->key_index[i] = &g->keys[i];
-	}
-	if (status < 0)
-		return status;
 	qsort(g->key_index, (size_t)g->n_keys, sizeof *g->key_index, compare_keys);
 	for (uint64_t i = 1; i < g->n_keys; i++) {
 		const struct trit_gguf_key *k = g->key_index[i];
 
 		if (compare_keys(&g->key_index[i - 1], &k) == 0)
-			return trit_fail(c->err, TRIT_ERR_FORMAT, "key '%.*s' is there twice; the file is damaged",
+			return trit_fail(err, TRIT_ERR_FORMAT, "key '%.*s' is there twice; the file is damaged",
 			                 (int)(k->name_len < 80 ? k->name_len : 80), k->name);
 	}
 	return 0;
+}
+
+static int read_keys(struct cursor *c, struct trit_gguf *g)
+{
+	int status = 0;
+
+	g->keys = trit_calloc((size_t)g->n_keys, sizeof *g->keys);
+	if (!g->keys)
+		return fail_memory(c->err);
+	for (uint64_t i = 0; status == 0 && i < g->n_keys; i++)
+		status = read_key(c, &g->keys[i], i);
+	return status == 0 ? index_keys(g, c->err) : status;
 }
 
 static int read_alignment(const struct cursor *c, struct trit_gguf *g)
@@ -388,6 +393,17 @@ static int place_tensors(struct cursor *c, struct trit_gguf *g)
 	return 0;
 }
 
+/* The index holds all tensors, in any order. */
+static int index_tensors(struct trit_gguf *g, struct trit_error *err)
+{
+	qsort(g->tensor_index, (size_t)g->n_tensors, sizeof *g->tensor_index, compare_tensors);
+	for (uint64_t i = 1; i < g->n_tensors; i++)
+		if (strcmp(g->tensor_index[i - 1]->name, g->tensor_index[i]->name) == 0)
+			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is there twice; the file is damaged",
+			                 g->tensor_index[i]->name);
+	return 0;
+}
+
 static int read_tensors(struct cursor *c, struct trit_gguf *g)
 {
 	int status = 0;
@@ -403,14 +419,7 @@ static int read_tensors(struct cursor *c, struct trit_gguf *g)
 	}
 	if (status == 0)
 		status = place_tensors(c, g);
-	if (status < 0)
-		return status;
-	qsort(g->tensor_index, (size_t)g->n_tensors, sizeof *g->tensor_index, compare_tensors);
-	for (uint64_t i = 1; i < g->n_tensors; i++)
-		if (strcmp(g->tensor_index[i - 1]->name, g->tensor_index[i]->name) == 0)
-			return trit_fail(c->err, TRIT_ERR_FORMAT, "tensor %s is there twice; the file is damaged",
-			                 g->tensor_index[i]->name);
-	return 0;
+	return status == 0 ? index_tensors(g, c->err) : status;
 }
 
 /* ---- open ------------------------------------------------------------------------------------------------------- */
@@ -488,10 +497,30 @@ int trit_gguf_open(struct trit_gguf *g, const char *path, struct trit_error *err
 	return 0;
 }
 
+int trit_gguf_index(struct trit_gguf *g, struct trit_error *err)
+{
+	int status = index_keys(g, err);
+
+	if (status < 0)
+		return status;
+	g->tensor_index = trit_calloc((size_t)g->n_tensors, sizeof *g->tensor_index);
+	if (!g->tensor_index)
+		return fail_memory(err);
+	for (uint64_t i = 0; i < g->n_tensors; i++)
+		g->tensor_index[i] = &g->tensors[i];
+	return index_tensors(g, err);
+}
+
 void trit_gguf_close(struct trit_gguf *g)
 {
 	if (!g)
 		return;
+	while (g->storage) {
+		struct trit_gguf_block *next = g->storage->next;
+
+		trit_free(g->storage);
+		g->storage = next;
+	}
 	trit_free(g->keys);
 	trit_free(g->tensors);
 	trit_free(g->names);
@@ -629,6 +658,22 @@ void trit_gguf_next_string(const unsigned char **at, const char **out, size_t *l
 	*len = (size_t)trit_get64(*at);
 	*out = (const char *)*at + 8;
 	*at += 8 + *len;
+}
+
+size_t trit_gguf_value_bytes(const struct trit_gguf_key *k)
+{
+	uint32_t type = k->type == TRIT_GGUF_ARRAY ? k->element_type : k->type;
+	const unsigned char *end = k->value;
+
+	if (type != TRIT_GGUF_STRING)
+		return (size_t)k->n * value_types[type].bytes;
+	for (uint64_t i = 0; i < k->n; i++) {
+		const char *text;
+		size_t len;
+
+		trit_gguf_next_string(&end, &text, &len);
+	}
+	return (size_t)(end - k->value);
 }
 
 double trit_gguf_array_number(const struct trit_gguf_key *k, uint64_t i)

@@ -54,15 +54,23 @@ struct trit_gguf_tensor {
 	uint64_t offset;           /* from the beginning of the file */
 };
 
+/** Memory that belongs to a struct trit_gguf made by gguf_build.h. */
+struct trit_gguf_block {
+	struct trit_gguf_block *next;
+	size_t size, used;
+	_Alignas(64) unsigned char bytes[]; /* `size` of them */
+};
+
 struct trit_gguf {
-	struct trit_map map; /* zero when opened over bytes in memory */
+	struct trit_map map; /* zero when opened over bytes in memory, or built */
 	uint32_t version;
 	uint32_t alignment;
 	uint64_t n_keys, n_tensors;
 	struct trit_gguf_key *keys;       /* in the file's order, as are the tensors */
 	struct trit_gguf_tensor *tensors;
-	/* private: storage of tensor names, and both lists sorted by name */
+	/* private: storage of tensor names, or of all that was copied; and both lists sorted by name */
 	char *names;
+	struct trit_gguf_block *storage;
 	const struct trit_gguf_key **key_index;
 	const struct trit_gguf_tensor **tensor_index;
 };
@@ -73,6 +81,8 @@ TRIT_MUST_CHECK int trit_gguf_open(struct trit_gguf *g, const char *path, struct
 TRIT_MUST_CHECK int trit_gguf_open_bytes(struct trit_gguf *g, const unsigned char *data, size_t size,
                                          struct trit_error *err);
 void trit_gguf_close(struct trit_gguf *g);
+/** For gguf_build.c: sorts keys and tensors for the look-ups. Errors: FORMAT (a name that is there twice), MEMORY. */
+TRIT_MUST_CHECK int trit_gguf_index(struct trit_gguf *g, struct trit_error *err);
 
 /** NULL if absent. */
 const struct trit_gguf_key *trit_gguf_find_key(const struct trit_gguf *g, const char *name);
@@ -94,6 +104,8 @@ int trit_gguf_get_string(const struct trit_gguf *g, const char *name, const char
                          struct trit_error *err);
 /** Walks an array of strings: *at = key->value first, then as many calls as key->n; moves *at on. Checked by open. */
 void trit_gguf_next_string(const unsigned char **at, const char **out, size_t *len);
+/** Bytes of the value from key->value on. */
+size_t trit_gguf_value_bytes(const struct trit_gguf_key *k);
 /** Element i of an array of numbers or bools. 64-bit integers beyond 2^53 are rounded. */
 double trit_gguf_array_number(const struct trit_gguf_key *k, uint64_t i);
 

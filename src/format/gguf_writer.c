@@ -185,28 +185,16 @@ int trit_gguf_put_strings_item(struct trit_gguf_writer *w, size_t len, const cha
 int trit_gguf_put_key(struct trit_gguf_writer *w, const struct trit_gguf_key *k, struct trit_error *err)
 {
 	static const char alignment[] = "general.alignment";
-	uint32_t type = k->type == TRIT_GGUF_ARRAY ? k->element_type : k->type;
-	const unsigned char *end = k->value;
 	int status;
 
 	if (k->name_len == sizeof alignment - 1 && memcmp(k->name, alignment, k->name_len) == 0)
 		return 0;
-	if (type == TRIT_GGUF_STRING) {
-		for (uint64_t i = 0; i < k->n; i++) {
-			const char *text;
-			size_t len;
-
-			trit_gguf_next_string(&end, &text, &len);
-		}
-	} else {
-		end += k->n * trit_gguf_type_bytes(type);
-	}
 	status = begin_key(w, k->name_len, k->name, k->type, err);
 	if (status == 0 && k->type == TRIT_GGUF_ARRAY)
 		status = write_u32(w, k->element_type, err);
 	if (status == 0 && k->type == TRIT_GGUF_ARRAY)
 		status = write_u64(w, k->n, err);
-	return status == 0 ? trit_writer_write(&w->file, (size_t)(end - k->value), k->value, err) : status;
+	return status == 0 ? trit_writer_write(&w->file, trit_gguf_value_bytes(k), k->value, err) : status;
 }
 
 /* ---- tensors ---------------------------------------------------------------------------------------------------- */

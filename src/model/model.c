@@ -1,11 +1,10 @@
 /*
- * model.c - opens a GGUF file as a model that can run.
+ * model.c - opens a file as a model that can run.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "model/model.h"
 
-#include "format/gguf_vocab.h"
 #include "model/weights.h"
 
 /* "I2_S x 84, F16 x 1, F32 x 49", in order of first appearance. */
@@ -38,31 +37,28 @@ static void describe_types(struct trit_model *m)
 
 static int load_vocab(struct trit_model *m, struct trit_error *err)
 {
-	if (!trit_gguf_has_vocab(&m->gguf))
+	if (!m->file.has_vocab)
 		return TRIT_OK;
-	struct trit_vocab v = { 0 };
-	int e = trit_gguf_read_vocab(&m->gguf, &v, err);
-	if (e)
-		return e;
-	if (v.n_tokens > m->config.n_vocab) {
-		e = trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in token_embd.weight", v.n_tokens,
-		              m->config.n_vocab);
-		trit_vocab_release(&v);
-		return e;
-	}
-	return trit_tokenizer_new(&m->tokenizer, &v, err);
+	if (m->file.vocab.n_tokens > m->config.n_vocab)
+		return trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in token_embd.weight",
+		                 m->file.vocab.n_tokens, m->config.n_vocab);
+	return trit_tokenizer_new(&m->tokenizer, &m->file.vocab, err);
 }
 
 static int load(struct trit_model *m, const char *path, const struct trit_model_options *o, struct trit_error *err)
 {
+	const struct trit_model_file_options options = { .tokenizer = o->tokenizer };
 	int e;
-	if ((e = trit_kernels_select(&m->kernels, o->cpu, err)) || (e = trit_gguf_open(&m->gguf, path, err)))
+	if ((e = trit_kernels_select(&m->kernels, o->cpu, err)) ||
+	    (e = trit_model_file_open(&m->file, path, &options, err)) ||
+	    (e = trit_model_file_check_weights(&m->file, path, err)))
 		return e;
+	m->gguf = m->file.gguf;
 	if ((e = trit_config_read(&m->config, &m->gguf, err)) || (e = load_vocab(m, err)) ||
 	    (e = trit_weights_load(m, o, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	m->stats.parameters = trit_config_parameters(&m->config);
-	m->stats.file_bytes = m->gguf.map.size;
+	m->stats.file_bytes = m->file.bytes;
 	describe_types(m);
 	return TRIT_OK;
 }
@@ -96,7 +92,7 @@ void trit_model_close(struct trit_model *m)
 		return;
 	trit_tokenizer_free(m->tokenizer);
 	trit_arena_release(&m->arena);
-	trit_gguf_close(&m->gguf);
+	trit_model_file_close(&m->file);
 	trit_free(m);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "kernel/kernel.h"
+#include "model/model_file.h"
 #include "model/tensors.h"
 #include "text/tokenizer.h"
 
@@ -49,7 +50,8 @@ struct trit_model {
 	struct trit_layer *layers; /* [L] */
 	struct trit_tokenizer *tokenizer; /* NULL when the file has no vocabulary */
 	struct trit_model_stats stats;
-	struct trit_gguf gguf;
+	struct trit_model_file file;
+	struct trit_gguf gguf;   /* the view in `file`, which owns what it points to */
 	struct trit_arena arena; /* layers, repacked and converted weights */
 };
 

@@ -31,5 +31,15 @@ expect 0 "$T" tokenize -m "$MODEL" --no-bos --ids '<|endoftext|>'
 [ "$(wc -w <out)" -gt 1 ] || fail "a special token is read without --special"
 printf '\0\377\303' | "$T" tokenize -m "$MODEL" --no-bos >out 2>err || fail "bytes"
 has out "'.*\\\\x00" "\\\\xff" "\\\\xc3"
+
+# A vocabulary alone is enough here, and nowhere else.
+VOCAB=$DATA/format/vocabulary.gguf
+expect 0 "$T" tokenize -m "$VOCAB" --ids "the cat<user tag>"
+cp out want
+expect 0 "$T" tokenize -m "$MODEL" --tokenizer "$DATA/format/gpt2_style.json" --no-bos --ids "the cat<user tag>"
+same out want "--tokenizer"
+refuse 1 'vocabulary.gguf: a vocabulary without weights: trit tokenize' "$T" run -m "$VOCAB" -p a
+refuse 1 'vocabulary.gguf: a vocabulary without weights' "$T" convert "$VOCAB" out.gguf
+
 refuse 2 'unexpected argument "b"' "$T" tokenize -m "$MODEL" a b
 exit 0

@@ -9,6 +9,7 @@ The tests read these files and compare with values that the same libraries compu
 
 golden.gguf         every type of key; per tensor type T: T.source (F32), T (quantised), T.decoded (F32, dequantised)
 golden.safetensors  a tensor of every type that Trit reads, a scalar, an empty tensor, metadata
+vocabulary.gguf     the vocabulary of gpt2_style.json without a model
 NAME.json, .tokens  tokenizer files and, a line a token: id, c for control, u for user-defined or n for normal, text
 """
 import json
@@ -117,11 +118,29 @@ def make_tokenizers():
     save_tokenizer("llama3_style", tok, pairs=True)
 
 
+def make_vocabulary(path, name):
+    """A GGUF file with the vocabulary of NAME.json and nothing else, as llama.cpp's converter writes them."""
+    tok = json.loads((OUT / f"{name}.json").read_text(encoding="utf-8"))
+    rows = [line.split(" ", 2) for line in (OUT / f"{name}.tokens").read_text(encoding="utf-8").splitlines()]
+    kinds = {"n": gguf.TokenType.NORMAL, "c": gguf.TokenType.CONTROL, "u": gguf.TokenType.USER_DEFINED}
+    w = gguf.GGUFWriter(path, "llama")
+    w.add_type("vocab")
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("gpt-2")
+    w.add_token_list([text for _, _, text in rows])
+    w.add_token_types([kinds[kind] for _, kind, _ in rows])
+    w.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in tok["model"]["merges"]])
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.close()
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     make_gguf(OUT / "golden.gguf", np.random.default_rng(158))
     make_safetensors(OUT / "golden.safetensors")
     make_tokenizers()
+    make_vocabulary(OUT / "vocabulary.gguf", "gpt2_style")
 
 
 if __name__ == "__main__":
