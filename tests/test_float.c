@@ -205,6 +205,63 @@ static void test_rmsnorm(void **state)
 		assert_true(y[i] == 0);
 }
 
+/* Against its definition, sums of the products with +1 and -1: the sign is that of the bits two places share. */
+static void test_hadamard(void **state)
+{
+	enum { MOST = 512 };
+	float x[MOST], y[MOST];
+
+	(void)state;
+	for (int n = 1; n <= MOST; n *= 2) {
+		fill(x, n, 2);
+		memcpy(y, x, sizeof x);
+		kernels.hadamard(y, n);
+		for (int i = 0; i < n; i++) {
+			double s = 0;
+			for (int j = 0; j < n; j++)
+				s += __builtin_parity((unsigned)(i & j)) ? -(double)x[j] : (double)x[j];
+			check_close("hadamard", n, i, y[i], s / sqrt(n), 2e-6 * sqrt(n));
+		}
+	}
+}
+
+/* Codes by the formula in double, where rounding leaves no doubt; -8 and 7 are reached and not passed. */
+static void test_act_quant4(void **state)
+{
+	int8_t q[MAX + 64];
+	float x[MAX], step;
+	int32_t sum;
+
+	(void)state;
+	for (int l = 0; l < N_LENGTHS; l++) {
+		int n = lengths[l], least = 0, most = 0, total = 0;
+		double mean = 0;
+		fill(x, n, 3);
+		x[0] *= 10;
+		x[n / 2] *= -10;
+		for (int i = 0; i < n; i++)
+			mean += fabs((double)x[i]) / n;
+		kernels.act_quant4(q, &step, &sum, x, n, MAX + 64);
+		check_close("step", n, 0, step, mean / sqrt(7), 1e-6 * mean);
+		for (int i = 0; i < n; i++) {
+			double v = x[i] * sqrt(7) / mean, rest = fabs(v - floor(v) - 0.5);
+			least = q[i] < least ? q[i] : least;
+			most = q[i] > most ? q[i] : most;
+			total += q[i];
+			if (rest > 1e-4)
+				assert_int_equal(q[i], (int)fmin(fmax(rint(v), -8), 7));
+		}
+		for (int i = n; i < MAX + 64; i++)
+			assert_int_equal(q[i], 0);
+		assert_int_equal(sum, total);
+		assert_true(n < 33 || (least == -8 || most == 7));
+	}
+	memset(x, 0, sizeof x); /* the least scale: codes 0, nothing infinite */
+	kernels.act_quant4(q, &step, &sum, x, 17, 64);
+	check_close("step", 17, 0, step, 1e-5 / sqrt(7), 1e-11);
+	assert_int_equal(sum, 0);
+}
+
 static void test_glu(void **state)
 {
 	const float extremes[] = {0, -0.0f, 1e-40f, 88, 100, 1e30f, -87, -89, -100, -1e30f};
@@ -602,6 +659,8 @@ int main(void)
 	    cmocka_unit_test(test_adamw),
 	    cmocka_unit_test(test_gemm_f32),
 	    cmocka_unit_test(test_gemm_dense),
+	    cmocka_unit_test(test_hadamard),
+	    cmocka_unit_test(test_act_quant4),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

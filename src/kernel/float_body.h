@@ -78,7 +78,7 @@ static float rmsnorm(float *y, const float *x, const float *w, float eps, int n)
 	return r;
 }
 
-/* ---- 8-bit activations ------------------------------------------------------------------------------------------- */
+/* ---- activations in 8 and 4 bits --------------------------------------------------------------------------------- */
 
 /** The larger of |x| and max, lane by lane; max where x is not a number. */
 VEC_INLINE struct vec larger(struct vec x, struct vec max)
@@ -87,14 +87,14 @@ VEC_INLINE struct vec larger(struct vec x, struct vec max)
 }
 
 /**
- * Stores m quantised values and adds them to sum. Sums are exact in fp32: at most 65536 * 127 < 2^24. The clamp is for
- * inputs that are not finite, whose product is not a number: 127 on every tier.
+ * Stores m quantised values and adds them to sum. Sums are exact in fp32: at most 65536 * 127 < 2^24. In 8 bits the
+ * clamp is for inputs that are not finite, whose product is not a number: `most` on every tier.
  */
-VEC_INLINE void quantise(int8_t *q, struct vec *sum, struct vec x, float scale, int m)
+VEC_INLINE void quantise(int8_t *q, struct vec *sum, struct vec x, float scale, float least, float most, int m)
 {
 	struct vec v = vec_round(vec_mul(x, vec_set1(scale)));
 
-	v = vec_max(vec_min(v, vec_set1(127)), vec_set1(-127));
+	v = vec_max(vec_min(v, vec_set1(most)), vec_set1(least));
 	vec_store_i8_n(q, v, m);
 	*sum = vec_add(*sum, m == 16 ? v : vec_fill(v, m, 0));
 }
@@ -107,7 +107,7 @@ static void act_quant(int8_t *q, float *step, int32_t *sum, const float *x, int 
 		max = larger(vec_load_n(x + i, m), max);
 	float a = vec_max_all(max);
 	VEC_FOR(i, m, n)
-		quantise(q + i, &total, vec_load_n(x + i, m), 127 / a, m);
+		quantise(q + i, &total, vec_load_n(x + i, m), 127 / a, -127, 127, m);
 	memset(q + n, 0, (size_t)(n_padded - n));
 	*step = a / 127;
 	*sum = (int32_t)vec_sum(total);
@@ -123,9 +123,22 @@ static void rmsnorm_quant(int8_t *q, float *step, int32_t *sum, const float *x, 
 		max = larger(normed(x + i, w + i, r, m), max);
 	float a = vec_max_all(max);
 	VEC_FOR(i, m, n)
-		quantise(q + i, &total, normed(x + i, w + i, r, m), 127 / a, m);
+		quantise(q + i, &total, normed(x + i, w + i, r, m), 127 / a, -127, 127, m);
 	memset(q + n, 0, (size_t)(n_padded - n));
 	*step = a / 127;
+	*sum = (int32_t)vec_sum(total);
+}
+
+static void act_quant4(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded)
+{
+	const float root = 0x1.52a7fap+1f; /* sqrt(7) */
+	float mean = sum_abs(x, n) / (float)n, a = mean > 1e-5f ? mean : 1e-5f;
+	struct vec total = vec_zero();
+
+	VEC_FOR(i, m, n)
+		quantise(q + i, &total, vec_load_n(x + i, m), root / a, -8, 7, m);
+	memset(q + n, 0, (size_t)(n_padded - n));
+	*step = a / root;
 	*sum = (int32_t)vec_sum(total);
 }
 
@@ -135,6 +148,45 @@ static void add(float *y, const float *x, int n)
 {
 	VEC_FOR(i, m, n)
 		vec_store_n(y + i, vec_add(vec_load_n(y + i, m), vec_load_n(x + i, m)), m);
+}
+
+static void add_scaled(float *y, const float *x, float a, int n)
+{
+	VEC_FOR(i, m, n)
+		vec_store_n(y + i, vec_fma(vec_set1(a), vec_load_n(x + i, m), vec_load_n(y + i, m)), m);
+}
+
+/**
+ * 32 elements at a time in two vectors: taking neighbours apart and putting their sums before their differences moves
+ * the lowest bit of an element's place to the top, so after five times all bits are where they were. Fewer than 32
+ * elements are filled up with zeros, which leave the first n results as they are.
+ */
+static void hadamard(float *x, int n)
+{
+	struct vec scale = vec_set1(1 / sqrtf((float)n));
+
+	for (int i = 0; i < n; i += 32) {
+		int first = n < 16 ? n : 16;
+		struct vec a, b, u = vec_mul(vec_load_n(x + i, first), scale);
+		struct vec v = n > 16 ? vec_mul(vec_load(x + i + 16), scale) : vec_zero();
+
+		for (int stage = 0; stage < 5; stage++) {
+			vec_unzip(&a, &b, u, v);
+			u = vec_add(a, b);
+			v = vec_sub(a, b);
+		}
+		vec_store_n(x + i, u, first);
+		if (n > 16)
+			vec_store(x + i + 16, v);
+	}
+	for (int apart = 32; apart < n; apart *= 2)
+		for (int i = 0; i < n; i += 2 * apart)
+			for (int j = i; j < i + apart; j += 16) {
+				struct vec a = vec_load(x + j), b = vec_load(x + j + apart);
+
+				vec_store(x + j, vec_add(a, b));
+				vec_store(x + j + apart, vec_sub(a, b));
+			}
 }
 
 static void silu_mul(float *y, const float *gate, const float *up, int n)
@@ -279,8 +331,11 @@ static void float_init(struct trit_kernels *k)
 {
 	k->rmsnorm = rmsnorm;
 	k->act_quant = act_quant;
+	k->act_quant4 = act_quant4;
 	k->rmsnorm_quant = rmsnorm_quant;
 	k->add = add;
+	k->add_scaled = add_scaled;
+	k->hadamard = hadamard;
 	k->silu_mul = silu_mul;
 	k->relu2_mul = relu2_mul;
 	k->rope = rope;

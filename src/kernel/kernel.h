@@ -38,6 +38,12 @@ typedef void trit_act_quant_fn(int8_t *q, float *step, int32_t *sum, const float
 /** trit_rmsnorm_fn (below) and trit_act_quant_fn in one, without storing the floats: the same bits. */
 typedef void trit_rmsnorm_quant_fn(int8_t *q, float *step, int32_t *sum, const float *x, const float *w, float eps,
                                    int n, int n_padded);
+/**
+ * Per-token 4-bit activations [A48, eq. 2]: a = max(mean |x|, 1e-5), q_i = clamp(rint(x_i * (sqrt(7) / a)), -8, 7) half
+ * to even, *step = a / sqrt(7), *sum = sum of q. The mean is a 16-sum reduction divided by n. x [n] finite, n >= 1;
+ * q [n_padded], zero from n on.
+ */
+typedef void trit_act_quant4_fn(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded);
 /** Ternary weights: t_i = clamp(rint(w_i * inverse), -1, 1) half to even [B158, eq. 1-3]; inverse = 1 / absmean. */
 typedef void trit_ternarize_fn(int8_t *t, const float *w, float inverse, int n);
 /** Binary weights: t_i = +1 if w_i > mean else -1 [B1]. */
@@ -101,6 +107,14 @@ typedef void trit_gemm_f32_fn(float *c, size_t ldc, const float *a, size_t a_row
 typedef float trit_rmsnorm_fn(float *y, const float *x, const float *w, float eps, int n);
 /** y_i += x_i. */
 typedef void trit_add_fn(float *y, const float *x, int n);
+/** y_i = fma(a, x_i, y_i). */
+typedef void trit_add_scaled_fn(float *y, const float *x, float a, int n);
+/**
+ * Walsh-Hadamard transform in place, orthonormal, natural order: x_i is first multiplied by 1 / sqrt(n), then for
+ * apart = 1, 2, 4, .. n/2 every pair (a, b) of elements whose places differ in that bit becomes (a + b, a - b).
+ * n: a power of two, up to 65536.
+ */
+typedef void trit_hadamard_fn(float *x, int n);
 /** y_i = gate_i / (1 + exp(-gate_i)) * up_i. y may be gate or up. */
 typedef void trit_silu_mul_fn(float *y, const float *gate, const float *up, int n);
 /** y_i = max(gate_i, 0)^2 * up_i. y may be gate or up. */
@@ -215,6 +229,7 @@ struct trit_kernels {
 	trit_read_pass_fn *read_pass;
 
 	trit_act_quant_fn *act_quant;
+	trit_act_quant4_fn *act_quant4;
 	trit_rmsnorm_quant_fn *rmsnorm_quant;
 	trit_ternarize_fn *ternarize;
 	trit_binarize_fn *binarize;
@@ -227,6 +242,8 @@ struct trit_kernels {
 
 	trit_rmsnorm_fn *rmsnorm;
 	trit_add_fn *add;
+	trit_add_scaled_fn *add_scaled;
+	trit_hadamard_fn *hadamard;
 	trit_silu_mul_fn *silu_mul;
 	trit_relu2_mul_fn *relu2_mul;
 	trit_rope_fn *rope;

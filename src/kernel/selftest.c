@@ -50,6 +50,12 @@ static void act_quant(const struct trit_kernels *k, const struct input *in, stru
 	k->act_quant((int8_t *)o->f, &o->f[N_OUT], &o->i[0], in->a, N, N_PADDED);
 }
 
+static void act_quant4(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->act_quant4((int8_t *)o->f, &o->f[N_OUT], &o->i[0], in->a, N, N_PADDED);
+}
+
 static void ternarize(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
@@ -129,6 +135,22 @@ static void add(const struct trit_kernels *k, const struct input *in, struct out
 	(void)arg;
 	memcpy(o->f, in->b, sizeof in->b);
 	k->add(o->f, in->a, N);
+}
+
+static void add_scaled(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->b, sizeof in->b);
+	k->add_scaled(o->f, in->a, 0.3f, N);
+}
+
+static void hadamard(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	memcpy(o->f + N_PADDED, in->b, sizeof in->b);
+	k->hadamard(o->f, N_PADDED);
+	k->hadamard(o->f + N_PADDED, 8);
 }
 
 /* silu_mul (0), relu2_mul (1). */
@@ -267,6 +289,7 @@ static const struct self_case {
 	int arg;
 } cases[] = {
 	CASE(act_quant),
+	CASE(act_quant4),
 	CASE(ternarize),
 	CASE(binarize),
 	CASE(dequant_i8),
@@ -288,6 +311,8 @@ static const struct self_case {
 	CASE(gemm_f32),
 	CASE(rmsnorm),
 	CASE(add),
+	CASE(add_scaled),
+	CASE(hadamard),
 	CASE_OF(silu_mul, glu, 0),
 	CASE_OF(relu2_mul, glu, 1),
 	CASE(rope),

@@ -95,6 +95,47 @@ static void test_add(struct check *ck)
 	CHECK_BENCH(ck, "n 2560", 2560, "elem", 12 * 2560, ck->now->add(y, z, 2560));
 }
 
+static void test_add_scaled(struct check *ck)
+{
+	float *y, *z;
+
+	for (int number = 0; number < CASES; number++) {
+		int n = check_size(ck, 0, 1100);
+		check_case(ck, "n %d, number %d", n, number);
+		const float *x = input(ck, n, number, 1e18f);
+		float a = trit_rng_normal(&ck->rng);
+
+		output_pair(ck, &y, &z, input(ck, n, number / 4, 1e18f), n);
+		ck->c->add_scaled(y, x, a, n);
+		ck->k->add_scaled(z, x, a, n);
+		check_same_f32(ck, "y", y, z, n);
+	}
+	check_case(ck, "benchmark");
+	y = check_aligned(ck, 2560 * sizeof *y);
+	z = check_aligned(ck, 2560 * sizeof *z);
+	check_fill_normal(ck, z, 2560, 1);
+	memset(y, 0, 2560 * sizeof *y);
+	CHECK_BENCH(ck, "n 2560", 2560, "elem", 12 * 2560, ck->now->add_scaled(y, z, 0.3f, 2560));
+}
+
+static void test_hadamard(struct check *ck)
+{
+	float *y, *z;
+
+	for (int number = 0; number < CASES; number++) {
+		int n = 1 << number % 13;
+		check_case(ck, "n %d, number %d", n, number);
+		output_pair(ck, &y, &z, input(ck, n, number / 13, 1e25f), n);
+		ck->c->hadamard(y, n);
+		ck->k->hadamard(z, n);
+		check_same_f32(ck, "x", y, z, n);
+	}
+	check_case(ck, "benchmark");
+	y = check_aligned(ck, 4096 * sizeof *y);
+	check_fill_normal(ck, y, 4096, 1);
+	CHECK_BENCH(ck, "n 4096", 4096, "elem", 8 * 4096, ck->now->hadamard(y, 4096));
+}
+
 /* silu_mul and relu2_mul. */
 static void glu(struct check *ck, trit_silu_mul_fn *c, trit_silu_mul_fn *k)
 {
@@ -400,6 +441,8 @@ static void test_adamw(struct check *ck)
 const struct check_test check_float[] = {
 	CHECK(rmsnorm, test_rmsnorm),
 	CHECK(add, test_add),
+	CHECK(add_scaled, test_add_scaled),
+	CHECK(hadamard, test_hadamard),
 	CHECK(silu_mul, test_silu_mul),
 	CHECK(relu2_mul, test_relu2_mul),
 	CHECK(rope, test_rope),

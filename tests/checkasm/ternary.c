@@ -11,7 +11,8 @@
 
 #include "checkasm.h"
 
-/* act_quant (arg 0), rmsnorm_quant (arg 1); the latter equals rmsnorm and act_quant one after the other. */
+/* act_quant (arg 0), rmsnorm_quant (arg 1), act_quant4 (arg 2); the second equals rmsnorm and act_quant one after the
+ * other. */
 static void test_act_quant(struct check *ck)
 {
 	for (int i = 0; i < 400; i++) {
@@ -33,7 +34,10 @@ static void test_act_quant(struct check *ck)
 			x[j] = copysignf(3.0e38f, x[j]);
 		if (i % 8 == 3)
 			x[n / 2] = i % 16 == 3 ? NAN : INFINITY;
-		if (ck->arg) {
+		if (ck->arg == 2) {
+			ck->c->act_quant4(q_c, &step_c, &sum_c, x, n, padded);
+			ck->k->act_quant4(q, &step, &sum, x, n, padded);
+		} else if (ck->arg) {
 			check_fill_normal(ck, w, (size_t)n, 1);
 			ck->c->rmsnorm(normed, x, w, 1e-5f, n);
 			ck->c->act_quant(q_c, &step_c, &sum_c, normed, n, padded);
@@ -56,7 +60,9 @@ static void test_act_quant(struct check *ck)
 	int32_t sum;
 	check_fill_normal(ck, x, 2560, 1);
 	check_fill_normal(ck, w, 2560, 1);
-	if (ck->arg)
+	if (ck->arg == 2)
+		CHECK_BENCH(ck, "n 2560", 2560, "elem", 2560 * 5, ck->now->act_quant4(q, &step, &sum, x, 2560, 2560));
+	else if (ck->arg)
 		CHECK_BENCH(ck, "n 2560", 2560, "elem", 2560 * 9,
 		            ck->now->rmsnorm_quant(q, &step, &sum, x, w, 1e-5f, 2560, 2560));
 	else
@@ -356,6 +362,7 @@ const struct check_test check_ternary[] = {
 	CHECK(read_pass, test_read_pass),
 	{"act_quant", offsetof(struct trit_kernels, act_quant), test_act_quant, 0},
 	{"rmsnorm_quant", offsetof(struct trit_kernels, rmsnorm_quant), test_act_quant, 1},
+	{"act_quant4", offsetof(struct trit_kernels, act_quant4), test_act_quant, 2},
 	{"ternarize", offsetof(struct trit_kernels, ternarize), test_weights, 0},
 	{"binarize", offsetof(struct trit_kernels, binarize), test_weights, 1},
 	CHECK(dequant_i8, test_dequant_i8),
