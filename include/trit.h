@@ -1,12 +1,12 @@
 /*
  * trit.h - the public API of libtrit: run 1.58-bit (ternary) language models.
  *
- * In order: status and errors, model, tokens, session, sampler.
+ * In order: status and errors, model, tokens, session, sampler, embedding.
  *
  * Ownership: what a trit_X_open or trit_X_new hands out is given back with trit_X_close or trit_X_free; both accept
  * NULL. Strings and arrays returned by a query belong to the object asked and live as long as it does.
- * Threads: a model is immutable after open and may be shared by any number of threads. A session and a sampler belong
- * to one thread at a time.
+ * Threads: a model is immutable after open and may be shared by any number of threads. A session, a sampler and an
+ * embedder belong to one thread at a time.
  * Errors: a function that can fail returns TRIT_OK (0) or a negative enum trit_status and, when `err` is not NULL,
  * fills it in. After a failure outputs are untouched unless said otherwise. The library never prints, exits or aborts.
  *
@@ -87,6 +87,7 @@ void trit_model_close(struct trit_model *model);
 int trit_model_vocab_size(const struct trit_model *model);     /**< V: number of tokens, length of a row of logits */
 int trit_model_context_length(const struct trit_model *model); /**< tokens the model was trained to attend to */
 int64_t trit_model_parameters(const struct trit_model *model); /**< number of weights, embeddings included */
+int trit_model_embedding_width(const struct trit_model *model); /**< D: length of an embedding */
 
 /* ---- tokens ----------------------------------------------------------------------------------------------------- */
 
@@ -95,12 +96,13 @@ typedef int32_t trit_token; /**< 0 .. V-1 */
 enum trit_tokenize_flags {
 	TRIT_TOKENIZE_BOS = 1,     /**< begin with the model's BOS token, if the model asks for one */
 	TRIT_TOKENIZE_SPECIAL = 2, /**< read "<|endoftext|>" and the like as special tokens, not as text */
+	TRIT_TOKENIZE_EOS = 4,     /**< end with the model's EOS token, if the model asks for one; embedding models do */
 };
 
 /**
  * Turns `len` bytes of text (any bytes; UTF-8 expected) into at most `cap` tokens. *n_out is set to the number of
  * tokens the text has; when that is more than cap, `tokens` holds the first cap and the call returns TRIT_ERR_LIMIT.
- * A text never has more than len + 1 tokens.
+ * A text never has more than len + 2 tokens.
  */
 TRIT_MUST_CHECK int trit_tokenize(const struct trit_model *model, size_t len, const char *text, unsigned flags,
                                   size_t cap, trit_token *tokens, size_t *n_out, struct trit_error *err);
@@ -184,6 +186,42 @@ void trit_sampler_accept(struct trit_sampler *sampler, trit_token token);
 /** Chooses a token from logits [V] (unchanged) and accepts it. Non-finite logits are never chosen; when none is
  * finite, token 0 is. */
 trit_token trit_sampler_next(struct trit_sampler *sampler, const float *logits);
+
+/* ---- embedding: a text as a vector ------------------------------------------------------------------------------ */
+
+struct trit_embedder;
+
+/** What of the last layer's states [T, D] becomes a text's vector [D]; numbers as in the key pooling_type of GGUF. */
+enum trit_pooling {
+	TRIT_POOLING_MODEL = 0, /**< what the model's file says; the last token's if it says nothing */
+	TRIT_POOLING_MEAN = 1,  /**< the mean of all */
+	TRIT_POOLING_CLS = 2,   /**< the first token's */
+	TRIT_POOLING_LAST = 3,  /**< the last token's */
+};
+
+struct trit_embed_options {
+	int n_ctx;       /**< tokens of the longest text; 0: the model's context length */
+	int n_sequences; /**< texts under way at a time; 0: as fit 1 GiB, at most 64. Changes speed, never a number */
+	int n_threads;   /**< as in trit_session_options */
+	int n_batch;     /**< tokens computed together; 0: 512 */
+	enum trit_pooling pooling;
+	int no_scaling;  /**< 1: vectors as they come; 0: divided by their length */
+	enum trit_kv_type kv_type;
+};
+
+/** Makes an embedder. `options` may be NULL for all defaults. Errors: ARG, MEMORY, UNSUPPORTED (a pooling of the file
+ * that is none of these). */
+TRIT_MUST_CHECK int trit_embedder_new(struct trit_embedder **out, const struct trit_model *model,
+                                      const struct trit_embed_options *options, struct trit_error *err);
+void trit_embedder_free(struct trit_embedder *embedder);
+
+/**
+ * Embeds n_texts texts: text i has n_tokens[i] >= 1 tokens at tokens[i]; its vector is written to out + i D. A text's
+ * vector does not depend on the others, to the bit. Errors: ARG (an empty text, a token outside 0..V-1), LIMIT (a text
+ * longer than n_ctx); out is then unchanged.
+ */
+TRIT_MUST_CHECK int trit_embed(struct trit_embedder *embedder, size_t n_texts, const size_t *n_tokens,
+                               const trit_token *const *tokens, float *out, struct trit_error *err);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

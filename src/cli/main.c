@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{ "info", trit_cmd_info, "describe a model file and this machine's kernels" },
 	{ "tokenize", trit_cmd_tokenize, "show the tokens of a text" },
 	{ "perplexity", trit_cmd_perplexity, "measure how well a model predicts a text" },
+	{ "embed", trit_cmd_embed, "turn texts into vectors" },
 	{ "synth", trit_cmd_synth, "write a model of random weights, to measure speed" },
 	{ "bench", trit_cmd_bench, "measure how fast a model reads and writes" },
 };

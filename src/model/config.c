@@ -190,6 +190,8 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 	    (e = check_rope_scaling(g, arch, err)))
 		return e;
 
+	if ((e = read_size(g, arch, "pooling_type", 255, &c.pooling, err)))
+		return e;
 	const struct trit_gguf_tensor *embd = trit_gguf_find_tensor(g, "token_embd.weight");
 	if (!embd || embd->dims[1] < 1 || embd->dims[1] > TRIT_MAX_VOCAB)
 		return trit_fail(err, TRIT_ERR_FORMAT, "token_embd.weight is missing or has no sensible shape");
@@ -254,6 +256,8 @@ int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int
 	if (c->head_dim * c->n_heads != c->d_model &&
 	    ((e = put_size(w, arch, "attention.key_length", c->head_dim, err)) ||
 	     (e = put_size(w, arch, "attention.value_length", c->head_dim, err))))
+		return e;
+	if (c->pooling && (e = put_size(w, arch, "pooling_type", c->pooling, err)))
 		return e;
 	if ((e = put_float(w, arch, "rope.freq_base", c->rope_base, err)))
 		return e;

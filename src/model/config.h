@@ -54,6 +54,7 @@ struct trit_config {
 	float rope_base;
 	float eps;      /* of every RMSNorm */
 	bool tied;      /* the head is the embedding */
+	int pooling;    /* of embedding models: enum trit_pooling of trit.h; 0: the file does not say */
 	char name[64];  /* general.name, or "" */
 };
 

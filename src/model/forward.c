@@ -47,15 +47,18 @@ static void lay_out(struct trit_forward *f)
 	f->sum = trit_arena_take(a, inputs, sizeof(int32_t));
 	f->cursors = trit_arena_take(a, threads, sizeof *f->cursors);
 	f->rows = trit_arena_take(a, (size_t)f->n_logits, sizeof(int));
-	f->logits = trit_arena_take(a, (size_t)f->n_logits * (size_t)c->n_vocab, sizeof(float));
+	if (f->headless)
+		f->states = trit_arena_take(a, (size_t)f->n_logits * d, sizeof(float));
+	else
+		f->logits = trit_arena_take(a, (size_t)f->n_logits * (size_t)c->n_vocab, sizeof(float));
 }
 
-int trit_forward_init(struct trit_forward *f, const struct trit_model *m, struct trit_pool *pool, int n_batch,
-                      int n_logits, int n_ctx, struct trit_error *err)
+/* f has the sizes. */
+static int init(struct trit_forward *f, struct trit_error *err)
 {
-	*f = (struct trit_forward){ .model = m, .pool = pool, .n_batch = n_batch, .n_logits = n_logits, .n_ctx = n_ctx };
 	f->attention = (struct trit_attention){
-		.config = &m->config, .kernels = &m->kernels, .pool = pool, .n_batch = n_batch, .n_ctx = n_ctx
+		.config = &f->model->config, .kernels = &f->model->kernels, .pool = f->pool, .n_batch = f->n_batch,
+		.n_ctx = f->n_ctx
 	};
 	lay_out(f);
 	int e = trit_arena_alloc(&f->arena, "the forward pass", err);
@@ -64,6 +67,21 @@ int trit_forward_init(struct trit_forward *f, const struct trit_model *m, struct
 	lay_out(f);
 	trit_attention_tables(&f->attention);
 	return TRIT_OK;
+}
+
+int trit_forward_init(struct trit_forward *f, const struct trit_model *m, struct trit_pool *pool, int n_batch,
+                      int n_logits, int n_ctx, struct trit_error *err)
+{
+	*f = (struct trit_forward){ .model = m, .pool = pool, .n_batch = n_batch, .n_logits = n_logits, .n_ctx = n_ctx };
+	return init(f, err);
+}
+
+int trit_forward_init_states(struct trit_forward *f, const struct trit_model *m, struct trit_pool *pool, int n_batch,
+                             int n_ctx, struct trit_error *err)
+{
+	*f = (struct trit_forward){ .model = m, .pool = pool, .n_batch = n_batch, .n_logits = n_batch, .n_ctx = n_ctx,
+		                    .headless = true };
+	return init(f, err);
 }
 
 void trit_forward_release(struct trit_forward *f)
@@ -259,6 +277,16 @@ static void embed(struct part *p)
 	}
 }
 
+/* The final norm of this thread's share of the rows that are wanted. */
+static void final_states(const struct part *p)
+{
+	const struct trit_forward *f = p->f;
+	size_t d = (size_t)p->c->d_model, first, end;
+	trit_part((size_t)f->n_rows, 1, p->index, p->n, &first, &end);
+	for (size_t i = first; i < end; i++)
+		p->k->rmsnorm(f->states + i * d, f->x + (size_t)f->rows[i] * d, f->model->output_norm, p->c->eps, (int)d);
+}
+
 /* Final norm of the rows that want logits, then this thread's rows of the head. */
 static void head(struct part *p)
 {
@@ -308,7 +336,10 @@ static void forward_thread(void *arg, int index, int n)
 		linear_to_residual(p, &layer->down);
 		barrier(p);
 	}
-	head(p);
+	if (f->headless)
+		final_states(p);
+	else
+		head(p);
 	if (index == 0)
 		f->epoch = p->epoch; /* all threads have read it: there were barriers since */
 }

@@ -18,6 +18,7 @@ struct trit_forward {
 	struct trit_pool *pool; /* the caller's; NULL: one thread */
 	int n_batch, n_logits, n_ctx;
 	float *logits; /* [n_logits, V]: of the tokens that wanted them, in batch order */
+	float *states; /* [n_logits, D]: in their place after trit_forward_init_states */
 
 	/* private */
 	struct trit_arena arena;
@@ -33,11 +34,15 @@ struct trit_forward {
 	uint32_t epoch;               /* projections computed so far, modulo 2^32 */
 	const struct trit_batch_token *tokens;
 	int n_tokens, n_rows;
+	bool headless;
 };
 
 /** Allocates everything. n_ctx bounds the positions. Errors: MEMORY. */
 TRIT_MUST_CHECK int trit_forward_init(struct trit_forward *f, const struct trit_model *m, struct trit_pool *pool,
                                       int n_batch, int n_logits, int n_ctx, struct trit_error *err);
+/** The same without the head: tokens that want logits get the state that would go into it, after the final norm. */
+TRIT_MUST_CHECK int trit_forward_init_states(struct trit_forward *f, const struct trit_model *m,
+                                             struct trit_pool *pool, int n_batch, int n_ctx, struct trit_error *err);
 void trit_forward_release(struct trit_forward *f);
 /** Runs n tokens, 1 <= n <= n_batch. Does not move kv->length. */
 void trit_forward_run(struct trit_forward *f, int n, const struct trit_batch_token *tokens);
