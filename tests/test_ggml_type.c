@@ -52,7 +52,12 @@ static void test_sizes(void **state)
 		{ TRIT_GGML_TQ1_0, 2, 512, 216 },
 		{ TRIT_GGML_TQ2_0, 2, 512, 264 },
 		{ TRIT_GGML_I2_S, 2560, 6912, 2560 * 6912 / 4 + 32 },
-		{ 14 /* Q6_K */, 1, 256, 210 },
+		{ TRIT_GGML_Q6_K, 1, 256, 210 },
+		{ TRIT_GGML_IQ1_BN, 3, 128, 3 * (2 + 26) },
+		{ TRIT_GGML_IQ2_BN_R4, 8, 128, 8 * (4 + 32) },
+		{ TRIT_GGML_HF_U2, 8, 5, 10 },
+		{ TRIT_GGML_I2_S_4ROW, 8, 5, 10 + 32 },
+		{ TRIT_GGML_TL1, 1024, 4096, 1024 * 4096 / 4 + 32 },
 		{ TRIT_GGML_F32, 1u << 31, 1u << 29, (uint64_t)1 << 62 },
 	};
 	(void)state;
@@ -87,9 +92,9 @@ static void test_bad_sizes(void **state)
 		{ TRIT_GGML_PACKED_TYPE(TRIT_I4, 0), 0, 64, "at least one" },
 		{ TRIT_GGML_PACKED_TYPE(TRIT_N_LAYOUTS, 0), 1, 256, "no type of that number" },
 		{ TRIT_GGML_PACKED - 1, 1, 256, "no type of that number" },
-		{ 38, 1, 256, "TL1" },
-		{ 39, 1, 256, "MXFP4" },
-		{ 42, 1, 256, "Q2_0" },
+		{ TRIT_GGML_Q2_0, 1, 96, "96 columns, not a multiple of 64 as Q2_0 needs" },
+		{ TRIT_GGML_HF_U2, 6, 8, "6 rows, not a multiple of 4 as HF_U2 needs" },
+		{ TRIT_GGML_IQ2_BN, (uint64_t)1 << 62, 64, "more bytes than can exist" },
 		{ 0xffffffff, 1, 256, "no type of that number" },
 	};
 	(void)state;
@@ -102,6 +107,11 @@ static void test_bad_sizes(void **state)
 		check_error(status, TRIT_ERR_ARG, &err, cases[i].message);
 		assert_int_equal(bytes, 7);
 	}
+	struct trit_error err;
+	uint64_t bytes;
+	check_error(trit_ggml_tensor_bytes(TRIT_GGML_TL1, 1, 256, &bytes, &err), TRIT_ERR_UNSUPPORTED, &err,
+	            "1 x 256 elements of TL1, whose tiles have sizes that are not in the file");
+	check_error(trit_ggml_tensor_bytes(TRIT_GGML_TL2, 1536, 4097, &bytes, &err), TRIT_ERR_UNSUPPORTED, &err, "TL2");
 }
 
 static void test_names(void **state)
@@ -111,6 +121,7 @@ static void test_names(void **state)
 	assert_int_equal(trit_ggml_type_by_name("I2_S")->file_type, 40);
 	assert_null(trit_ggml_type_by_name("TQ3_0"));
 	assert_null(trit_ggml_type_info(36 + 1));
+	assert_int_equal(trit_ggml_type_info(TRIT_GGML_I2_S_NEON)->file_id, TRIT_GGML_I2_S);
 	for (uint32_t id = 0; id < 8000; id++) {
 		const struct trit_ggml_type_info *t = trit_ggml_type_info(id);
 
@@ -449,8 +460,8 @@ static void test_bad_calls(void **state)
 	struct trit_error err;
 	(void)state;
 
-	check_error(trit_ggml_decode_f32(14, data, 1, 256, 0, 1, out, &err), TRIT_ERR_UNSUPPORTED, &err,
-	            "type Q6_K cannot be read");
+	check_error(trit_ggml_decode_f32(17, data, 1, 256, 0, 1, out, &err), TRIT_ERR_UNSUPPORTED, &err,
+	            "type IQ2_XS cannot be read");
 	check_error(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 1, 2, out, &err), TRIT_ERR_ARG, &err,
 	            "rows 1 to 3");
 	check_error(trit_ggml_decode_f32(TRIT_GGML_F32, data, 2, 8, 3, 0, out, &err), TRIT_ERR_ARG, &err,

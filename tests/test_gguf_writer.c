@@ -294,7 +294,7 @@ static void test_misuse(void **state)
 	check_error(trit_gguf_put_tensor(w, "t", TRIT_GGML_TQ1_0, 2, dims, &err), TRIT_ERR_ARG, &err,
 	            "tensor t: 100 columns, not a multiple of 256");
 	check_error(trit_gguf_put_tensor(w, "t", TRIT_GGML_F32, 2, huge, &err), TRIT_ERR_ARG, &err, "tensor t: ");
-	check_error(trit_gguf_put_tensor(w, "t", 38, 1, dims1, &err), TRIT_ERR_ARG, &err, "tensor t: type 38 (TL1");
+	check_error(trit_gguf_put_tensor(w, "t", 37, 1, dims1, &err), TRIT_ERR_ARG, &err, "tensor t: type 37 (I8_S");
 	check_error(trit_gguf_put_tensor(w, long_name, TRIT_GGML_F32, 1, dims1, &err), TRIT_ERR_ARG, &err, "64 bytes");
 	assert_int_equal(trit_gguf_put_tensor(w, "t", TRIT_GGML_F32, 1, dims1, &err), 0);
 	check_error(trit_gguf_put_tensor(w, "t", TRIT_GGML_F32, 1, dims1, &err), TRIT_ERR_ARG, &err,

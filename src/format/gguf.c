@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "format/file_kind.h"
-#include "format/gguf.h"
+#include "format/gguf_types.h"
 
 #define HEADER_BYTES 24
 #define MIN_KEY_BYTES (8 + 1 + 4 + 1)           /* length, one letter, type, a bool */
@@ -284,6 +284,7 @@ static int read_alignment(const struct cursor *c, struct trit_gguf *g)
 /* Reads the dims and what type and shape make of them. */
 static int read_shape(struct cursor *c, struct trit_gguf_tensor *t)
 {
+	const struct trit_ggml_type_info *info;
 	struct trit_error why;
 	size_t rows = 1;
 	int status = take_u32(c, &t->n_dims);
@@ -308,9 +309,15 @@ static int read_shape(struct cursor *c, struct trit_gguf_tensor *t)
 	status = take_u32(c, &t->type);
 	if (status < 0)
 		return status;
-	if (!trit_ggml_type_info(t->type))
+	if (trit_gguf_type_unsure(t->type))
+		return 0; /* settled when all offsets are known */
+	info = trit_ggml_type_info(t->type);
+	if (!info || info->file_id != t->type)
 		return fail(c, TRIT_ERR_UNSUPPORTED, "type %" PRIu32 ": %s", t->type, trit_ggml_type_hint(t->type));
-	if (trit_ggml_tensor_bytes(t->type, rows, t->dims[0], &t->bytes, &why) < 0)
+	status = trit_ggml_tensor_bytes(t->type, rows, t->dims[0], &t->bytes, &why);
+	if (status == TRIT_ERR_UNSUPPORTED)
+		return fail(c, status, "%s", why.message);
+	if (status < 0)
 		return fail(c, TRIT_ERR_FORMAT, "%s; the file is damaged", why.message);
 	return 0;
 }
@@ -356,10 +363,11 @@ static int compare_offsets(const void *a, const void *b)
 	return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Makes offsets absolute and sets data. Uses the index sorted by offset for a moment. */
+/* Settles types, makes offsets absolute and sets data. Uses the index sorted by offset for a moment. */
 static int place_tensors(struct cursor *c, struct trit_gguf *g)
 {
 	size_t padding = (g->alignment - c->at % g->alignment) % g->alignment, start;
+	int status;
 
 	if (g->n_tensors == 0)
 		return 0; /* a file of keys may end without the padding */
@@ -368,6 +376,10 @@ static int place_tensors(struct cursor *c, struct trit_gguf *g)
 		return fail(c, TRIT_ERR_FORMAT, "the file ends before it; it is truncated, copy or download it again");
 	}
 	start = c->at + padding;
+	qsort(g->tensor_index, (size_t)g->n_tensors, sizeof *g->tensor_index, compare_offsets);
+	status = trit_gguf_settle_types(g, c->size - start, c->err);
+	if (status < 0)
+		return status;
 	for (uint64_t i = 0; i < g->n_tensors; i++) {
 		struct trit_gguf_tensor *t = &g->tensors[i];
 
@@ -381,7 +393,6 @@ static int place_tensors(struct cursor *c, struct trit_gguf *g)
 		t->offset += start;
 		t->data = c->data + t->offset;
 	}
-	qsort(g->tensor_index, (size_t)g->n_tensors, sizeof *g->tensor_index, compare_offsets);
 	for (uint64_t i = 1; i < g->n_tensors; i++) {
 		const struct trit_gguf_tensor *t = g->tensor_index[i], *before = g->tensor_index[i - 1];
 

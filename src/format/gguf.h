@@ -46,7 +46,8 @@ struct trit_gguf_key {
 
 struct trit_gguf_tensor {
 	const char *name; /* NUL-terminated copy */
-	uint32_t type;    /* as in the file; trit_ggml_type_info knows it, but may not be able to read it */
+	uint32_t type;    /* trit_ggml_type_info knows it, but may not be able to read it; where a number in the file has
+	                   * several meanings, the one it has here */
 	uint32_t n_dims;
 	uint64_t dims[4]; /* dims[0] fastest (columns); unused ones are 1 */
 	const unsigned char *data; /* aligned to the file's alignment from the beginning of the file */

@@ -214,6 +214,9 @@ int trit_gguf_put_tensor(struct trit_gguf_writer *w, const char *name, uint32_t 
 	status = trit_ggml_tensor_bytes(type, rows, dims[0], &bytes, err);
 	if (status < 0)
 		return trit_fail_prefix(err, status, "tensor %s", name);
+	if (trit_ggml_type_info(type)->file_id == UINT32_MAX)
+		return trit_fail(err, TRIT_ERR_ARG, "tensor %s: type %s is in no GGUF file", name,
+		                 trit_ggml_type_info(type)->name);
 	if (bytes > INT64_MAX - w->alignment - w->data_bytes)
 		return trit_fail(err, TRIT_ERR_ARG, "tensor %s: more bytes than a file can hold", name);
 	status = trit_name_list_add(&w->tensors, "tensor", strlen(name), name, MAX_TENSOR_NAME, err);
@@ -224,7 +227,7 @@ int trit_gguf_put_tensor(struct trit_gguf_writer *w, const char *name, uint32_t 
 	for (uint32_t i = 0; status == 0 && i < n_dims; i++)
 		status = write_u64(w, dims[i], err);
 	if (status == 0)
-		status = write_u32(w, type, err);
+		status = write_u32(w, trit_ggml_type_info(type)->file_id, err);
 	if (status == 0)
 		status = write_u64(w, w->data_bytes, err);
 	if (status < 0)

@@ -135,7 +135,8 @@ static int read_factor(const struct trit_gguf *g, const struct trit_tensor_walk 
 
 enum trit_scaling trit_tensor_scaling(const struct trit_gguf_tensor *t)
 {
-	return (enum trit_scaling)trit_ggml_type_info(t->type)->scaling;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	return info->packed ? (enum trit_scaling)info->scaling : TRIT_SCALE_TENSOR;
 }
 
 /* A matrix has one positive scale; of several, those of rows or groups of zeros may be 0. */

@@ -59,7 +59,16 @@ def gguf_seeds():
         ("tq2_0", 35, [256], b"\x55" * 64 + half), ("i2_s", 36, [128], b"\x99" * 32 + struct.pack("<f28x", 0.5)),
         ("q6_k", 14, [256], bytes(210)),
     ]
+    mixed = bytes(i * 37 % 251 for i in range(1024))
+    others = [(2, 32, 18), (3, 32, 20), (6, 32, 22), (7, 32, 24), (10, 256, 84), (11, 256, 110), (12, 256, 144),
+              (13, 256, 176), (15, 256, 292), (20, 32, 18), (24, 8, 8), (28, 4, 32), (41, 128, 18), (42, 64, 18),
+              (134, 64, 15), (135, 64, 20)]
+    types = [(f"t{kind}", kind, [cols], mixed[:size]) for kind, cols, size in others]
+    types += [("r4", 335, [64, 4], mixed[:80]), ("i2", 36, [128, 4], b"\x58" * 128 + struct.pack("<f28x", 2))]
     return {
+        "types.gguf": gguf_file([arch], types),
+        "q2_0_g128.gguf": gguf_file([arch], [("a", 42, [128, 2], mixed[:68]), ("b", 42, [128, 4], mixed[:136])]),
+        "mxfp4.gguf": gguf_file([arch], [("a", 39, [32, 4], mixed[:68]), ("b", 0, [2], bytes(8))]),
         "keys.gguf": gguf_file([arch] + scalars + arrays, []),
         "vocabulary.gguf": gguf_file([arch] + vocab, []),
         "tensors.gguf": gguf_file([arch], tensors),
