@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "format/file_kind.h"
+#include "format/gguf_split.h"
 #include "format/gguf_types.h"
 
 #define HEADER_BYTES 24
@@ -490,7 +491,7 @@ int trit_gguf_open_bytes(struct trit_gguf *g, const unsigned char *data, size_t 
 	return status;
 }
 
-int trit_gguf_open(struct trit_gguf *g, const char *path, struct trit_error *err)
+int trit_gguf_open_part(struct trit_gguf *g, const char *path, struct trit_error *err)
 {
 	struct trit_map map;
 	int status = trit_map_open(&map, path, err);
@@ -506,6 +507,30 @@ int trit_gguf_open(struct trit_gguf *g, const char *path, struct trit_error *err
 	}
 	g->map = map;
 	return 0;
+}
+
+int trit_gguf_open(struct trit_gguf *g, const char *path, struct trit_error *err)
+{
+	uint64_t parts = 1;
+	int status = trit_gguf_open_part(g, path, err);
+
+	if (status < 0)
+		return status;
+	status = trit_gguf_parts(g, &parts, err);
+	if (status < 0) {
+		trit_gguf_close(g);
+		return trit_fail_prefix(err, status, "%s", path);
+	}
+	return parts > 1 ? trit_gguf_join(g, path, parts, err) : 0;
+}
+
+uint64_t trit_gguf_file_bytes(const struct trit_gguf *g)
+{
+	uint64_t bytes = g->map.size;
+
+	for (uint64_t i = 0; i < g->n_parts; i++)
+		bytes += g->parts[i].map.size;
+	return bytes;
 }
 
 int trit_gguf_index(struct trit_gguf *g, struct trit_error *err)
@@ -532,6 +557,9 @@ void trit_gguf_close(struct trit_gguf *g)
 		trit_free(g->storage);
 		g->storage = next;
 	}
+	for (uint64_t i = 0; i < g->n_parts; i++)
+		trit_gguf_close(&g->parts[i]);
+	trit_free(g->parts);
 	trit_free(g->keys);
 	trit_free(g->tensors);
 	trit_free(g->names);

@@ -52,7 +52,7 @@ struct trit_gguf_tensor {
 	uint64_t dims[4]; /* dims[0] fastest (columns); unused ones are 1 */
 	const unsigned char *data; /* aligned to the file's alignment from the beginning of the file */
 	uint64_t bytes;            /* trit_ggml_tensor_bytes of dims[1] * dims[2] * dims[3] rows, dims[0] columns */
-	uint64_t offset;           /* from the beginning of the file */
+	uint64_t offset;           /* from the beginning of the file, or of the part it is in */
 };
 
 /** Memory that belongs to a struct trit_gguf made by gguf_build.h. */
@@ -63,7 +63,7 @@ struct trit_gguf_block {
 };
 
 struct trit_gguf {
-	struct trit_map map; /* zero when opened over bytes in memory, or built */
+	struct trit_map map; /* zero when opened over bytes in memory, built, or in several parts */
 	uint32_t version;
 	uint32_t alignment;
 	uint64_t n_keys, n_tensors;
@@ -72,17 +72,25 @@ struct trit_gguf {
 	/* private: storage of tensor names, or of all that was copied; and both lists sorted by name */
 	char *names;
 	struct trit_gguf_block *storage;
+	struct trit_gguf *parts; /* of a model in several files: all of them, in order */
+	uint64_t n_parts;        /* 0: it is in one */
 	const struct trit_gguf_key **key_index;
 	const struct trit_gguf_tensor **tensor_index;
 };
 
-/** Errors: IO; FORMAT and UNSUPPORTED (the message names file, key or tensor, and byte); MEMORY. */
+/** Errors: IO; FORMAT and UNSUPPORTED (the message names file, key or tensor, and byte); MEMORY. Of a model in several
+ * files (gguf_split.h) any part opens all; its keys are those of the first. */
 TRIT_MUST_CHECK int trit_gguf_open(struct trit_gguf *g, const char *path, struct trit_error *err);
+/** This file alone. */
+TRIT_MUST_CHECK int trit_gguf_open_part(struct trit_gguf *g, const char *path, struct trit_error *err);
+/** Bytes of the file, or of all parts; 0 when it is in none. */
+uint64_t trit_gguf_file_bytes(const struct trit_gguf *g);
 /** The same over bytes in memory, which must outlive g (tests, fuzzing). */
 TRIT_MUST_CHECK int trit_gguf_open_bytes(struct trit_gguf *g, const unsigned char *data, size_t size,
                                          struct trit_error *err);
 void trit_gguf_close(struct trit_gguf *g);
-/** For gguf_build.c: sorts keys and tensors for the look-ups. Errors: FORMAT (a name that is there twice), MEMORY. */
+/** For gguf_build.c and gguf_split.c: sorts keys and tensors for the look-ups. Errors: FORMAT (a name that is there
+ * twice), MEMORY. */
 TRIT_MUST_CHECK int trit_gguf_index(struct trit_gguf *g, struct trit_error *err);
 
 /** NULL if absent. */

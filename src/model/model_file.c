@@ -14,7 +14,7 @@ static int open_gguf(struct trit_model_file *f, const char *path, bool want_voca
 	if (e)
 		return e;
 	f->kind = TRIT_KIND_GGUF;
-	f->bytes = f->gguf.map.size;
+	f->bytes = trit_gguf_file_bytes(&f->gguf);
 	if (!want_vocab || !trit_gguf_has_vocab(&f->gguf))
 		return TRIT_OK;
 	e = trit_gguf_read_vocab(&f->gguf, &f->vocab, err);

@@ -20,6 +20,7 @@ types.gguf, all tensors but F32 as bytes (I8), since their numbers mean differen
     T.quantized          ... of bitnet.cpp (I2_S) and of ik_llama.cpp (IQ1_BN, IQ2_BN, IQ2_BN_R4)
 tl.txt               a line a tensor that bitnet.cpp's converter packed: type, rows, columns, bytes, FNV-1a of them;
                      weights are pattern(row * columns + column) below
+split-*.gguf         a model in three files, by gguf
 """
 import configparser
 import ctypes
@@ -177,6 +178,18 @@ def pack_tl(converter, rows):
     rows.write_text("".join(lines))
 
 
+def write_split(path):
+    """Three parts, as the package splits: tensors a, b, c of 1, 2, 3 numbers, each its own length."""
+    w = gguf.GGUFWriter(path, "golden", split_max_tensors=1)
+    w.add_uint32("golden.number", 7)
+    for i, name in enumerate("abc"):
+        w.add_tensor(name, np.full(i + 1, i + 1, np.float32))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
 def main():
     lib_path, bitnet, ik, converter = sys.argv[1:]
     lib = ctypes.CDLL(lib_path)
@@ -208,6 +221,7 @@ def main():
     w.write_tensors_to_file()
     w.close()
     pack_tl(converter, OUT / "tl.txt")
+    write_split(OUT / "split.gguf")
 
 
 if __name__ == "__main__":
