@@ -130,7 +130,7 @@ static void check_model(const char *path, const struct trit_source *s)
 
 static void export(const char *path, const struct trit_source *s, int type, int embedding_type)
 {
-	struct trit_export_options o = { type, embedding_type, -1, NULL, NULL };
+	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = -1 };
 
 	if (trit_export(path, s, &o, &err))
 		fail_msg("%s", err.message);
@@ -138,7 +138,7 @@ static void export(const char *path, const struct trit_source *s, int type, int 
 
 static void convert(const char *in, const char *out, int type, int embedding_type)
 {
-	struct trit_export_options o = { type, embedding_type, -1, NULL, NULL };
+	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = -1 };
 
 	if (trit_convert(in, out, &o, &err))
 		fail_msg("%s", err.message);
@@ -323,7 +323,7 @@ static void test_packed_shapes(void **state)
 static void test_scalings(void **state)
 {
 	static enum trit_scaling scalings[] = { TRIT_SCALE_ROW, TRIT_SCALE_GROUP64, TRIT_SCALE_GROUP128 };
-	struct trit_export_options tq2 = { TRIT_GGML_TQ2_0, -1, -1, NULL, NULL };
+	struct trit_export_options tq2 = { .type = TRIT_GGML_TQ2_0, .embedding_type = -1, .head_type = -1 };
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
@@ -346,7 +346,7 @@ static void test_scalings(void **state)
 static void test_integer_projections(void **state)
 {
 	struct trit_source s = tiny_source(tiny_config("bitnet", 64, 96), true);
-	struct trit_export_options f16 = { TRIT_GGML_F16, -1, -1, NULL, NULL };
+	struct trit_export_options f16 = { .type = TRIT_GGML_F16, .embedding_type = -1, .head_type = -1 };
 
 	(void)state;
 	export("i8.gguf", &s, TRIT_GGML_PACKED_TYPE(TRIT_I8, 0), TRIT_GGML_F32);
@@ -358,7 +358,7 @@ static void test_integer_projections(void **state)
 static void test_binary(void **state)
 {
 	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
-	struct trit_export_options b1 = { PACKED(TRIT_B1), -1, -1, NULL, NULL };
+	struct trit_export_options b1 = { .type = PACKED(TRIT_B1), .embedding_type = -1, .head_type = -1 };
 
 	(void)state;
 	assert_int_equal(trit_export("no.gguf", &s, &b1, &err), TRIT_ERR_ARG); /* it has zeros */
@@ -387,7 +387,7 @@ static void test_integer_embeddings(void **state)
 	s[1].config.tied = false;
 	for (int i = 0; i < 3; i++)
 		for (int j = 0; j < 3; j++) {
-			struct trit_export_options o = { -1, -1, integer[j], NULL, NULL };
+			struct trit_export_options o = { .type = -1, .embedding_type = -1, .head_type = integer[j] };
 			if (!s[i].config.tied)
 				o.embedding_type = TRIT_GGML_F16;
 			if (trit_export("int.gguf", &s[i], &o, &err))
@@ -403,7 +403,7 @@ static void test_integer_embeddings(void **state)
 			trit_model_close(load("f32.gguf"));
 		}
 	/* One tensor has one type. */
-	struct trit_export_options both = { -1, TRIT_GGML_F16, I8_ROW, NULL, NULL };
+	struct trit_export_options both = { .type = -1, .embedding_type = TRIT_GGML_F16, .head_type = I8_ROW };
 	assert_int_equal(trit_export("no.gguf", &s[0], &both, &err), TRIT_ERR_ARG);
 	assert_non_null(strstr(err.message, "give one of --head-type and --embedding-type"));
 	both.embedding_type = I8_ROW;
@@ -425,7 +425,8 @@ static void test_stop(void **state)
 	int asked = 1000000;
 
 	(void)state;
-	struct trit_export_options o = { PACKED(TRIT_T5), -1, -1, stop_at, &asked };
+	struct trit_export_options o = { .type = PACKED(TRIT_T5), .embedding_type = -1, .head_type = -1,
+		                         .go_on = stop_at, .arg = &asked };
 	assert_int_equal(trit_export("out.gguf", &s, &o, &err), 0);
 	int times = 1000000 - asked;
 	assert_true(times >= 20);
@@ -538,7 +539,7 @@ static void test_checkpoints(void **state)
 
 static void check_fails(const char *in, const char *out, int type, int embedding_type, int status, const char *part)
 {
-	struct trit_export_options o = { type, embedding_type, -1, NULL, NULL };
+	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = -1 };
 	int e = trit_convert(in, out, &o, &err);
 
 	if (e != status || !strstr(err.message, part))
@@ -605,7 +606,7 @@ static void test_full_disk(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (rlim_t size = 1; size < 200000; size = size * 3 + 1) {
 		struct rlimit small = { size, limit.rlim_max };
-		struct trit_export_options o = { TRIT_GGML_F16, -1, -1, NULL, NULL };
+		struct trit_export_options o = { .type = TRIT_GGML_F16, .embedding_type = -1, .head_type = -1 };
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 		int e = trit_convert("in.gguf", "out.gguf", &o, &err);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -621,7 +622,7 @@ static void test_full_disk(void **state)
 static void test_no_memory(void **state)
 {
 	static const char *const inputs[] = { "in.gguf", "run" };
-	struct trit_export_options o = { -1, -1, -1, NULL, NULL };
+	struct trit_export_options o = { .type = -1, .embedding_type = -1, .head_type = -1 };
 	struct run run;
 
 	(void)state;

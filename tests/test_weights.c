@@ -37,7 +37,7 @@ static struct trit_model *open_with(const char *path, struct trit_model_options 
 
 static void export(const char *path, const struct trit_source *s, int type, int embedding_type, int head_type)
 {
-	struct trit_export_options o = { type, embedding_type, head_type, NULL, NULL };
+	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = head_type };
 
 	if (trit_export(path, s, &o, &err))
 		fail_msg("%s", err.message);
@@ -250,7 +250,7 @@ static void test_other_heads(void **state)
 	for (int i = 0; i < 3; i++) {
 		static const int types[] = { TRIT_GGML_PACKED_TYPE(TRIT_I8, 1), TRIT_GGML_PACKED_TYPE(TRIT_I6, 2),
 			                     TRIT_GGML_PACKED_TYPE(TRIT_I4, 3) };
-		struct trit_export_options f32 = { -1, TRIT_GGML_F32, TRIT_GGML_F32, NULL, NULL };
+		struct trit_export_options f32 = { .type = -1, .embedding_type = TRIT_GGML_F32, .head_type = TRIT_GGML_F32 };
 		export("int.gguf", &s, -1, types[i], TRIT_GGML_F32);
 		assert_int_equal(trit_convert("int.gguf", "f32.gguf", &f32, &err), 0);
 		m = open_with("int.gguf", (struct trit_model_options){ 0 });
@@ -308,7 +308,7 @@ static void test_damaged(void **state)
 	static const float bad[] = { 0, -1, INFINITY, NAN };
 	static enum trit_scaling row = TRIT_SCALE_ROW;
 	struct trit_source s = tiny_source(tiny_config("bitnet", 64, 96), true);
-	struct trit_export_options f16 = { TRIT_GGML_F16, -1, -1, NULL, NULL };
+	struct trit_export_options f16 = { .type = TRIT_GGML_F16, .embedding_type = -1, .head_type = -1 };
 	size_t len, scales, data;
 	float logits[48];
 

@@ -111,19 +111,29 @@ int trit_export_finish(const char *command, const char *path, int e, const struc
 
 int trit_cmd_convert(int argc, char **argv)
 {
+	static const char *const formats[] = { "auto", "gguf", "hf", NULL };
+	static const char *const classes[] = { "auto", "bitlinear", "autobitlinear", NULL };
 	const char *type = "auto", *embedding_type = "auto", *head_type = "auto";
+	int format = 0, linear_class = 0;
 	struct trit_export_options o = { 0 };
 	struct trit_error err;
 	struct trit_opt options[] = {
 		TRIT_ROWS_EXPORT(type, embedding_type),
 		TRIT_ROW_HEAD_TYPE(head_type),
+		{ 0, "format", TRIT_OPT_CHOICE, &format, .metavar = "NAME", .choices = formats,
+		  .help = "gguf: a file; hf: a Hugging Face folder, as transformers loads it, with ternary weights packed\n"
+			  "(--type auto) or as f32, f16, bf16 numbers; auto: hf where OUT ends in / or is a folder" },
+		{ 0, "linear-class", TRIT_OPT_CHOICE, &linear_class, .metavar = "NAME", .choices = classes,
+		  .help = "class of packed weights in such a folder: bitlinear, autobitlinear" },
+		{ 0, "force", TRIT_OPT_FLAG, &o.force, .help = "replace the model in a folder that has files" },
 	};
 	struct trit_opt_table table = {
 		.command = "convert",
-		.usage = "IN OUT.gguf [--type TYPE]",
+		.usage = "IN OUT [--type TYPE]",
 		.about =
-			"Writes IN - a GGUF model, the folder of a training run, or its checkpoint - as the GGUF file OUT, some\n"
-			"rows at a time. Ternary to ternary keeps every ternary weight and scale. OUT appears when it is complete.",
+			"Writes the model IN - a GGUF file, the folder of a training run, or its checkpoint - as the GGUF file\n"
+			"OUT or the Hugging Face folder OUT/, some rows at a time. Ternary to ternary keeps every ternary weight\n"
+			"and scale. OUT appears when it is complete.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.min_args = 2,
@@ -134,7 +144,12 @@ int trit_cmd_convert(int argc, char **argv)
 		return status;
 	if ((status = trit_export_types_parse(&table, type, embedding_type, head_type, &o)) >= 0)
 		return status;
+	const char *out = table.args[1];
+	o.linear_class = (enum trit_linear_class)linear_class;
+	o.folder = format == 2 || (format == 0 && trit_convert_to_folder(out));
+	if (linear_class && !o.folder)
+		return trit_opt_error(&table, "--linear-class is of a Hugging Face folder; OUT is a file (--format hf)");
 	trit_export_watch("convert", &o);
-	int e = trit_convert(table.args[0], table.args[1], &o, &err);
-	return trit_export_finish("convert", table.args[1], e, &err);
+	int e = trit_convert(table.args[0], out, &o, &err);
+	return trit_export_finish("convert", out, e, &err);
 }

@@ -1,229 +1,26 @@
 /*
- * convert.c - the two sources of weights: a model and a training checkpoint.
+ * convert.c - from one file to another.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "convert/convert.h"
 
-#include <math.h>
+#include "convert/hf_export.h"
+#include "convert/input.h"
 
-#include "format/vocab_file.h"
-#include "model/model_file.h"
-#include "model/quant.h"
-
-enum { PATH_BYTES = 4096 };
-
-/* ---- from a model ------------------------------------------------------------------------------------------------ */
-
-static int gguf_type(void *arg, const struct trit_tensor_walk *w)
+bool trit_convert_to_folder(const char *out)
 {
-	const struct trit_gguf_tensor *t;
-	return trit_tensor_find(arg, w, &t, NULL) ? -1 : (int)t->type;
-}
-
-static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
-{
-	const struct trit_gguf_tensor *t, *first = trit_gguf_find_tensor(arg, "blk.0.attn_q.weight");
-	int e = trit_tensor_find(arg, w, &t, err);
-	if (e)
-		return e;
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	bool linear = trit_tensors[w->id].kind == TRIT_KIND_LINEAR;
-	if (linear && info->packed && !info->ternary)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t->name,
-		                 info->name);
-	if (linear && trit_tensor_scaling(t) != trit_tensor_scaling(first))
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: its scales are arranged otherwise than those of %s", t->name,
-		                 first->name);
-	return trit_tensor_scales(arg, w, t, scales, err);
-}
-
-static int gguf_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
-                      struct trit_error *err)
-{
-	const struct trit_gguf_tensor *t;
-	int e = trit_tensor_find(arg, w, &t, err);
-	return e ? e : trit_tensor_codes(w, t, row0, n, codes, err);
-}
-
-static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
-                       struct trit_error *err)
-{
-	const struct trit_gguf_tensor *t;
-	int e = trit_tensor_find(arg, w, &t, err);
-	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
-}
-
-static int convert_model(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
-{
-	struct trit_model_file file;
-	struct trit_source s = { .arg = &file.gguf, .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes,
-		                 .floats = gguf_floats };
-	int e = trit_model_file_open(&file, in, NULL, err);
-	if (e)
-		return e;
-	if (!(e = trit_model_file_check_weights(&file, in, err)) && (e = trit_config_read(&s.config, &file.gguf, err)))
-		trit_fail_prefix(err, e, "%s", in);
-	if (!e) {
-		const struct trit_gguf_tensor *q = trit_gguf_find_tensor(&file.gguf, "blk.0.attn_q.weight");
-		const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
-		s.vocab = file.has_vocab ? &file.vocab : NULL;
-		s.quantised = s.config.arch->bit_linear || (info && info->ternary);
-		s.scaling = info ? trit_tensor_scaling(q) : TRIT_SCALE_TENSOR;
-		e = trit_export(out, &s, o, err);
-	}
-	trit_model_file_close(&file);
-	return e;
-}
-
-/* ---- from a checkpoint ------------------------------------------------------------------------------------------- */
-
-struct checkpoint {
-	struct trit_safetensors file;
-	struct trit_kernels kernels;
-	enum trit_weight_kind kind;
-	struct trit_weight_scale scale; /* of the tensor whose scales were asked for last */
-};
-
-static int find_tensor(const struct checkpoint *c, const struct trit_tensor_walk *w, const float **out,
-                       struct trit_error *err)
-{
-	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "weight");
-	const struct trit_st_tensor *t = trit_safetensors_find(&c->file, name);
-	if (!t || t->dtype != TRIT_DTYPE_F32 || t->elements != w->rows * w->cols ||
-	    (uintptr_t)t->data % sizeof(float))
-		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is missing or not F32 %zu x %zu", name, w->rows, w->cols);
-	*out = (const float *)(const void *)t->data;
-	return TRIT_OK;
-}
-
-/* Of rows [row0, row0 + n). */
-static int check_finite(const struct trit_tensor_walk *w, const float *weights, size_t row0, size_t n,
-                        struct trit_error *err)
-{
-	char name[TRIT_TENSOR_NAME_BYTES];
-	for (size_t i = row0 * w->cols; i < (row0 + n) * w->cols; i++)
-		if (!isfinite(weights[i])) {
-			trit_tensor_name(name, w->id, w->layer, "weight");
-			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %zu is not finite", name, i);
-		}
-	return TRIT_OK;
-}
-
-static int checkpoint_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
-{
-	struct checkpoint *c = arg;
-	const float *weights;
-	int e = find_tensor(c, w, &weights, err);
-	if (!e)
-		e = check_finite(w, weights, 0, w->rows, err);
-	if (e)
-		return e;
-	c->scale = trit_weight_scale(&c->kernels, c->kind, weights, w->rows * w->cols);
-	*scales = c->scale.scale;
-	return TRIT_OK;
-}
-
-static int checkpoint_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
-                            struct trit_error *err)
-{
-	const struct checkpoint *c = arg;
-	const float *weights;
-	int e = find_tensor(c, w, &weights, err);
-	if (!e)
-		trit_weight_codes(&c->kernels, c->kind, c->scale, codes, weights + row0 * w->cols, n * w->cols);
-	return e;
-}
-
-static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
-                             struct trit_error *err)
-{
-	const float *weights;
-	int e = find_tensor(arg, w, &weights, err);
-	if (!e)
-		e = check_finite(w, weights, row0, n, err);
-	if (!e)
-		memcpy(out, weights + row0 * w->cols, n * w->cols * sizeof *out);
-	return e;
-}
-
-/* vocab.gguf in the checkpoint's folder. */
-static int read_vocab(const char *checkpoint, struct trit_vocab *vocab, struct trit_error *err)
-{
-	char path[PATH_BYTES];
-	const char *slash = strrchr(checkpoint, '/');
-	int folder = slash ? (int)(slash - checkpoint) + 1 : 0;
-	if (snprintf(path, sizeof path, "%.*svocab.gguf", folder, checkpoint) >= PATH_BYTES)
-		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", checkpoint);
-	return trit_vocab_file_read(path, vocab, err);
-}
-
-/* The name of the run: its folder's. */
-static void name_model(struct trit_config *c, const char *checkpoint)
-{
-	char path[PATH_BYTES];
-	char *end = memccpy(path, checkpoint, 0, sizeof path);
-	char *slash = end ? strrchr(path, '/') : NULL;
-	if (!slash)
-		return;
-	while (slash > path && slash[-1] == '/')
-		slash--;
-	*slash = 0;
-	char *name = strrchr(path, '/');
-	name = name ? name + 1 : path;
-	if (strcmp(name, ".") && strcmp(name, "..") && strlen(name) < sizeof c->name)
-		snprintf(c->name, sizeof c->name, "%s", name);
-}
-
-static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
-{
-	const char *name = trit_safetensors_meta(s, "weights");
-	if (name && !strcmp(name, "ternary"))
-		*kind = TRIT_WEIGHT_TERNARY;
-	else if (name && !strcmp(name, "binary"))
-		*kind = TRIT_WEIGHT_BINARY;
-	else if (name && !strcmp(name, "full"))
-		*kind = TRIT_WEIGHT_FULL;
-	else
-		return trit_fail(err, TRIT_ERR_FORMAT, "metadata \"weights\" is missing or unknown; not a training checkpoint");
-	return TRIT_OK;
-}
-
-static int convert_checkpoint(const char *in, const char *out, const struct trit_export_options *o,
-                              struct trit_error *err)
-{
-	struct checkpoint c;
-	struct trit_vocab vocab = { 0 };
-	struct trit_source s = { .arg = &c, .vocab = &vocab, .scales = checkpoint_scales, .codes = checkpoint_codes,
-		                 .floats = checkpoint_floats };
-	int e = trit_safetensors_open(&c.file, in, err);
-	if (e)
-		return e;
-	if ((e = weight_kind(&c.file, &c.kind, err)) || (e = trit_config_read_meta(&s.config, &c.file, err))) {
-		e = trit_fail_prefix(err, e, "%s", in);
-	} else if (!(e = read_vocab(in, &vocab, err))) {
-		trit_kernels_fill(&c.kernels, trit_best_tier());
-		s.quantised = c.kind != TRIT_WEIGHT_FULL;
-		name_model(&s.config, in);
-		e = trit_export(out, &s, o, err);
-	}
-	trit_vocab_release(&vocab);
-	trit_safetensors_close(&c.file);
-	return e;
+	size_t len = strlen(out);
+	return (len > 0 && out[len - 1] == '/') || trit_path_kind(out) == 1;
 }
 
 int trit_convert(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
 {
-	char path[PATH_BYTES];
-	size_t len = strlen(in);
-	static const char suffix[] = ".safetensors";
-	if (trit_path_kind(in) == 1) {
-		if (snprintf(path, sizeof path, "%s/checkpoint%s", in, suffix) >= PATH_BYTES)
-			return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", in);
-		return convert_checkpoint(path, out, o, err);
-	}
-	if (len > sizeof suffix && !strcmp(in + len - (sizeof suffix - 1), suffix))
-		return convert_checkpoint(in, out, o, err);
-	return convert_model(in, out, o, err);
+	struct trit_input *input;
+	int e = trit_input_open(&input, in, err);
+	if (e)
+		return e;
+	e = (o->folder ? trit_hf_export : trit_export)(out, trit_input_source(input), o, err);
+	trit_input_close(input);
+	return e;
 }

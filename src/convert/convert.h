@@ -1,5 +1,5 @@
 /*
- * convert.h - a training checkpoint or a GGUF model to a GGUF model of other types.
+ * convert.h - any model to any other form of it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,11 +9,13 @@
 #include "convert/export.h"
 
 /**
- * Reads `in` (a GGUF model, or the folder of a training run, or its checkpoint.safetensors) and writes the GGUF file
- * `out`. Ternary to ternary keeps every code and scale. Errors: IO, FORMAT, UNSUPPORTED, ARG, MEMORY; a failure leaves
- * `out` as it was.
+ * Reads `in` (a model, or the folder of a training run, or its checkpoint.safetensors) and writes `out`: a GGUF file,
+ * or with o->folder a Hugging Face folder. Ternary to ternary keeps every code and scale. Errors: IO, FORMAT,
+ * UNSUPPORTED, ARG, MEMORY; a failure leaves `out` as it was.
  */
 TRIT_MUST_CHECK int trit_convert(const char *in, const char *out, const struct trit_export_options *o,
                                  struct trit_error *err);
+/** Whether `out` names a folder: it ends in "/", or is one. */
+bool trit_convert_to_folder(const char *out);
 
 #endif

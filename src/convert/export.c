@@ -1,7 +1,7 @@
 /*
  * export.c - writes a model as GGUF, some rows at a time.
  *
- * A round takes as many pieces - some rows of a tensor - as there are threads: each thread makes the bytes of one, then
+ * A round takes as many chunks - some rows of a tensor - as there are threads: each thread makes the bytes of one, then
  * they are written in order.
  *
  * SPDX-License-Identifier: MIT
@@ -9,24 +9,11 @@
 #include "convert/export.h"
 
 #include "base/mem.h"
-#include "base/pool.h"
+#include "convert/chunks.h"
 #include "format/gguf_vocab.h"
 #include "model/quant.h"
 
-#define PIECE ((size_t)1 << 18) /* weights */
-#define THREADS_MAX 16
-#define THREADS_FROM ((size_t)1 << 21) /* weights of the largest tensor */
 #define PACKED_ALIGNMENT 64
-
-struct piece {
-	size_t row, n;        /* rows [row, row + n); n 0: nothing to do */
-	float *floats;        /* [n, cols] */
-	int8_t *codes;        /* [n, cols] */
-	unsigned char *bytes; /* [len], the tensor's tail (I2_S) included */
-	size_t len;
-	int status;
-	struct trit_error err;
-};
 
 struct writer {
 	const struct trit_source *s;
@@ -34,8 +21,7 @@ struct writer {
 	struct trit_gguf_writer *out;
 	uint32_t type, embedding_type, head_type;
 	bool split_scale; /* scales go to tensors of their own */
-	struct trit_pool *pool;
-	struct piece *pieces; /* [threads] */
+	struct trit_chunks chunks;
 	int64_t done;         /* weights written */
 	/* the tensor being written */
 	struct trit_tensor_walk t;
@@ -208,17 +194,16 @@ static int describe(struct writer *w, struct trit_error *err)
 	return e;
 }
 
-/* Rows of a piece: whole blocks of the packed layouts. */
-static size_t piece_rows(size_t cols)
+/* Rows of a chunk: whole blocks of the packed layouts. */
+static size_t chunk_rows(size_t cols)
 {
-	size_t blocks = PIECE / cols / TRIT_BLOCK_ROWS;
-	return (blocks ? blocks : 1) * TRIT_BLOCK_ROWS;
+	return trit_chunk_rows(cols, TRIT_BLOCK_ROWS);
 }
 
-/* What pieces and scales of all tensors need at most. */
+/* What chunks and scales of all tensors need at most. */
 struct most {
-	size_t tensor, piece; /* weights */
-	size_t bytes;         /* of a piece */
+	size_t tensor, chunk; /* weights */
+	size_t bytes;         /* of a chunk */
 	size_t scales;
 };
 
@@ -228,14 +213,14 @@ static struct most measure(const struct writer *w)
 	struct trit_tensor_walk t = { 0 };
 	while (trit_tensor_next(&t, &w->s->config)) {
 		const struct trit_ggml_type_info *info = trit_ggml_type_info(type_of(w, t.id));
-		size_t n = t.rows < piece_rows(t.cols) ? t.rows : piece_rows(t.cols), scales = 1;
+		size_t n = t.rows < chunk_rows(t.cols) ? t.rows : chunk_rows(t.cols), scales = 1;
 		size_t bytes = n * t.cols / (size_t)info->block * (size_t)info->block_bytes + (size_t)info->tail_bytes;
 		if (info->packed) {
 			bytes = trit_layout_bytes((enum trit_layout)info->layout, n, t.cols);
 			scales = trit_scale_count((enum trit_scaling)info->scaling, t.rows, t.cols);
 		}
 		m.tensor = t.rows * t.cols > m.tensor ? t.rows * t.cols : m.tensor;
-		m.piece = n * t.cols > m.piece ? n * t.cols : m.piece;
+		m.chunk = n * t.cols > m.chunk ? n * t.cols : m.chunk;
 		m.bytes = bytes > m.bytes ? bytes : m.bytes;
 		m.scales = scales > m.scales ? scales : m.scales;
 	}
@@ -245,43 +230,23 @@ static struct most measure(const struct writer *w)
 static int prepare(struct writer *w, struct trit_error *err)
 {
 	struct most m = measure(w);
-	int n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
-	if (m.tensor < THREADS_FROM)
-		n = 1;
-	int e = n > 1 ? trit_pool_new(&w->pool, n, err) : TRIT_OK;
-	if (e)
-		return e;
 	w->scales = trit_calloc(m.scales, sizeof *w->scales);
-	w->pieces = trit_calloc((size_t)n, sizeof *w->pieces);
-	bool ok = w->scales && w->pieces;
-	for (int i = 0; i < n && ok; i++) {
-		struct piece *p = &w->pieces[i];
-		p->floats = trit_calloc(m.piece, sizeof *p->floats);
-		p->codes = trit_calloc(m.piece, 1);
-		p->bytes = trit_calloc(m.bytes, 1);
-		ok = p->floats && p->codes && p->bytes;
-	}
-	return ok ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu weights at a time", m.piece);
+	if (!w->scales)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu scales", m.scales);
+	return trit_chunks_init(&w->chunks, m.tensor, m.chunk, m.bytes, err);
 }
 
 static void release(struct writer *w)
 {
-	size_t n = w->pool ? (size_t)trit_pool_size(w->pool) : 1;
-	for (size_t i = 0; i < n && w->pieces; i++) {
-		trit_free(w->pieces[i].floats);
-		trit_free(w->pieces[i].codes);
-		trit_free(w->pieces[i].bytes);
-	}
-	trit_free(w->pieces);
+	trit_chunks_release(&w->chunks);
 	trit_free(w->scales);
-	trit_pool_free(w->pool);
 	trit_gguf_writer_free(w->out);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* The bytes of packed rows, from the source's codes or its numbers. */
-static int pack_rows(const struct writer *w, struct piece *p)
+static int pack_rows(const struct writer *w, struct trit_chunk *p)
 {
 	enum trit_layout layout = (enum trit_layout)w->info->layout;
 	size_t cols = w->t.cols;
@@ -297,8 +262,9 @@ static int pack_rows(const struct writer *w, struct piece *p)
 	return TRIT_OK;
 }
 
-static int make_piece(const struct writer *w, struct piece *p)
+static int make_chunk(void *arg, struct trit_chunk *p)
 {
+	const struct writer *w = arg;
 	const struct trit_source *s = w->s;
 	int e = w->coded ? s->codes(s->arg, &w->t, p->row, p->n, p->codes, &p->err)
 	                 : s->floats(s->arg, &w->t, p->row, p->n, p->floats, &p->err);
@@ -312,48 +278,30 @@ static int make_piece(const struct writer *w, struct piece *p)
 	return TRIT_OK;
 }
 
-static void make_pieces(void *arg, int index, int n)
+static int write_chunk(void *arg, struct trit_chunk *p, struct trit_error *err)
 {
 	struct writer *w = arg;
-	struct piece *p = &w->pieces[index];
-	(void)n;
-	p->status = p->n ? make_piece(w, p) : TRIT_OK;
+	if (p->row + p->n == w->t.rows)
+		p->len += (size_t)w->info->tail_bytes;
+	int e = trit_gguf_write_data(w->out, p->len, p->bytes, err);
+	w->done += (int64_t)(p->n * w->t.cols);
+	if (!e && w->o->go_on && !w->o->go_on(w->o->arg, w->done, trit_config_parameters(&w->s->config)))
+		e = trit_fail(err, TRIT_ERR_IO, "stopped before the file was complete");
+	return e;
 }
 
-static int fail_piece(const struct writer *w, const struct piece *p, struct trit_error *err)
-{
-	char name[TRIT_TENSOR_NAME_BYTES];
-	if (err)
-		*err = p->err;
-	trit_tensor_name(name, w->t.id, w->t.layer, "weight");
-	return strstr(p->err.message, name) ? p->status : trit_fail_prefix(err, p->status, "%s", name);
-}
-
-/* All rows of the tensor, in rounds of a piece for each thread. */
+/* All rows of the tensor; an error names it. */
 static int write_rows(struct writer *w, struct trit_error *err)
 {
-	int n = w->pool ? trit_pool_size(w->pool) : 1, e = TRIT_OK;
-	for (size_t row = 0, step = piece_rows(w->t.cols); row < w->t.rows && !e;) {
-		for (int i = 0; i < n; i++) {
-			size_t left = w->t.rows - row;
-			w->pieces[i].row = row;
-			w->pieces[i].n = left < step ? left : step;
-			row += w->pieces[i].n;
-		}
-		trit_pool_run(w->pool, make_pieces, w);
-		for (int i = 0; i < n && !e && w->pieces[i].n; i++) {
-			struct piece *p = &w->pieces[i];
-			if (p->status)
-				return fail_piece(w, p, err);
-			if (p->row + p->n == w->t.rows)
-				p->len += (size_t)w->info->tail_bytes;
-			e = trit_gguf_write_data(w->out, p->len, p->bytes, err);
-			w->done += (int64_t)(p->n * w->t.cols);
-		}
-		if (!e && w->o->go_on && !w->o->go_on(w->o->arg, w->done, trit_config_parameters(&w->s->config)))
-			e = trit_fail(err, TRIT_ERR_IO, "stopped before the file was complete");
-	}
-	return e;
+	char name[TRIT_TENSOR_NAME_BYTES];
+	struct trit_error why = { 0 };
+	int e = trit_chunks_run(&w->chunks, w->t.rows, chunk_rows(w->t.cols), make_chunk, write_chunk, w, &why);
+	if (!e)
+		return e;
+	if (err)
+		*err = why;
+	trit_tensor_name(name, w->t.id, w->t.layer, "weight");
+	return e == TRIT_ERR_IO || strstr(why.message, name) ? e : trit_fail_prefix(err, e, "%s", name);
 }
 
 static int write_tensor(struct writer *w, const struct trit_tensor_walk *t, struct trit_error *err)
@@ -368,6 +316,8 @@ static int write_tensor(struct writer *w, const struct trit_tensor_walk *t, stru
 	w->coded = (s->quantised && linear) || (w->info->packed && s->type && s->type(s->arg, t) == (int)w->info->id);
 	if ((w->coded && (e = s->scales(s->arg, t, w->scales, err))) || (e = write_rows(w, err)))
 		return e;
+	if (s->done)
+		s->done(s->arg, t);
 	if (w->info->packed)
 		return trit_gguf_write_data(w->out, n_scales * sizeof *w->scales, w->scales, err);
 	return linear && w->split_scale ? trit_gguf_write_data(w->out, sizeof *w->scales, w->scales, err) : TRIT_OK;
@@ -397,7 +347,10 @@ static int write_model(struct writer *w, struct trit_error *err)
 int trit_export(const char *path, const struct trit_source *s, const struct trit_export_options *o,
                 struct trit_error *err)
 {
-	struct writer w = { .s = s, .o = o };
+	struct trit_source ordered;
+	struct trit_reordered reordered;
+	struct writer w = { .s = &ordered, .o = o };
+	trit_source_reorder(&ordered, &reordered, s, s->config.arch->rope_half);
 	if (s->vocab && s->vocab->n_tokens > s->config.n_vocab)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in the embedding",
 		                 s->vocab->n_tokens, s->config.n_vocab);

@@ -14,27 +14,13 @@
 #ifndef TRIT_CONVERT_EXPORT_H
 #define TRIT_CONVERT_EXPORT_H
 
-#include "model/tensors.h"
+#include "convert/source.h"
 
-/** Where the weights come from. The functions are called for the tensors in order; codes and floats for different rows
- * of one tensor by several threads at once. */
-struct trit_source {
-	struct trit_config config;
-	bool quantised;                 /* projections are codes and scales; else numbers */
-	enum trit_scaling scaling;      /* how those scales are arranged */
-	const struct trit_vocab *vocab; /* may be NULL */
-	void *arg;
-	/** Type (enum trit_ggml_type) in which the tensor is there; written in the same packed type it is copied. NULL: of
-	 * no type. */
-	int (*type)(void *arg, const struct trit_tensor_walk *w);
-	/** Scales of a projection of a quantised model, or of a tensor of a packed type; called before its codes. */
-	int (*scales)(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err);
-	/** Its codes [n, cols], rows [row0, row0 + n). */
-	int (*codes)(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
-	             struct trit_error *err);
-	/** Numbers [n, cols] of any other tensor. */
-	int (*floats)(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
-	              struct trit_error *err);
+/** Which of transformers' classes multiplies with packed weights. */
+enum trit_linear_class {
+	TRIT_CLASS_AUTO, /* that of the published models of the architecture */
+	TRIT_CLASS_BITLINEAR, /* the product is divided by weight_scale */
+	TRIT_CLASS_AUTOBITLINEAR, /* multiplied */
 };
 
 struct trit_export_options {
@@ -48,6 +34,10 @@ struct trit_export_options {
 	/** Called now and then with how many of all weights are done; false ends with an IO error. NULL: nobody asks. */
 	bool (*go_on)(void *arg, int64_t done, int64_t total);
 	void *arg;
+	bool force; /* quantise weights that are not ternary; write into a folder that has files */
+	bool folder; /* trit_convert: a Hugging Face folder, not a GGUF file */
+	enum trit_linear_class linear_class; /* of that */
+	uint64_t shard_bytes; /* of its files; 0: 5 GB */
 };
 
 /** Whether a model of this configuration can be written so: the errors ARG of trit_export, before there are weights. */

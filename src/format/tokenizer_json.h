@@ -1,5 +1,6 @@
 /*
- * tokenizer_json.h - reads a Hugging Face tokenizer.json (byte-level BPE) into a vocabulary. Needs jansson.
+ * tokenizer_json.h - reads a Hugging Face tokenizer.json (byte-level BPE) into a vocabulary, and writes it. Reading
+ * needs jansson.
  *
  * The file says how its tokens are cut and merged, but not which of them begins and ends a text; where no
  * post_processor tells, the well-known names do: <|begin_of_text|>, <s>; <|end_of_text|>, <|endoftext|>, </s>;
@@ -10,6 +11,7 @@
 #ifndef TRIT_FORMAT_TOKENIZER_JSON_H
 #define TRIT_FORMAT_TOKENIZER_JSON_H
 
+#include "format/json_text.h"
 #include "text/vocab.h"
 
 /** Errors: IO, FORMAT, MEMORY, LIMIT, UNSUPPORTED (no jansson; a tokenizer of another kind: says which). */
@@ -17,5 +19,7 @@ TRIT_MUST_CHECK int trit_tokenizer_json_read(const char *path, struct trit_vocab
 /** The same from a text in memory. */
 TRIT_MUST_CHECK int trit_tokenizer_json_parse(size_t len, const char *text, struct trit_vocab *out,
                                               struct trit_error *err);
+/** Writes the whole text. Errors (in j): UNSUPPORTED (a vocabulary of another kind), ARG, LIMIT, MEMORY. */
+void trit_tokenizer_json_put(struct trit_json *j, const struct trit_vocab *v);
 
 #endif

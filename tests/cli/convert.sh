@@ -53,10 +53,25 @@ done
 refuse 1 'layout b1 holds -1 and \+1 only' "$T" perplexity -m i2_s.gguf -f part.txt -c 32 --layout b1
 refuse 1 'head "i7": there are auto, exact, i8, i6, i4' "$T" info i2_s.gguf --head i7
 
+# Hugging Face folders.
+expect 0 "$T" convert i2_s.gguf hf/
+for file in config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json; do
+	[ -s hf/$file ] || fail "no hf/$file"
+done
+has hf/config.json '"BitNetForCausalLM"' '"autobitlinear"' '"offline"'
+refuse 1 'hf: there are files in it already.*--force' "$T" convert i2_s.gguf hf
+expect 0 "$T" convert i2_s.gguf hf --force --linear-class bitlinear
+has hf/config.json '"bitlinear"'
+expect 0 "$T" convert i2_s.gguf masters --format hf --type bf16
+has masters/config.json '"online"'
+refuse 2 'linear-class is of a Hugging Face folder' "$T" convert i2_s.gguf out.gguf --linear-class bitlinear
+refuse 1 'write a GGUF file' "$T" convert i2_s.gguf none/ --type tq2_0
+[ -e none ] && fail "a refused conversion leaves a folder"
+
 refuse 1 'nothing.gguf' "$T" convert nothing.gguf out.gguf
 refuse 1 'part.txt' "$T" convert part.txt out.gguf
 refuse 2 '--type q4_k: there are auto, tq2_0' "$T" convert run out.gguf --type q4_k
-refuse 2 'argument' "$T" convert run
+refuse 2 'argument' "$T" convert i2_s.gguf
 refuse 1 '/dev/full' "$T" convert run /dev/full
 refuse 1 'missing/out.gguf' "$T" convert run missing/out.gguf
 head -c 20000 i2_s.gguf >short.gguf

@@ -1,0 +1,161 @@
+/*
+ * hf_config.c - configurations as transformers reads them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "convert/hf_config.h"
+
+/* The network of transformers that computes what an architecture does. */
+static const struct network {
+	const char *arch; /* general.architecture */
+	const char *model_type, *class;
+	bool divides; /* the published packed models of the kind have linear class bitlinear */
+} networks[] = {
+	{ "bitnet", "bitnet", "BitNetForCausalLM", false },
+	{ "bitnet-b1.58", "bitnet", "BitNetForCausalLM", false },
+	{ "bitnet-25", "bitnet", "BitNetForCausalLM", false },
+	{ "llama", "llama", "LlamaForCausalLM", true },
+};
+
+static const struct network *find_network(const struct trit_config *c)
+{
+	for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
+		if (!strcmp(networks[i].arch, c->arch->name))
+			return &networks[i];
+	return NULL;
+}
+
+bool trit_hf_divides(const struct trit_config *c)
+{
+	const struct network *n = find_network(c);
+	return n && n->divides;
+}
+
+int trit_hf_check(const struct trit_config *c, struct trit_error *err)
+{
+	if (!find_network(c))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "transformers has no network for the architecture %s; write a GGUF file", c->arch->name);
+	if (c->n_rot != c->head_dim)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "only %d of the %d elements of a head rotate, which transformers' %s cannot do; write a GGUF "
+		                 "file", c->n_rot, c->head_dim, find_network(c)->class);
+	if (c->arch->sub_norm && c->n_heads * c->head_dim != c->d_model)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "all heads together are %d wide and the model %d, which must be the same in transformers' %s; "
+		                 "write a GGUF file", c->n_heads * c->head_dim, c->d_model, find_network(c)->class);
+	return TRIT_OK;
+}
+
+static const char *activation_name(enum trit_activation a)
+{
+	return a == TRIT_ACT_RELU2 ? "relu2" : "silu";
+}
+
+static void put_token(struct trit_json *j, const char *key, trit_token id)
+{
+	if (id < 0)
+		trit_json_null(j, key);
+	else
+		trit_json_int(j, key, id);
+}
+
+/* The tokens that end a text: one, or those of a text and of a turn. */
+static void put_ends(struct trit_json *j, const struct trit_vocab *v)
+{
+	if (v->eos >= 0 && v->eot >= 0 && v->eot != v->eos) {
+		trit_json_begin(j, "eos_token_id", '[');
+		trit_json_int(j, NULL, v->eos);
+		trit_json_int(j, NULL, v->eot);
+		trit_json_end(j, ']');
+	} else {
+		put_token(j, "eos_token_id", v->eos >= 0 ? v->eos : v->eot);
+	}
+}
+
+static void put_special_ids(struct trit_json *j, const struct trit_vocab *v)
+{
+	/* Without a vocabulary nulls are better than the network's defaults, which are ids of another model. */
+	put_token(j, "bos_token_id", v ? v->bos : -1);
+	if (v)
+		put_ends(j, v);
+	else
+		trit_json_null(j, "eos_token_id");
+	put_token(j, "pad_token_id", v ? v->pad : -1);
+}
+
+static void put_quantization(struct trit_json *j, enum trit_hf_linear linear)
+{
+	trit_json_begin(j, "quantization_config", '{');
+	trit_json_string(j, "quant_method", "bitnet");
+	trit_json_string(j, "linear_class", linear == TRIT_HF_DIVIDE ? "bitlinear" : "autobitlinear");
+	trit_json_string(j, "quantization_mode", linear == TRIT_HF_ONLINE ? "online" : "offline");
+	trit_json_end(j, '}');
+}
+
+void trit_hf_put_config(struct trit_json *j, const struct trit_hf_description *m)
+{
+	const struct trit_config *c = m->config;
+	const struct network *n = find_network(c);
+	trit_json_begin(j, NULL, '{');
+	trit_json_begin(j, "architectures", '[');
+	trit_json_string(j, NULL, n->class);
+	trit_json_end(j, ']');
+	trit_json_string(j, "model_type", n->model_type);
+	trit_json_int(j, "vocab_size", c->n_vocab);
+	trit_json_int(j, "hidden_size", c->d_model);
+	trit_json_int(j, "intermediate_size", c->d_ff);
+	trit_json_int(j, "num_hidden_layers", c->n_layers);
+	trit_json_int(j, "num_attention_heads", c->n_heads);
+	trit_json_int(j, "num_key_value_heads", c->n_kv_heads);
+	trit_json_int(j, "head_dim", c->head_dim);
+	trit_json_int(j, "max_position_embeddings", c->n_ctx);
+	trit_json_string(j, "hidden_act", activation_name(c->arch->activation));
+	trit_json_float(j, "rms_norm_eps", c->eps);
+	trit_json_float(j, "rope_theta", c->rope_base);
+	trit_json_null(j, "rope_scaling");
+	trit_json_bool(j, "attention_bias", false);
+	trit_json_float(j, "attention_dropout", 0);
+	trit_json_float(j, "initializer_range", 0.02f);
+	trit_json_bool(j, "tie_word_embeddings", c->tied);
+	trit_json_bool(j, "use_cache", true);
+	put_special_ids(j, m->vocab);
+	trit_json_string(j, "torch_dtype", m->dtype);
+	if (m->linear != TRIT_HF_PLAIN)
+		put_quantization(j, m->linear);
+	trit_json_end(j, '}');
+}
+
+void trit_hf_put_generation(struct trit_json *j, const struct trit_hf_description *m)
+{
+	trit_json_begin(j, NULL, '{');
+	trit_json_bool(j, "_from_model_config", true);
+	put_special_ids(j, m->vocab);
+	trit_json_end(j, '}');
+}
+
+static void put_piece(struct trit_json *j, const char *key, const struct trit_vocab *v, trit_token id)
+{
+	if (id < 0)
+		trit_json_null(j, key);
+	else
+		trit_json_text(j, key, v->pieces[id].len, v->pieces[id].text);
+}
+
+void trit_hf_put_tokenizer(struct trit_json *j, const struct trit_hf_description *m)
+{
+	const struct trit_vocab *v = m->vocab;
+	trit_json_begin(j, NULL, '{');
+	trit_json_string(j, "tokenizer_class", "PreTrainedTokenizerFast");
+	trit_json_bool(j, "add_bos_token", v->add_bos);
+	trit_json_bool(j, "add_eos_token", v->add_eos);
+	put_piece(j, "bos_token", v, v->bos);
+	put_piece(j, "eos_token", v, v->eos);
+	put_piece(j, "unk_token", v, v->unk);
+	put_piece(j, "pad_token", v, v->pad);
+	trit_json_bool(j, "clean_up_tokenization_spaces", false);
+	trit_json_int(j, "model_max_length", m->config->n_ctx);
+	if (v->chat_template)
+		trit_json_string(j, "chat_template", v->chat_template);
+	trit_json_end(j, '}');
+}

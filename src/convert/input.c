@@ -1,0 +1,268 @@
+/*
+ * input.c - the two sources of weights: a model and a training checkpoint.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "convert/input.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+#include "format/vocab_file.h"
+#include "model/model_file.h"
+#include "model/quant.h"
+
+enum { PATH_BYTES = 4096 };
+
+struct checkpoint {
+	struct trit_safetensors file;
+	struct trit_kernels kernels;
+	enum trit_weight_kind kind;
+	struct trit_weight_scale scale; /* of the tensor whose scales were asked for last */
+};
+
+struct trit_input {
+	struct trit_source source;
+	struct trit_model_file file;
+	struct checkpoint checkpoint;
+	struct trit_vocab vocab; /* of a checkpoint */
+};
+
+/* ---- from a model ------------------------------------------------------------------------------------------------ */
+
+static int gguf_type(void *arg, const struct trit_tensor_walk *w)
+{
+	const struct trit_gguf_tensor *t;
+	return trit_tensor_find(arg, w, &t, NULL) ? -1 : (int)t->type;
+}
+
+static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t, *first = trit_gguf_find_tensor(arg, "blk.0.attn_q.weight");
+	int e = trit_tensor_find(arg, w, &t, err);
+	if (e)
+		return e;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	bool linear = trit_tensors[w->id].kind == TRIT_KIND_LINEAR;
+	if (linear && info->packed && !info->ternary)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t->name,
+		                 info->name);
+	if (linear && trit_tensor_scaling(t) != trit_tensor_scaling(first))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: its scales are arranged otherwise than those of %s", t->name,
+		                 first->name);
+	return trit_tensor_scales(arg, w, t, scales, err);
+}
+
+static int gguf_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
+                      struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t;
+	int e = trit_tensor_find(arg, w, &t, err);
+	return e ? e : trit_tensor_codes(w, t, row0, n, codes, err);
+}
+
+static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                       struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t;
+	int e = trit_tensor_find(arg, w, &t, err);
+	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
+}
+
+static void gguf_done(void *arg, const struct trit_tensor_walk *w)
+{
+	const struct trit_gguf_tensor *t;
+	if (!trit_tensor_find(arg, w, &t, NULL))
+		trit_map_forget(t->data, (size_t)t->bytes);
+}
+
+static int open_model(struct trit_input *in, const char *path, struct trit_error *err)
+{
+	struct trit_gguf *g = &in->file.gguf;
+	struct trit_source *s = &in->source;
+	int e;
+	if ((e = trit_model_file_open(&in->file, path, NULL, err)) ||
+	    (e = trit_model_file_check_weights(&in->file, path, err)))
+		return e;
+	*s = (struct trit_source){ .arg = g, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
+		                   .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes, .floats = gguf_floats,
+		                   .done = gguf_done };
+	if ((e = trit_config_read(&s->config, g, err)))
+		return trit_fail_prefix(err, e, "%s", path);
+	const struct trit_gguf_tensor *q = trit_gguf_find_tensor(g, "blk.0.attn_q.weight");
+	const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
+	s->quantised = s->config.arch->bit_linear || (info && info->ternary);
+	s->scaling = info ? trit_tensor_scaling(q) : TRIT_SCALE_TENSOR;
+	return TRIT_OK;
+}
+
+/* ---- from a checkpoint ------------------------------------------------------------------------------------------- */
+
+static int find_tensor(const struct checkpoint *c, const struct trit_tensor_walk *w, const float **out,
+                       struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	trit_tensor_name(name, w->id, w->layer, "weight");
+	const struct trit_st_tensor *t = trit_safetensors_find(&c->file, name);
+	if (!t || t->dtype != TRIT_DTYPE_F32 || t->elements != w->rows * w->cols ||
+	    (uintptr_t)t->data % sizeof(float))
+		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is missing or not F32 %zu x %zu", name, w->rows, w->cols);
+	*out = (const float *)(const void *)t->data;
+	return TRIT_OK;
+}
+
+/* Of rows [row0, row0 + n). */
+static int check_finite(const struct trit_tensor_walk *w, const float *weights, size_t row0, size_t n,
+                        struct trit_error *err)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	for (size_t i = row0 * w->cols; i < (row0 + n) * w->cols; i++)
+		if (!isfinite(weights[i])) {
+			trit_tensor_name(name, w->id, w->layer, "weight");
+			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %zu is not finite", name, i);
+		}
+	return TRIT_OK;
+}
+
+static int checkpoint_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
+{
+	struct checkpoint *c = arg;
+	const float *weights;
+	int e = find_tensor(c, w, &weights, err);
+	if (!e)
+		e = check_finite(w, weights, 0, w->rows, err);
+	if (e)
+		return e;
+	c->scale = trit_weight_scale(&c->kernels, c->kind, weights, w->rows * w->cols);
+	*scales = c->scale.scale;
+	return TRIT_OK;
+}
+
+static int checkpoint_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
+                            struct trit_error *err)
+{
+	const struct checkpoint *c = arg;
+	const float *weights;
+	int e = find_tensor(c, w, &weights, err);
+	if (!e)
+		trit_weight_codes(&c->kernels, c->kind, c->scale, codes, weights + row0 * w->cols, n * w->cols);
+	return e;
+}
+
+static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
+                             struct trit_error *err)
+{
+	const float *weights;
+	int e = find_tensor(arg, w, &weights, err);
+	if (!e)
+		e = check_finite(w, weights, row0, n, err);
+	if (!e)
+		memcpy(out, weights + row0 * w->cols, n * w->cols * sizeof *out);
+	return e;
+}
+
+/* vocab.gguf in the checkpoint's folder. */
+static int read_vocab(const char *checkpoint, struct trit_vocab *vocab, struct trit_error *err)
+{
+	char path[PATH_BYTES];
+	const char *slash = strrchr(checkpoint, '/');
+	int folder = slash ? (int)(slash - checkpoint) + 1 : 0;
+	if (snprintf(path, sizeof path, "%.*svocab.gguf", folder, checkpoint) >= PATH_BYTES)
+		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", checkpoint);
+	return trit_vocab_file_read(path, vocab, err);
+}
+
+/* The name of the run: its folder's. */
+static void name_model(struct trit_config *c, const char *checkpoint)
+{
+	char path[PATH_BYTES];
+	char *end = memccpy(path, checkpoint, 0, sizeof path);
+	char *slash = end ? strrchr(path, '/') : NULL;
+	if (!slash)
+		return;
+	while (slash > path && slash[-1] == '/')
+		slash--;
+	*slash = 0;
+	char *name = strrchr(path, '/');
+	name = name ? name + 1 : path;
+	if (strcmp(name, ".") && strcmp(name, "..") && strlen(name) < sizeof c->name)
+		snprintf(c->name, sizeof c->name, "%s", name);
+}
+
+static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
+{
+	const char *name = trit_safetensors_meta(s, "weights");
+	if (name && !strcmp(name, "ternary"))
+		*kind = TRIT_WEIGHT_TERNARY;
+	else if (name && !strcmp(name, "binary"))
+		*kind = TRIT_WEIGHT_BINARY;
+	else if (name && !strcmp(name, "full"))
+		*kind = TRIT_WEIGHT_FULL;
+	else
+		return trit_fail(err, TRIT_ERR_FORMAT, "metadata \"weights\" is missing or unknown; not a training checkpoint");
+	return TRIT_OK;
+}
+
+static int open_checkpoint(struct trit_input *in, const char *path, struct trit_error *err)
+{
+	struct checkpoint *c = &in->checkpoint;
+	struct trit_source *s = &in->source;
+	int e = trit_safetensors_open(&c->file, path, err);
+	if (e)
+		return e;
+	*s = (struct trit_source){ .arg = c, .vocab = &in->vocab, .masters = true, .scales = checkpoint_scales,
+		                   .codes = checkpoint_codes, .floats = checkpoint_floats };
+	if ((e = weight_kind(&c->file, &c->kind, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
+		return trit_fail_prefix(err, e, "%s", path);
+	if ((e = read_vocab(path, &in->vocab, err)))
+		return e;
+	trit_kernels_fill(&c->kernels, trit_best_tier());
+	s->quantised = c->kind != TRIT_WEIGHT_FULL;
+	name_model(&s->config, path);
+	return TRIT_OK;
+}
+
+/* ---- either ------------------------------------------------------------------------------------------------------ */
+
+static int open_path(struct trit_input *in, const char *path, struct trit_error *err)
+{
+	char file[PATH_BYTES];
+	size_t len = strlen(path);
+	static const char suffix[] = ".safetensors";
+	if (trit_path_kind(path) == 1) {
+		if (snprintf(file, sizeof file, "%s/checkpoint%s", path, suffix) >= PATH_BYTES)
+			return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", path);
+		return open_checkpoint(in, file, err);
+	}
+	if (len > sizeof suffix && !strcmp(path + len - (sizeof suffix - 1), suffix))
+		return open_checkpoint(in, path, err);
+	return open_model(in, path, err);
+}
+
+int trit_input_open(struct trit_input **out, const char *path, struct trit_error *err)
+{
+	struct trit_input *in = trit_calloc(1, sizeof *in);
+	if (!in)
+		return trit_fail(err, TRIT_ERR_MEMORY, "%s: not enough memory to open it", path);
+	int e = open_path(in, path, err);
+	if (e)
+		trit_input_close(in);
+	else
+		*out = in;
+	return e;
+}
+
+void trit_input_close(struct trit_input *in)
+{
+	if (!in)
+		return;
+	trit_vocab_release(&in->vocab);
+	trit_model_file_close(&in->file);
+	trit_safetensors_close(&in->checkpoint.file);
+	trit_free(in);
+}
+
+struct trit_source *trit_input_source(struct trit_input *in)
+{
+	return &in->source;
+}
