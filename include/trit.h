@@ -96,13 +96,14 @@ typedef int32_t trit_token; /**< 0 .. V-1 */
 enum trit_tokenize_flags {
 	TRIT_TOKENIZE_BOS = 1,     /**< begin with the model's BOS token, if the model asks for one */
 	TRIT_TOKENIZE_SPECIAL = 2, /**< read "<|endoftext|>" and the like as special tokens, not as text */
-	TRIT_TOKENIZE_EOS = 4,     /**< end with the model's EOS token, if the model asks for one; embedding models do */
+	TRIT_TOKENIZE_EOS = 4,     /**< end with the model's EOS or separator, if it asks for one; embedding models do */
 };
 
 /**
  * Turns `len` bytes of text (any bytes; UTF-8 expected) into at most `cap` tokens. *n_out is set to the number of
  * tokens the text has; when that is more than cap, `tokens` holds the first cap and the call returns TRIT_ERR_LIMIT.
- * A text never has more than len + 2 tokens.
+ * With byte-level BPE a text never has more than len + 2 tokens; other vocabularies may replace characters by longer
+ * texts.
  */
 TRIT_MUST_CHECK int trit_tokenize(const struct trit_model *model, size_t len, const char *text, unsigned flags,
                                   size_t cap, trit_token *tokens, size_t *n_out, struct trit_error *err);

@@ -501,7 +501,7 @@ static void test_vocab_lies(void **state)
 		const char *message;
 	} cases[] = {
 		{ { .model = "" }, TRIT_ERR_FORMAT, "no key 'tokenizer.ggml.model'" },
-		{ { .model = "llama" }, TRIT_ERR_UNSUPPORTED, "tokenizer model \"llama\"" },
+		{ { .model = "rwkv" }, TRIT_ERR_UNSUPPORTED, "tokenizer model \"rwkv\"" },
 		{ { .model = "a name that is far too long" }, TRIT_ERR_UNSUPPORTED, "\"a name that is far too long\"" },
 		{ { .pre = "a pre-tokenizer with a name of 32" }, TRIT_ERR_UNSUPPORTED, "tokenizer.ggml.pre" },
 		{ { .no_tokens = true }, TRIT_ERR_FORMAT, "no key 'tokenizer.ggml.tokens'" },

@@ -94,8 +94,8 @@ static const char *damage(struct trit_vocab *v, enum damage kind)
 {
 	switch (kind) {
 	case MODEL:
-		memcpy(v->model, "llama", 6);
-		return "\"llama\"";
+		memcpy(v->model, "rwkv", 5);
+		return "\"rwkv\"";
 	case PRE:
 		memcpy(v->pre, "strange", 8);
 		return "\"strange\"";

@@ -6,6 +6,7 @@
 #include "cli/cmd.h"
 
 #include "base/file.h"
+#include "format/vocab_file.h"
 #include "model/model_file.h"
 #include "text/tokenizer.h"
 
@@ -20,9 +21,12 @@ static int parse(struct tokenize_options *o, int argc, char **argv)
 {
 	*o = (struct tokenize_options){ .bos = true };
 	struct trit_opt options[] = {
-		TRIT_ROW_MODEL(o->model),
+		{ 'm', "model", TRIT_OPT_STRING, &o->model, .metavar = "FILE",
+		  .help = "a GGUF model, a tokenizer.json or a SentencePiece tokenizer.model", .env = "TRIT_MODEL",
+		  .required = true },
 		{ 0, "ids", TRIT_OPT_FLAG, &o->ids, .help = "print the numbers only, on one line, separated by spaces" },
-		{ 0, "no-bos", TRIT_OPT_UNFLAG, &o->bos, .help = "do not begin with BOS, even if the model asks for it" },
+		{ 0, "no-bos", TRIT_OPT_UNFLAG, &o->bos,
+		  .help = "neither begin with BOS nor end with EOS, even if the model asks for it" },
 		{ 0, "special", TRIT_OPT_FLAG, &o->special,
 		  .help = "read <|endoftext|> and the like in the text as special tokens" },
 		TRIT_ROW_TOKENIZER(o->tokenizer),
@@ -83,8 +87,15 @@ static void print_token(const struct trit_tokenizer *tokenizer, trit_token token
 /* The vocabulary alone: weights, if there are any, are not looked at. */
 static int open_tokenizer(const struct tokenize_options *o, struct trit_tokenizer **out, struct trit_error *err)
 {
-	struct trit_model_file file;
-	int e = trit_model_file_open(&file, o->model, &(struct trit_model_file_options){ .tokenizer = o->tokenizer }, err);
+	struct trit_model_file file = { 0 };
+	int e;
+	if (!o->tokenizer && trit_is_vocab_file(o->model)) {
+		e = trit_vocab_file_read(o->model, &file.vocab, err);
+		file.has_vocab = true;
+	} else {
+		e = trit_model_file_open(&file, o->model,
+		                         &(struct trit_model_file_options){ .tokenizer = o->tokenizer }, err);
+	}
 	if (e)
 		return e;
 	if (!file.has_vocab)
@@ -101,9 +112,9 @@ static int tokenize(const struct tokenize_options *o, struct trit_error *err)
 	struct trit_encoder *encoder = NULL;
 	struct trit_buf text;
 	struct trit_tokens tokens;
-	unsigned flags = (o->bos ? TRIT_TOKENIZE_BOS : 0) | (o->special ? TRIT_TOKENIZE_SPECIAL : 0);
+	unsigned flags = (o->bos ? TRIT_TOKENIZE_BOS | TRIT_TOKENIZE_EOS : 0) | (o->special ? TRIT_TOKENIZE_SPECIAL : 0);
 	trit_buf_init(&text, MAX_TEXT_BYTES);
-	trit_tokens_init(&tokens, MAX_TEXT_BYTES + 2);
+	trit_tokens_init(&tokens, SIZE_MAX / sizeof(trit_token));
 
 	int e = o->text ? trit_buf_append(&text, strlen(o->text), o->text, err) : trit_file_read(&text, "-", err);
 	if (!e)

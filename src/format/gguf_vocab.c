@@ -1,25 +1,37 @@
 /*
  * gguf_vocab.c - vocabulary keys of GGUF files.
  *
- *     tokenizer.ggml.model           string      "gpt2": byte-level BPE; "no_vocab": there is none
+ *     tokenizer.ggml.model           string      "gpt2": byte-level BPE; "llama", "t5": BPE and unigram of
+ *                                                SentencePiece; "bert": WordPiece; "no_vocab": there is none
  *     tokenizer.ggml.pre             string      name of the pre-tokeniser: "gpt-2", "llama-bpe", "qwen2"
- *     tokenizer.ggml.tokens          [V] string  texts in GPT-2's printable alphabet
+ *     tokenizer.ggml.tokens          [V] string  texts, as in text/vocab.h
  *     tokenizer.ggml.token_type      [V] i32     enum trit_token_type; all normal when absent
- *     tokenizer.ggml.scores          [V] f32     optional, of no use to BPE
- *     tokenizer.ggml.merges          [] string   "left right" in order of rank
- *     tokenizer.ggml.{bos,eos,eot,unknown,padding}_token_id   u32
- *     tokenizer.ggml.add_{bos,eos}_token                      bool
+ *     tokenizer.ggml.scores          [V] f32     SentencePiece; optional and of no use to others
+ *     tokenizer.ggml.merges          [] string   byte-level BPE: "left right" in order of rank
+ *     tokenizer.ggml.{bos,eos,eot,unknown,padding,seperator,cls,mask}_token_id   u32
+ *     tokenizer.ggml.add_{bos,eos,sep}_token                  bool
+ *     tokenizer.ggml.add_space_prefix, .remove_extra_whitespaces   bool    SentencePiece
+ *     tokenizer.ggml.precompiled_charsmap   [] u8 or i8       SentencePiece, text/charsmap.h
+ *     tokenizer.ggml.normalizer.{lowercase,strip_accents}     bool         WordPiece
  *     tokenizer.chat_template        string      Jinja
+ *
+ * What is missing is as llama.cpp has it, which depends on the model. Where that gives a special token that the
+ * vocabulary does not have, 2^32 - 1 is written ("seperator" is how the key is spelt). Three keys of our own keep what
+ * SentencePiece knows and GGUF has no key for; they are only there where they are true:
+ *
+ *     tokenizer.trit.{space_suffix,plain_spaces,inline_user}  bool         text/vocab.h
  *
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
+#include <stddef.h>
 
 #include "base/mem.h"
 #include "base/num.h"
 #include "format/gguf_vocab.h"
 
 #define KEY(name) "tokenizer.ggml." name
+#define OWN_KEY(name) "tokenizer.trit." name
 #define NO_VOCAB "no_vocab"
 
 /* An array of strings; NULL with *status 0 when it is not there. */
@@ -118,32 +130,114 @@ static int read_scores(const struct trit_gguf_key *scores, struct trit_vocab *v,
 	return 0;
 }
 
+/* The special tokens of a vocabulary, with their keys and what they are, by model, in a file that does not say. */
+static const struct special {
+	const char *key;
+	size_t place; /* in struct trit_vocab */
+	trit_token llama, t5, bert;
+} specials[] = {
+	{ KEY("bos_token_id"), offsetof(struct trit_vocab, bos), 1, -1, 101 },
+	{ KEY("eos_token_id"), offsetof(struct trit_vocab, eos), 2, 1, -1 },
+	{ KEY("eot_token_id"), offsetof(struct trit_vocab, eot), -1, -1, -1 },
+	{ KEY("unknown_token_id"), offsetof(struct trit_vocab, unk), 0, 2, 100 },
+	{ KEY("padding_token_id"), offsetof(struct trit_vocab, pad), -1, 0, 0 },
+	{ KEY("seperator_token_id"), offsetof(struct trit_vocab, sep), -1, -1, 102 },
+	{ KEY("cls_token_id"), offsetof(struct trit_vocab, cls), -1, -1, -1 },
+	{ KEY("mask_token_id"), offsetof(struct trit_vocab, mask), -1, -1, 103 },
+};
+#define N_SPECIALS (sizeof specials / sizeof specials[0])
+#define NO_TOKEN UINT32_MAX
+
+static trit_token default_special(const struct special *s, const struct trit_vocab *v)
+{
+	trit_token id = strcmp(v->model, "llama") == 0  ? s->llama
+	                : strcmp(v->model, "t5") == 0   ? s->t5
+	                : strcmp(v->model, "bert") == 0 ? s->bert
+	                                                : -1;
+
+	return id < v->n_tokens ? id : -1;
+}
+
 static int read_specials(const struct trit_gguf *g, struct trit_vocab *v, struct trit_error *err)
 {
-	const struct {
-		const char *key;
-		trit_token *id;
-	} specials[] = {
-		{ KEY("bos_token_id"), &v->bos },     { KEY("eos_token_id"), &v->eos },
-		{ KEY("eot_token_id"), &v->eot },     { KEY("unknown_token_id"), &v->unk },
-		{ KEY("padding_token_id"), &v->pad },
-	};
-	int status = 0;
+	for (size_t i = 0; i < N_SPECIALS; i++) {
+		trit_token *id = (trit_token *)(void *)((char *)v + specials[i].place);
+		uint64_t given = NO_TOKEN;
+		int status = trit_gguf_get_u64(g, specials[i].key, NO_TOKEN, &given, err);
 
-	for (size_t i = 0; status >= 0 && i < sizeof specials / sizeof specials[0]; i++) {
-		uint64_t id;
-
-		status = trit_gguf_get_u64(g, specials[i].key, (uint64_t)v->n_tokens - 1, &id, err);
-		if (status == 0)
-			*specials[i].id = (trit_token)id;
+		if (status < 0)
+			return status;
+		if (given != NO_TOKEN && given >= (uint64_t)v->n_tokens)
+			return trit_fail(err, TRIT_ERR_FORMAT, "key '%s' is %" PRIu64 "; 0 to %d is expected, a token",
+			                 specials[i].key, given, v->n_tokens - 1);
+		*id = status == 1 ? default_special(&specials[i], v) : given == NO_TOKEN ? -1 : (trit_token)given;
 	}
-	/* As llama.cpp: without the key, models of the Llama 3 family want a BOS and other byte-level ones do not. */
-	v->add_bos = v->bos >= 0 && strcmp(v->pre, "llama-bpe") == 0;
-	if (status >= 0)
-		status = trit_gguf_get_bool(g, KEY("add_bos_token"), &v->add_bos, err);
-	if (status >= 0)
-		status = trit_gguf_get_bool(g, KEY("add_eos_token"), &v->add_eos, err);
-	return status < 0 ? status : 0;
+	if (v->bos < 0)
+		v->bos = v->cls; /* BERT begins a text with its class token */
+	return 0;
+}
+
+/* Settings that are true or false, with their keys and what they are, by model, in a file that does not say. */
+static const struct setting {
+	const char *key;
+	size_t place;
+	bool llama, t5, bert;
+} settings[] = {
+	{ KEY("add_bos_token"), offsetof(struct trit_vocab, add_bos), true, false, true },
+	{ KEY("add_eos_token"), offsetof(struct trit_vocab, add_eos), false, true, false },
+	{ KEY("add_sep_token"), offsetof(struct trit_vocab, add_sep), false, false, true },
+	{ KEY("add_space_prefix"), offsetof(struct trit_vocab, space_prefix), true, false, false },
+	{ KEY("remove_extra_whitespaces"), offsetof(struct trit_vocab, squeeze_spaces), false, false, false },
+	{ KEY("normalizer.lowercase"), offsetof(struct trit_vocab, lowercase), false, false, true },
+	{ KEY("normalizer.strip_accents"), offsetof(struct trit_vocab, strip_accents), false, false, false },
+	{ OWN_KEY("space_suffix"), offsetof(struct trit_vocab, space_suffix), false, false, false },
+	{ OWN_KEY("plain_spaces"), offsetof(struct trit_vocab, plain_spaces), false, false, false },
+	{ OWN_KEY("inline_user"), offsetof(struct trit_vocab, inline_user), false, false, false },
+};
+#define N_SETTINGS (sizeof settings / sizeof settings[0])
+
+static bool default_setting(const struct setting *s, const struct trit_vocab *v)
+{
+	if (s->place == offsetof(struct trit_vocab, strip_accents))
+		return v->lowercase; /* which was read before */
+	/* Models of the Llama 3 family want a BOS, other byte-level ones do not. */
+	if (s->place == offsetof(struct trit_vocab, add_bos) && strcmp(v->model, "gpt2") == 0)
+		return v->bos >= 0 && strcmp(v->pre, "llama-bpe") == 0;
+	return strcmp(v->model, "llama") == 0  ? s->llama
+	       : strcmp(v->model, "t5") == 0   ? s->t5
+	       : strcmp(v->model, "bert") == 0 ? s->bert
+	                                       : false;
+}
+
+static int read_settings(const struct trit_gguf *g, struct trit_vocab *v, struct trit_error *err)
+{
+	for (size_t i = 0; i < N_SETTINGS; i++) {
+		bool *setting = (bool *)(void *)((char *)v + settings[i].place);
+		int status;
+
+		*setting = default_setting(&settings[i], v);
+		status = trit_gguf_get_bool(g, settings[i].key, setting, err);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+static int read_charsmap(const struct trit_gguf *g, struct trit_vocab *v, struct trit_error *err)
+{
+	const char *name = KEY("precompiled_charsmap");
+	const struct trit_gguf_key *k = trit_gguf_find_key(g, name);
+
+	if (!k || k->n == 0)
+		return 0;
+	if (k->type != TRIT_GGUF_ARRAY || (k->element_type != TRIT_GGUF_U8 && k->element_type != TRIT_GGUF_I8))
+		return trit_fail(err, TRIT_ERR_FORMAT, "key '%s' is not an array of u8 or i8", name);
+	v->charsmap = trit_calloc((size_t)k->n, 1);
+	if (!v->charsmap)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %" PRIu64 " bytes of key '%s'", k->n, name);
+	memcpy(v->charsmap, k->value, (size_t)k->n);
+	v->charsmap_bytes = (size_t)k->n;
+	return 0;
 }
 
 static int read_chat_template(const struct trit_gguf *g, struct trit_vocab *v, struct trit_error *err)
@@ -201,9 +295,11 @@ int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, stru
 
 	if (status == 0 && model[0] == 0)
 		return trit_fail(err, TRIT_ERR_FORMAT, "no key '" KEY("model") "': the file has no vocabulary");
-	if (status == 0 && strcmp(model, "gpt2") != 0)
+	if (status == 0 && strcmp(model, "gpt2") != 0 && strcmp(model, "llama") != 0 && strcmp(model, "t5") != 0 &&
+	    strcmp(model, "bert") != 0)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "tokenizer model \"%s\": only \"gpt2\" (byte-level BPE) can be read", model);
+		                 "tokenizer model \"%s\": only \"gpt2\" (byte-level BPE), \"llama\" and \"t5\" (SentencePiece) "
+		                 "and \"bert\" (WordPiece) can be read", model);
 	if (status == 0)
 		status = get_name(g, KEY("pre"), sizeof pre, pre, err);
 	if (status < 0)
@@ -217,7 +313,7 @@ int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, stru
 		scores = find_array(g, KEY("scores"), TRIT_GGUF_F32, &status, err);
 	if (status == 0)
 		merges = find_array(g, KEY("merges"), TRIT_GGUF_STRING, &status, err);
-	if (status == 0 && !merges)
+	if (status == 0 && !merges && strcmp(model, "gpt2") == 0)
 		status = trit_fail(err, TRIT_ERR_FORMAT,
 		                   "no key '" KEY("merges") "', which a byte-level vocabulary needs");
 	if (status == 0 && types && types->n != tokens->n)
@@ -227,18 +323,22 @@ int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, stru
 	if (status < 0)
 		return status;
 	/* The official files of BitNet b1.58 2B4T lack the key; they have the vocabulary of Llama 3. */
-	if (pre[0] == 0 && has_token(tokens, "<|begin_of_text|>"))
+	if (pre[0] == 0 && strcmp(model, "gpt2") == 0 && has_token(tokens, "<|begin_of_text|>"))
 		memcpy(pre, "llama-bpe", sizeof "llama-bpe");
-	status = trit_vocab_init(&v, model, pre, (size_t)tokens->n, (size_t)merges->n,
+	status = trit_vocab_init(&v, model, pre, (size_t)tokens->n, merges ? (size_t)merges->n : 0,
 	                         text_bytes(tokens) + text_bytes(merges), err);
 	if (status == 0)
 		status = read_pieces(tokens, types, &v, err);
-	if (status == 0)
+	if (status == 0 && merges)
 		status = read_merges(merges, &v, err);
 	if (status == 0 && scores)
 		status = read_scores(scores, &v, err);
 	if (status == 0)
 		status = read_specials(g, &v, err);
+	if (status == 0)
+		status = read_settings(g, &v, err);
+	if (status == 0)
+		status = read_charsmap(g, &v, err);
 	if (status == 0)
 		status = read_chat_template(g, &v, err);
 	if (status < 0) {
@@ -282,9 +382,35 @@ static int put_numbers(struct trit_gguf_writer *w, const struct trit_vocab *v, s
 	return status;
 }
 
-static int put_special(struct trit_gguf_writer *w, const char *key, trit_token id, struct trit_error *err)
+static int put_specials(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
 {
-	return id < 0 ? 0 : trit_gguf_put_u32(w, key, (uint32_t)id, err);
+	int status = 0;
+
+	for (size_t i = 0; i < N_SPECIALS && status == 0; i++) {
+		trit_token id = *(const trit_token *)(const void *)((const char *)v + specials[i].place);
+
+		if (id >= 0 || default_special(&specials[i], v) >= 0)
+			status = trit_gguf_put_u32(w, specials[i].key, id < 0 ? NO_TOKEN : (uint32_t)id, err);
+	}
+	return status;
+}
+
+/* Byte-level BPE has only those about BOS and EOS; what is false unless it is said, is not said. */
+static int put_settings(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < N_SETTINGS && status == 0; i++) {
+		bool setting = *(const bool *)(const void *)((const char *)v + settings[i].place);
+		bool always = settings[i].place == offsetof(struct trit_vocab, add_bos) ||
+		              settings[i].place == offsetof(struct trit_vocab, add_eos);
+
+		if (always || setting != default_setting(&settings[i], v))
+			status = trit_gguf_put_bool(w, settings[i].key, setting, err);
+	}
+	if (status == 0 && v->charsmap_bytes > 0)
+		status = trit_gguf_put_array(w, KEY("precompiled_charsmap"), TRIT_GGUF_U8, v->charsmap_bytes, v->charsmap, err);
+	return status;
 }
 
 int trit_gguf_put_vocab(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
@@ -300,22 +426,12 @@ int trit_gguf_put_vocab(struct trit_gguf_writer *w, const struct trit_vocab *v, 
 		status = put_strings(w, KEY("tokens"), v->n_tokens, v->pieces, err);
 	if (status == 0)
 		status = put_numbers(w, v, err);
-	if (status == 0)
+	if (status == 0 && (v->n_merges > 0 || strcmp(v->model, "gpt2") == 0))
 		status = put_strings(w, KEY("merges"), v->n_merges, v->merges, err);
 	if (status == 0)
-		status = put_special(w, KEY("bos_token_id"), v->bos, err);
+		status = put_specials(w, v, err);
 	if (status == 0)
-		status = put_special(w, KEY("eos_token_id"), v->eos, err);
-	if (status == 0)
-		status = put_special(w, KEY("eot_token_id"), v->eot, err);
-	if (status == 0)
-		status = put_special(w, KEY("unknown_token_id"), v->unk, err);
-	if (status == 0)
-		status = put_special(w, KEY("padding_token_id"), v->pad, err);
-	if (status == 0)
-		status = trit_gguf_put_bool(w, KEY("add_bos_token"), v->add_bos, err);
-	if (status == 0)
-		status = trit_gguf_put_bool(w, KEY("add_eos_token"), v->add_eos, err);
+		status = put_settings(w, v, err);
 	if (status == 0 && v->chat_template)
 		status = trit_gguf_put_string(w, "tokenizer.chat_template", strlen(v->chat_template), v->chat_template,
 		                              err);

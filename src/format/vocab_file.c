@@ -5,7 +5,9 @@
  */
 #include "format/vocab_file.h"
 
+#include "base/file.h"
 #include "format/gguf_vocab.h"
+#include "format/spm_model.h"
 #include "format/tokenizer_json.h"
 
 static int read_gguf(const char *path, struct trit_vocab *v, struct trit_error *err)
@@ -19,18 +21,38 @@ static int read_gguf(const char *path, struct trit_vocab *v, struct trit_error *
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
+typedef int read_fn(const char *path, struct trit_vocab *v, struct trit_error *err);
+
+/* How a file that begins so is read: as GGUF unless it looks like something else. */
+static read_fn *reader_of(size_t size, const unsigned char *data)
+{
+	size_t i = 0;
+	while (i < size && (data[i] == ' ' || data[i] == '\n' || data[i] == '\r' || data[i] == '\t'))
+		i++;
+	if (i < size && data[i] == '{')
+		return trit_tokenizer_json_read;
+	return trit_is_spm_model(size, data) ? trit_spm_model_read : read_gguf;
+}
+
+bool trit_is_vocab_file(const char *path)
+{
+	struct trit_map m;
+	if (trit_map_open(&m, path, NULL))
+		return false;
+	bool is = reader_of(m.size, m.data) != read_gguf;
+	trit_map_close(&m);
+	return is;
+}
+
 int trit_vocab_file_read(const char *path, struct trit_vocab *v, struct trit_error *err)
 {
 	struct trit_map m;
 	int e = trit_map_open(&m, path, err);
 	if (e)
 		return e;
-	size_t i = 0;
-	while (i < m.size && (m.data[i] == ' ' || m.data[i] == '\n' || m.data[i] == '\r' || m.data[i] == '\t'))
-		i++;
-	bool json = i < m.size && m.data[i] == '{';
+	read_fn *read = reader_of(m.size, m.data);
 	trit_map_close(&m);
-	return json ? trit_tokenizer_json_read(path, v, err) : read_gguf(path, v, err);
+	return read(path, v, err);
 }
 
 int trit_vocab_file_write(const char *path, const struct trit_vocab *v, struct trit_error *err)

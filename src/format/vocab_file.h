@@ -1,6 +1,6 @@
 /*
- * vocab_file.h - a vocabulary in a file of its own: read from a GGUF model or a tokenizer.json, written as
- * vocabulary-only GGUF.
+ * vocab_file.h - a vocabulary in a file of its own: read from a GGUF model, a tokenizer.json or a
+ * SentencePiece model, written as vocabulary-only GGUF.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,7 +9,9 @@
 
 #include "text/vocab.h"
 
-/** Tells the two kinds apart by the first bytes. Errors: IO, FORMAT, UNSUPPORTED. */
+/** Whether this is a file of a vocabulary and nothing else, not GGUF; false where it cannot be read. */
+bool trit_is_vocab_file(const char *path);
+/** Tells the kinds apart by the first bytes. Errors: IO, FORMAT, UNSUPPORTED. */
 TRIT_MUST_CHECK int trit_vocab_file_read(const char *path, struct trit_vocab *v, struct trit_error *err);
 TRIT_MUST_CHECK int trit_vocab_file_write(const char *path, const struct trit_vocab *v, struct trit_error *err);
 

@@ -15,9 +15,6 @@ int trit_tokenize_append(const struct trit_model *model, size_t len, const char 
 	if (!e)
 		e = trit_encode(encoder, len, text, flags, out, err);
 	trit_encoder_free(encoder);
-	const struct trit_vocab *v = trit_tokenizer_vocab(model->tokenizer);
-	if (!e && flags & TRIT_TOKENIZE_EOS && v->add_eos && v->eos >= 0)
-		e = trit_tokens_append(out, v->eos, err);
 	return e;
 }
 

@@ -1,5 +1,5 @@
 /*
- * encoder.c - text to tokens: special tokens, words, a cache of words, merges.
+ * encoder.c - text to tokens: special tokens, words, a cache of words, and each kind's way to encode a word.
  *
  * Natural text repeats its words, so most words are answered by the cache: a table of fixed size in which a word has
  * one place, given by its hash, and the last one stays. It holds short words only, one per cache line:
@@ -10,7 +10,9 @@
  */
 #include "base/mem.h"
 #include "text/alphabet.h"
+#include "text/spm.h"
 #include "text/tokenizer_parts.h"
+#include "text/wordpiece.h"
 
 #define CACHE_SLOTS (1 << 15) /* 2 MiB */
 #define CACHE_BYTES 24
@@ -25,11 +27,15 @@ struct slot {
 
 struct trit_encoder {
 	const struct trit_tokenizer *tokenizer;
-	struct trit_cutter *cutter;
+	struct trit_cutter *cutter; /* byte-level BPE only */
 	struct slot *cache;  /* [CACHE_SLOTS] */
 	trit_token *tokens;  /* [capacity], of the word at hand */
 	size_t capacity;
 	struct trit_bpe_work work;
+	struct trit_spm_work spm;
+	struct trit_unigram_work unigram;
+	struct trit_buf prepared; /* the text that SentencePiece or WordPiece cuts */
+	bool after_unknown;       /* the unknown token was the last: SentencePiece has only one in a row */
 };
 
 /* ---- lists of tokens -------------------------------------------------------------------------------------------- */
@@ -87,8 +93,9 @@ int trit_encoder_new(struct trit_encoder **out, const struct trit_tokenizer *t, 
 	e->capacity = 256;
 	e->tokens = trit_calloc(e->capacity, sizeof *e->tokens);
 	e->cache = trit_calloc(CACHE_SLOTS, sizeof *e->cache);
+	trit_buf_init(&e->prepared, SIZE_MAX / 2);
 	if (e->tokens && e->cache)
-		status = trit_cutter_new(&e->cutter, t->pretok, err);
+		status = t->kind == TRIT_TOKENIZER_BPE ? trit_cutter_new(&e->cutter, t->pretok, err) : 0;
 	else
 		status = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for an encoder");
 	if (status < 0) {
@@ -107,6 +114,9 @@ void trit_encoder_free(struct trit_encoder *e)
 	trit_free(e->cache);
 	trit_free(e->tokens);
 	trit_bpe_work_release(&e->work);
+	trit_spm_work_release(&e->spm);
+	trit_unigram_work_release(&e->unigram);
+	trit_buf_release(&e->prepared);
 	trit_free(e);
 }
 
@@ -134,8 +144,26 @@ static trit_token whole_word(const struct trit_tokenizer *t, size_t len, const c
 	return id >= 0 && t->vocab.pieces[id].type == TRIT_TOKEN_NORMAL ? id : -1;
 }
 
-/* A word's tokens into e->tokens. */
-static int encode_word(struct trit_encoder *e, size_t len, const char *bytes, size_t *n, struct trit_error *err)
+/* Room for the tokens of a word, of which there are never more than bytes. */
+static int reserve(struct trit_encoder *e, size_t len, struct trit_error *err)
+{
+	size_t capacity = e->capacity;
+	trit_token *tokens;
+
+	if (len <= capacity)
+		return 0;
+	while (capacity < len)
+		capacity *= 2; /* ends: words have little more than TRIT_MAX_WORD_BYTES */
+	tokens = trit_calloc(capacity, sizeof *tokens);
+	if (!tokens)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a word of %zu bytes", len);
+	trit_free(e->tokens);
+	e->tokens = tokens;
+	e->capacity = capacity;
+	return 0;
+}
+
+static int encode_byte_level(struct trit_encoder *e, size_t len, const char *bytes, size_t *n, struct trit_error *err)
 {
 	const struct trit_tokenizer *t = e->tokenizer;
 
@@ -146,22 +174,42 @@ static int encode_word(struct trit_encoder *e, size_t len, const char *bytes, si
 			return 0;
 		}
 	}
-	if (len > e->capacity) {
-		size_t capacity = e->capacity;
-		trit_token *tokens;
-
-		while (capacity < len)
-			capacity *= 2; /* ends: words have at most TRIT_MAX_WORD_BYTES */
-		tokens = trit_calloc(capacity, sizeof *tokens);
-		if (!tokens)
-			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a word of %zu bytes", len);
-		trit_free(e->tokens);
-		e->tokens = tokens;
-		e->capacity = capacity;
-	}
 	for (size_t i = 0; i < len; i++)
 		e->tokens[i] = t->bytes[(unsigned char)bytes[i]];
 	return trit_bpe_merge(&t->bpe, &e->work, e->tokens, len, n, err);
+}
+
+/* A word's tokens into e->tokens. */
+static int encode_word(struct trit_encoder *e, size_t len, const char *bytes, size_t *n, struct trit_error *err)
+{
+	const struct trit_tokenizer *t = e->tokenizer;
+	int status = reserve(e, len, err);
+
+	if (status < 0)
+		return status;
+	switch (t->kind) {
+	case TRIT_TOKENIZER_SPM:
+		return trit_spm_encode(t, &e->spm, len, bytes, e->tokens, n, err);
+	case TRIT_TOKENIZER_UNIGRAM:
+		return trit_unigram_encode(t, &e->unigram, len, bytes, e->tokens, n, err);
+	case TRIT_TOKENIZER_WORDPIECE:
+		*n = trit_wordpiece_encode(t, len, bytes, e->tokens);
+		return 0;
+	default:
+		return encode_byte_level(e, len, bytes, n, err);
+	}
+}
+
+/* Appends the tokens of a word, of SentencePiece without an unknown token that follows another. */
+static int append_tokens(struct trit_encoder *e, size_t n, const trit_token *ids, struct trit_tokens *out,
+                         struct trit_error *err)
+{
+	trit_token unknown = e->tokenizer->vocab.unk;
+	bool skip = e->after_unknown && n > 0 && ids[0] == unknown;
+
+	if (e->tokenizer->kind == TRIT_TOKENIZER_SPM || e->tokenizer->kind == TRIT_TOKENIZER_UNIGRAM)
+		e->after_unknown = !e->tokenizer->byte_fallback && n > 0 && ids[n - 1] == unknown;
+	return append(out, n - skip, ids + skip, err);
 }
 
 static int append_word(struct trit_encoder *e, size_t len, const char *bytes, struct trit_tokens *out,
@@ -172,10 +220,10 @@ static int append_word(struct trit_encoder *e, size_t len, const char *bytes, st
 	size_t n;
 	int status;
 
-	if (len <= CACHE_BYTES) {
+	if (len <= CACHE_BYTES && e->tokenizer->kind != TRIT_TOKENIZER_UNIGRAM) { /* that one's depend on the sum so far */
 		slot = cache_slot(e, len, bytes, word);
 		if (slot->len == len && !memcmp(slot->word, word, sizeof word))
-			return append(out, slot->n_tokens, slot->tokens, err);
+			return append_tokens(e, slot->n_tokens, slot->tokens, out, err);
 	}
 	status = encode_word(e, len, bytes, &n, err);
 	if (status < 0)
@@ -186,19 +234,54 @@ static int append_word(struct trit_encoder *e, size_t len, const char *bytes, st
 		slot->n_tokens = (uint8_t)n;
 		memcpy(slot->tokens, e->tokens, n * sizeof *e->tokens);
 	}
-	return append(out, n, e->tokens, err);
+	return append_tokens(e, n, e->tokens, out, err);
 }
 
-/* Text without special tokens. */
-static int append_text(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
-                       struct trit_error *err)
+/* A word of length 0 at the end. */
+static size_t next_word(const struct trit_buf *prepared, size_t from)
+{
+	const char *space = from < prepared->len ? memchr(prepared->data + from, ' ', prepared->len - from) : NULL;
+
+	return space ? (size_t)(space - prepared->data) - from : 0;
+}
+
+static int append_wordpiece(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
+                            struct trit_error *err)
+{
+	int status = trit_wordpiece_prepare(&e->tokenizer->vocab, len, text, &e->prepared, err);
+
+	for (size_t i = 0, n; status == 0 && (n = next_word(&e->prepared, i)) > 0; i += n + 1)
+		status = append_word(e, n, e->prepared.data + i, out, err);
+	return status;
+}
+
+static int append_spm(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
+                      struct trit_error *err)
+{
+	const struct trit_spm_text *t = &e->tokenizer->spm_text;
+	int status = trit_spm_prepare(t, len, text, &e->prepared, err);
+
+	e->after_unknown = false;
+	e->unigram.sum = 0;
+	for (size_t i = 0, n; status == 0 && i < e->prepared.len; i += n) {
+		const char *word = e->prepared.data + i;
+		size_t rest = e->prepared.len - i;
+		trit_token symbol = -1;
+
+		n = e->tokenizer->kind == TRIT_TOKENIZER_SPM ? trit_spm_word(t, rest, word, &symbol)
+		                                             : trit_spm_span(t, rest, word);
+		status = symbol >= 0 ? append_tokens(e, 1, &symbol, out, err) : append_word(e, n, word, out, err);
+	}
+	return status;
+}
+
+static int append_byte_level(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
+                             struct trit_error *err)
 {
 	const char *word;
 	size_t word_len;
 	int status;
 
-	if (len == 0)
-		return 0;
 	trit_cutter_start(e->cutter, len, text);
 	while ((status = trit_cutter_next(e->cutter, &word, &word_len, err)) > 0) {
 		status = append_word(e, word_len, word, out, err);
@@ -206,6 +289,29 @@ static int append_text(struct trit_encoder *e, size_t len, const char *text, str
 			break;
 	}
 	return status;
+}
+
+/* Text without special tokens. */
+static int append_text(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
+                       struct trit_error *err)
+{
+	if (len == 0)
+		return 0;
+	switch (e->tokenizer->kind) {
+	case TRIT_TOKENIZER_SPM:
+	case TRIT_TOKENIZER_UNIGRAM:
+		return append_spm(e, len, text, out, err);
+	case TRIT_TOKENIZER_WORDPIECE:
+		return append_wordpiece(e, len, text, out, err);
+	default:
+		return append_byte_level(e, len, text, out, err);
+	}
+}
+
+/* What the makers ask to have after a text: EOS, else a separator. */
+static trit_token last_token(const struct trit_vocab *v)
+{
+	return v->add_eos && v->eos >= 0 ? v->eos : v->add_sep ? v->sep : -1;
 }
 
 int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned flags, struct trit_tokens *out,
@@ -229,6 +335,8 @@ int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned f
 			status = trit_tokens_append(out, id, err);
 		from = at + t->vocab.pieces[id].len;
 	}
+	if (status == 0 && flags & TRIT_TOKENIZE_EOS && last_token(&t->vocab) >= 0)
+		status = trit_tokens_append(out, last_token(&t->vocab), err);
 	if (status < 0)
 		out->len = len_before;
 	return status;

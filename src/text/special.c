@@ -86,8 +86,7 @@ static uint32_t lower_bound(const struct trit_special *s, const struct trit_voca
 	return low;
 }
 
-/* The longest of the texts that the text begins with, or -1. */
-static trit_token match_here(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text)
+trit_token trit_special_match(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text)
 {
 	unsigned c = (unsigned char)text[0];
 	uint32_t low = s->first[c], high = s->first[c + 1];
@@ -114,7 +113,7 @@ trit_token trit_special_find(const struct trit_special *s, const struct trit_voc
 		unsigned c = (unsigned char)text[i];
 
 		if (s->first[c] < s->first[c + 1]) {
-			trit_token id = match_here(s, v, len - i, text + i);
+			trit_token id = trit_special_match(s, v, len - i, text + i);
 
 			if (id >= 0) {
 				*at = i;

@@ -19,6 +19,8 @@ struct trit_special {
 TRIT_MUST_CHECK int trit_special_init(struct trit_special *s, const struct trit_vocab *v, unsigned types,
                                       struct trit_error *err);
 void trit_special_release(struct trit_special *s);
+/** The longest of the texts that the text, len >= 1, begins with: the token, or -1. */
+trit_token trit_special_match(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text);
 /** The first place at or after `from` where one of the texts stands, and the longest that does: returns the token and
  * its place in *at, or -1. */
 trit_token trit_special_find(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text,

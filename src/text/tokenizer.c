@@ -1,15 +1,19 @@
 /*
  * tokenizer.c - builds a tokenizer from a vocabulary, checking all of it; the queries on single tokens.
  *
- * What is checked here is what encoding relies on: 256 byte tokens, and merges whose result is, byte for byte, its two
- * parts. So decoding what was encoded always gives the same bytes, whatever vocabulary a file brings.
+ * What is checked here is what encoding relies on. Of byte-level BPE: 256 byte tokens, and merges whose result is, byte
+ * for byte, its two parts, so that decoding what was encoded always gives the same bytes, whatever vocabulary a file
+ * brings. Of the others: a token for everything that is none.
  *
  * SPDX-License-Identifier: MIT
  */
+#include <float.h>
+
 #include "base/mem.h"
 #include "base/rng.h"
 #include "text/alphabet.h"
 #include "text/tokenizer_parts.h"
+#include "text/wordpiece.h"
 
 /* Names by which models' makers call the token that ends an answer, where no key says which one it is. */
 static const char *const end_names[] = {
@@ -57,39 +61,14 @@ static int index_texts(struct trit_tokenizer *t, struct trit_error *err)
 			                 v->n_tokens);
 		if (p->len == 0)
 			continue;
+		t->longest = p->len > t->longest ? p->len : t->longest;
+		t->has_unused = t->has_unused || p->type == TRIT_TOKEN_UNUSED;
 		slot = find_slot(t, p->len, p->text);
 		if (*slot)
 			return trit_fail(err, TRIT_ERR_FORMAT, "token %d has the same text as token %u", i,
 			                 (unsigned)*slot - 1);
 		*slot = (uint32_t)i + 1;
 	}
-	return 0;
-}
-
-static int decode_texts(struct trit_tokenizer *t, struct trit_error *err)
-{
-	const struct trit_vocab *v = &t->vocab;
-	size_t used = 0;
-
-	t->decoded = trit_calloc(v->bytes.len + 1, 1); /* a token is never longer than its text */
-	t->starts = trit_calloc((size_t)v->n_tokens + 1, sizeof *t->starts);
-	if (!t->decoded || !t->starts)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d tokens", v->n_tokens);
-	for (int i = 0; i < v->n_tokens; i++) {
-		const struct trit_piece *p = &v->pieces[i];
-
-		t->starts[i] = used;
-		if (p->len > v->bytes.len - used)
-			return trit_fail(err, TRIT_ERR_FORMAT, "token %d: its text overlaps another's", i);
-		if (p->type == TRIT_TOKEN_NORMAL || p->type == TRIT_TOKEN_BYTE) {
-			used += trit_alphabet_decode(p->len, p->text, t->decoded + used);
-		} else if (p->type == TRIT_TOKEN_USER) {
-			if (p->len > 0)
-				memcpy(t->decoded + used, p->text, p->len);
-			used += p->len;
-		}
-	}
-	t->starts[v->n_tokens] = used;
 	return 0;
 }
 
@@ -168,6 +147,7 @@ static int check_special(const struct trit_vocab *v, struct trit_error *err)
 		trit_token id;
 	} special[] = {
 		{ "BOS", v->bos }, { "EOS", v->eos }, { "EOT", v->eot }, { "unknown", v->unk }, { "padding", v->pad },
+		{ "separator", v->sep }, { "class", v->cls }, { "mask", v->mask },
 	};
 
 	for (size_t i = 0; i < sizeof special / sizeof *special; i++)
@@ -177,31 +157,109 @@ static int check_special(const struct trit_vocab *v, struct trit_error *err)
 	return 0;
 }
 
+static int build_bpe(struct trit_tokenizer *t, struct trit_error *err)
+{
+	int status = find_bytes(t, err);
+
+	if (status == 0)
+		status = add_merges(t, err);
+	return status;
+}
+
+int trit_spm_byte(size_t len, const char *text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char *high, *low;
+
+	if (len != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>')
+		return -1;
+	high = memchr(digits, text[3], 16);
+	low = memchr(digits, text[4], 16);
+	return high && low ? (int)(high - digits) << 4 | (int)(low - digits) : -1;
+}
+
+/* The tokens of bytes: all, or none. */
+static int find_spm_bytes(struct trit_tokenizer *t, struct trit_error *err)
+{
+	const struct trit_vocab *v = &t->vocab;
+	bool have[256] = { false };
+	int found = 0;
+
+	for (int i = 0; i < v->n_tokens; i++) {
+		int byte = v->pieces[i].type == TRIT_TOKEN_BYTE ? trit_spm_byte(v->pieces[i].len, v->pieces[i].text) : 0;
+
+		if (byte < 0)
+			return trit_fail(err, TRIT_ERR_FORMAT, "token %d has the type of a byte, but its text is none "
+			                 "of <0x00> to <0xFF>", i);
+		if (v->pieces[i].type == TRIT_TOKEN_BYTE && !have[byte]) {
+			have[byte] = true;
+			t->bytes[byte] = i;
+			found++;
+		}
+	}
+	t->byte_fallback = found == 256;
+	if (found != 0 && found != 256)
+		return trit_fail(err, TRIT_ERR_FORMAT, "tokens for %d bytes; a vocabulary has them for all 256 or none", found);
+	if (!t->byte_fallback && (v->unk < 0 || v->pieces[v->unk].type != TRIT_TOKEN_UNKNOWN))
+		return trit_fail(err, TRIT_ERR_FORMAT, "the vocabulary has neither tokens for bytes nor an unknown token, so "
+		                 "that not all text can become tokens");
+	return 0;
+}
+
+static int build_spm(struct trit_tokenizer *t, struct trit_error *err)
+{
+	int status = find_spm_bytes(t, err);
+
+	if (status == 0 && !t->vocab.scores)
+		status = trit_fail(err, TRIT_ERR_FORMAT, "a SentencePiece vocabulary without scores");
+	for (int i = 0; i < t->vocab.n_tokens && status == 0; i++)
+		if (!(t->vocab.scores[i] >= -FLT_MAX && t->vocab.scores[i] <= FLT_MAX))
+			status = trit_fail(err, TRIT_ERR_FORMAT, "the score of token %d is not a number", i);
+	if (status == 0)
+		status = trit_spm_text_init(&t->spm_text, &t->vocab, err);
+	if (status == 0 && t->kind == TRIT_TOKENIZER_UNIGRAM)
+		status = trit_unigram_init(&t->unigram, &t->vocab, err);
+	return status;
+}
+
+/* What the name of the model says. */
+static int find_kind(struct trit_tokenizer *t, struct trit_error *err)
+{
+	static const char *const names[] = { "gpt2", "llama", "t5", "bert" }; /* by enum trit_tokenizer_kind */
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(t->vocab.model, names[i]) == 0) {
+			t->kind = (enum trit_tokenizer_kind)i;
+			return 0;
+		}
+	return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+	                 "a tokenizer of kind \"%.15s\"; this version knows \"gpt2\" (byte-level BPE), \"llama\" and "
+	                 "\"t5\" (SentencePiece), \"bert\" (WordPiece)", t->vocab.model);
+}
+
 static int build(struct trit_tokenizer *t, struct trit_error *err)
 {
-	const unsigned user = 1u << TRIT_TOKEN_USER, all = user | 1u << TRIT_TOKEN_CONTROL | 1u << TRIT_TOKEN_UNKNOWN;
-	int status;
+	const unsigned user = t->vocab.inline_user ? 0 : 1u << TRIT_TOKEN_USER;
+	const unsigned all = user | 1u << TRIT_TOKEN_CONTROL | 1u << TRIT_TOKEN_UNKNOWN;
+	int status = find_kind(t, err);
 
-	if (strcmp(t->vocab.model, "gpt2") != 0)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "a tokenizer of kind \"%.15s\"; this version knows \"gpt2\" (byte-level BPE)",
-		                 t->vocab.model);
-	status = trit_pretok_new(&t->pretok, t->vocab.pre, err);
+	if (status == 0 && t->kind == TRIT_TOKENIZER_BPE)
+		status = trit_pretok_new(&t->pretok, t->vocab.pre, err);
 	if (status == 0)
 		status = check_special(&t->vocab, err);
 	if (status == 0)
 		status = index_texts(t, err);
 	if (status == 0)
-		status = decode_texts(t, err);
+		status = trit_decode_texts(t, err);
 	if (status == 0)
-		status = find_bytes(t, err);
-	if (status == 0)
-		status = add_merges(t, err);
+		status = t->kind == TRIT_TOKENIZER_BPE         ? build_bpe(t, err)
+		         : t->kind == TRIT_TOKENIZER_WORDPIECE ? trit_wordpiece_init(&t->wordpiece, &t->vocab, err)
+		                                          : build_spm(t, err);
 	if (status == 0)
 		status = trit_special_init(&t->user, &t->vocab, user, err);
 	if (status == 0)
 		status = trit_special_init(&t->all, &t->vocab, all, err);
-	if (status == 0)
+	if (status == 0 && t->kind == TRIT_TOKENIZER_BPE)
 		t->ignores_merges = trit_pretok_ignores_merges(t->pretok);
 	return status;
 }
@@ -236,6 +294,9 @@ void trit_tokenizer_free(struct trit_tokenizer *t)
 	trit_free(t->starts);
 	trit_bpe_release(&t->bpe);
 	trit_pretok_free(t->pretok);
+	trit_spm_text_release(&t->spm_text);
+	trit_unigram_release(&t->unigram);
+	trit_trie_release(&t->wordpiece);
 	trit_special_release(&t->user);
 	trit_special_release(&t->all);
 	trit_free(t);

@@ -4,9 +4,15 @@
  * Built once from a vocabulary (hash tables, the compiled pre-tokeniser), then immutable and shared by threads; the
  * scratch memory of encoding is the caller's struct trit_encoder.
  *
- * Encoding a text: special tokens are found (text/special), what lies between is cut into words (text/pretok), and each
- * word's bytes are merged (text/bpe), unless a cache of words has the result. No Unicode normalisation is done, also
- * where the makers ask for NFC (Qwen 2): decoding gives back the text, byte for byte.
+ * Encoding a text: special tokens are found (text/special), what lies between is prepared and cut into words, and each
+ * word becomes tokens, unless a cache of words has the result. By the vocabulary's model:
+ *
+ *     "gpt2"   cut by regular expressions (text/pretok), bytes merged in order of rank (text/bpe). No Unicode
+ *              normalisation is done, also where the makers ask for NFC (Qwen 2): decoding gives back the text, byte
+ *              for byte.
+ *     "llama"  prepared as SentencePiece does (text/spm_text), characters merged in order of score (text/spm)
+ *     "t5"     prepared the same, the tokens of the greatest probability (text/unigram)
+ *     "bert"   words of WordPiece (text/wordpiece)
  *
  * SPDX-License-Identifier: MIT
  */
@@ -42,15 +48,17 @@ TRIT_MUST_CHECK int trit_encoder_new(struct trit_encoder **out, const struct tri
 void trit_encoder_free(struct trit_encoder *e);
 
 /** Appends the tokens of len bytes of text; `flags` are enum trit_tokenize_flags. Any bytes are accepted (invalid
- * UTF-8, NUL) and encoded without loss. Texts of user-defined tokens always become that token, those of control tokens
- * with TRIT_TOKENIZE_SPECIAL; the leftmost is taken first, the longest among those at one place. Time is linear in the
- * text but for words of megabytes, which cost a logarithm more. Errors: LIMIT (list full), MEMORY; the list is then as
+ * UTF-8, NUL); byte-level BPE encodes them without loss, for the others what is not UTF-8 is U+FFFD. Texts of
+ * user-defined tokens always become that token, those of control tokens with TRIT_TOKENIZE_SPECIAL; the leftmost is
+ * taken first, the longest among those at one place. Time is linear in the text but for words of megabytes, which cost
+ * a logarithm more. Errors: LIMIT (list full), MEMORY; the list is then as
  * it was. */
 TRIT_MUST_CHECK int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned flags,
                                 struct trit_tokens *out, struct trit_error *err);
 
 /** The token's bytes, decoded; inside the tokenizer. Tokens that are not text (control, unknown, unused) give zero
- * bytes. */
+ * bytes, but SentencePiece's unknown token is " U+2047 " and its unused ones are text. What depends on the tokens
+ * before it is text/detokenizer's. */
 const char *trit_decode_token(const struct trit_tokenizer *t, trit_token id, size_t *len);
 /** The token with exactly this text (as in the vocabulary), or -1. */
 trit_token trit_find_token(const struct trit_tokenizer *t, size_t len, const char *text);

@@ -83,11 +83,14 @@ size_t trit_utf8_put(unsigned code_point, char *out)
 	return 2;
 }
 
-/* U+FFFD, the replacement character. */
-static size_t put_replacement(char *out)
+/* U+FFFD, the replacement character, for the first n bytes held. */
+static size_t put_replacement(const struct trit_utf8_stream *s, int n, char *out)
 {
-	memcpy(out, "\xef\xbf\xbd", 3);
-	return 3;
+	size_t written = 0;
+
+	for (int i = 0; i < (s->each_byte ? n : 1); i++, written += 3)
+		memcpy(out + written, "\xef\xbf\xbd", 3);
+	return written;
 }
 
 size_t trit_utf8_stream_feed(struct trit_utf8_stream *s, size_t len, const char *bytes, char *out)
@@ -105,7 +108,7 @@ size_t trit_utf8_stream_feed(struct trit_utf8_stream *s, size_t len, const char 
 			s->n_held = 0;
 		} else if (n < 0) {
 			/* They were a good beginning until this byte came: it goes, or all before it. */
-			to += put_replacement(to);
+			to += put_replacement(s, s->n_held > 1 ? s->n_held - 1 : 1, to);
 			if (s->n_held > 1)
 				i--; /* it may begin a character itself: look at it again */
 			s->n_held = 0;
@@ -116,7 +119,7 @@ size_t trit_utf8_stream_feed(struct trit_utf8_stream *s, size_t len, const char 
 
 size_t trit_utf8_stream_end(struct trit_utf8_stream *s, char *out)
 {
-	size_t n = s->n_held ? put_replacement(out) : 0;
+	size_t n = s->n_held ? put_replacement(s, s->n_held, out) : 0;
 
 	s->n_held = 0;
 	return n;

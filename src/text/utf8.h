@@ -8,6 +8,8 @@
 #ifndef TRIT_TEXT_UTF8_H
 #define TRIT_TEXT_UTF8_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 /**
@@ -16,6 +18,15 @@
  * character; n is as large as Unicode wants one U+FFFD to stand for (section 3.9, "maximal subpart").
  */
 int trit_utf8_check(size_t len, const char *bytes);
+/** Length of the character at bytes[0] as its first byte alone says, at most len; 1 for a byte that begins none. How
+ * SentencePiece walks over text and over tokens. len >= 1. */
+static inline size_t trit_utf8_stride(size_t len, const char *bytes)
+{
+	unsigned char c = (unsigned char)bytes[0];
+	size_t n = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+	return n < len ? n : len;
+}
 /** Length of the longest beginning of `bytes` that is valid UTF-8. */
 size_t trit_utf8_valid(size_t len, const char *bytes);
 /** Length of the longest beginning in which no valid character begins; an unfinished character at the end counts as
@@ -29,7 +40,8 @@ size_t trit_utf8_put(unsigned code_point, char *out);
 /** Streaming detokenisation: holds back the bytes of an unfinished character. A zeroed struct is ready. */
 struct trit_utf8_stream {
 	unsigned char held[4];
-	int n_held; /* 0..3 */
+	int n_held;     /* 0..3 */
+	bool each_byte; /* U+FFFD stands for one byte; otherwise for as many as Unicode wants it for */
 };
 
 /** Feeds len bytes; writes complete characters (and, as U+FFFD, what cannot become one) to out, which needs room for
