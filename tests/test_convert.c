@@ -43,17 +43,6 @@ static struct trit_model *load(const char *path)
 	return m;
 }
 
-static const float *norm_of(const struct trit_model *m, const struct trit_tensor_walk *w)
-{
-	const struct trit_layer *l = &m->layers[w->layer];
-
-	return w->id == TRIT_TENSOR_ATTN_NORM       ? l->attn_norm
-	       : w->id == TRIT_TENSOR_ATTN_SUB_NORM ? l->attn_sub_norm
-	       : w->id == TRIT_TENSOR_FFN_NORM      ? l->ffn_norm
-	       : w->id == TRIT_TENSOR_FFN_SUB_NORM  ? l->ffn_sub_norm
-	                                            : m->output_norm;
-}
-
 /* How far a number may be from the source's, as a share of the largest. */
 static float rounding_of(const struct trit_linear *l)
 {
@@ -114,7 +103,7 @@ static void check_model(const char *path, const struct trit_source *s)
 				else if (l)
 					m->kernels.row_dense[l->type](got, l->w + r * trit_dense_row_bytes(l->type, w.cols), (int)w.cols);
 				else
-					memcpy(got, norm_of(m, &w), w.cols * sizeof *got);
+					memcpy(got, trit_model_norm(m, w.id, w.layer)->w, w.cols * sizeof *got);
 				for (size_t i = 0; i < w.cols; i++)
 					assert_true(fabsf(got[i] - numbers[r * w.cols + i]) <= (l ? rounding_of(l) : 0) * most);
 			}

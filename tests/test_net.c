@@ -65,12 +65,12 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 
 	*b = (struct bench){ .shape = shape };
 	b->config = (struct trit_config){
-		.arch = trit_arch_for(shape->kind, shape->activation), .n_vocab = shape->n_vocab, .n_layers = shape->n_layers,
+		.n_vocab = shape->n_vocab, .n_layers = shape->n_layers,
 		.d_model = shape->d_model, .d_ff = shape->d_ff, .n_heads = shape->n_heads, .n_kv_heads = shape->n_kv_heads,
 		.head_dim = shape->head_dim, .n_rot = shape->head_dim, .n_ctx = shape->seq_len, .rope_base = 100, .eps = 1e-5f,
 		.tied = shape->tied,
 	};
-	assert_non_null(b->config.arch);
+	trit_config_set_arch(&b->config, trit_arch_for(shape->kind, shape->activation));
 	trit_kernels_fill(&b->kernels, tier);
 	trit_rng_init(&b->rng, 4711);
 	assert_int_equal(trit_pool_new(&b->pool, threads, &err), 0);
@@ -216,7 +216,7 @@ static void rotate(const struct reference *r, double *x, int heads)
 			for (int i = 0; i < a / 2; i++) {
 				double *head = x + (t * heads + h) * a;
 				double angle = t % r->b->shape->seq_len * pow(c->rope_base, -2.0 * i / a);
-				int first = c->arch->rope_half ? i : 2 * i, second = c->arch->rope_half ? i + a / 2 : 2 * i + 1;
+				int first = c->rope_half ? i : 2 * i, second = c->rope_half ? i + a / 2 : 2 * i + 1;
 				double p = head[first], q = head[second];
 				head[first] = p * cos(angle) - q * sin(angle);
 				head[second] = p * sin(angle) + q * cos(angle);

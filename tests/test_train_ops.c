@@ -253,7 +253,7 @@ static void optimise(struct trit_params *p, struct trit_config *c, struct trit_p
 	struct trit_error err;
 
 	*c = small;
-	c->arch = trit_arch_by_name("bitnet", 6);
+	trit_config_set_arch(c, trit_arch_by_name("bitnet", 6));
 	assert_int_equal(trit_params_init(p, c, &err), 0);
 	trit_params_randomise(p, c, 3);
 	trit_rng_init(&gradients, 8);
@@ -347,7 +347,7 @@ static void test_first_weights(void **state)
 	struct trit_error err;
 
 	(void)state;
-	c.arch = trit_arch_by_name("bitnet", 6);
+	trit_config_set_arch(&c, trit_arch_by_name("bitnet", 6));
 	c.n_vocab = 700, c.d_model = 64, c.d_ff = 128, c.n_layers = 2;
 	assert_int_equal(trit_params_init(&p, &c, &err), 0);
 	trit_params_randomise(&p, &c, 1);

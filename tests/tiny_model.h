@@ -14,11 +14,11 @@
 /* A network of the architecture: 48 tokens, 2 layers, grouped-query attention. Widths as given. */
 static inline struct trit_config tiny_config(const char *arch, int d_model, int d_ff)
 {
-	struct trit_config c = { .arch = trit_arch_by_name(arch, strlen(arch)), .n_vocab = 48, .n_layers = 2,
+	struct trit_config c = { .n_vocab = 48, .n_layers = 2,
 		                 .d_model = d_model, .d_ff = d_ff, .n_heads = 4, .n_kv_heads = 2, .head_dim = d_model / 4,
 		                 .n_rot = d_model / 4, .n_ctx = 64, .rope_base = 10000, .eps = 1e-5f, .tied = true,
 		                 .name = "tiny" };
-	assert_non_null(c.arch);
+	trit_config_set_arch(&c, trit_arch_by_name(arch, strlen(arch)));
 	return c;
 }
 
@@ -81,7 +81,7 @@ static inline int tiny_floats(void *arg, const struct trit_tensor_walk *w, size_
 	(void)arg, (void)err;
 	tiny_skip(&r, w, row0);
 	for (size_t i = 0; i < n * w->cols; i++)
-		out[i] = (trit_tensors[w->id].kind == TRIT_KIND_NORM ? 1.0f : 0.0f) + trit_rng_uniform(&r) - 0.5f;
+		out[i] = (trit_walk_kind(w) == TRIT_KIND_NORM && !w->bias ? 1.0f : 0.0f) + trit_rng_uniform(&r) - 0.5f;
 	return 0;
 }
 

@@ -39,11 +39,13 @@ static void add(void *arg, const struct trit_linear *l)
 struct trit_cost trit_cost_of(const struct trit_model *m, enum trit_kv_type kv_type)
 {
 	const struct trit_config *g = &m->config;
-	double norms = 2.0 * g->d_model; /* floats a layer */
-	if (g->arch->sub_norm)
-		norms += (double)trit_config_q_width(g) + g->d_ff;
+	struct trit_tensor_walk w = { 0 };
+	double norms = 0; /* floats of all layers' norms, and biases */
+	while (trit_tensor_next(&w, g))
+		if (trit_walk_kind(&w) == TRIT_KIND_NORM && trit_tensors[w.id].per_layer)
+			norms += (double)(w.rows * w.cols);
 
-	struct trit_cost c = { .layer_bytes = 4 * norms * g->n_layers,
+	struct trit_cost c = { .layer_bytes = 4 * norms,
 		               .kv_bytes = (double)trit_kv_bytes(g, kv_type, TRIT_KV_PAGE) / TRIT_KV_PAGE };
 	trit_linear_visit_layers(m, add, &c);
 	c.head_bytes = bytes_with_scales(&m->output) + 4.0 * g->d_model;

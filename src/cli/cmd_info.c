@@ -113,7 +113,7 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	if (p->json)
 		put_number(p, "", "head_dim", c->head_dim, "%s", "");
 	put_number(p, "rotary dimensions", "rope_dimensions", c->n_rot, ", base %g, pairs %s", (double)c->rope_base,
-	           c->arch->rope_half ? "(i, i + n/2)" : "(2i, 2i + 1)");
+	           c->rope_half ? "(i, i + n/2)" : "(2i, 2i + 1)");
 	if (p->json)
 		put_number(p, "", "rope_base", (double)c->rope_base, "%s", "");
 	put_number(p, "norm epsilon", "norm_eps", (double)c->eps, ", %s",

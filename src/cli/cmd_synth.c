@@ -31,8 +31,8 @@ static void replace(int *value, int given)
 static int configure(const struct options *o, struct trit_config *c, struct trit_error *err)
 {
 	const struct trit_config *given = &o->sizes;
-	*c = (struct trit_config){ .arch = trit_arch_by_name(archs[o->arch], strlen(archs[o->arch])), .eps = 1e-5f,
-		                   .tied = !o->untied };
+	*c = (struct trit_config){ .eps = 1e-5f, .tied = !o->untied };
+	trit_config_set_arch(c, trit_arch_by_name(archs[o->arch], strlen(archs[o->arch])));
 	int e = trit_synth_size(c, o->size, err);
 	if (e)
 		return e;

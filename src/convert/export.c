@@ -30,13 +30,13 @@ struct writer {
 	float *scales; /* room for those of any tensor */
 };
 
-static uint32_t type_of(const struct writer *w, enum trit_tensor_id id)
+static uint32_t type_of(const struct writer *w, const struct trit_tensor_walk *t)
 {
-	switch (trit_tensors[id].kind) {
+	switch (trit_walk_kind(t)) {
 	case TRIT_KIND_NORM:
 		return TRIT_GGML_F32;
 	case TRIT_KIND_EMBEDDING:
-		return id == TRIT_TENSOR_OUTPUT ? w->head_type : w->embedding_type;
+		return t->id == TRIT_TENSOR_OUTPUT ? w->head_type : w->embedding_type;
 	default:
 		return w->type;
 	}
@@ -50,7 +50,7 @@ static bool fits(const struct trit_config *c, enum trit_tensor_kind kind, uint32
 	struct trit_tensor_walk w = { 0 };
 	size_t block = (size_t)trit_ggml_type_info(type)->block;
 	while (trit_tensor_next(&w, c))
-		if (trit_tensors[w.id].kind == kind && w.cols % block)
+		if (trit_walk_kind(&w) == kind && w.cols % block)
 			return false;
 	return true;
 }
@@ -151,12 +151,12 @@ static int tensor_bytes(const struct writer *w, const struct trit_tensor_walk *t
                         struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
-	int e = trit_ggml_tensor_bytes(type_of(w, t->id), t->rows, t->cols, bytes, err);
+	int e = trit_ggml_tensor_bytes(type_of(w, t), t->rows, t->cols, bytes, err);
 	if (!e)
 		return TRIT_OK;
-	trit_tensor_name(name, t->id, t->layer, "weight");
+	trit_walk_name(name, t);
 	return trit_fail_prefix(err, e, "%s cannot be %s (choose another %s)", name,
-	                        trit_ggml_type_info(type_of(w, t->id))->name, option_of(t->id));
+	                        trit_ggml_type_info(type_of(w, t))->name, option_of(t->id));
 }
 
 int trit_export_check(const struct trit_config *c, bool quantised, const struct trit_export_options *o,
@@ -180,13 +180,13 @@ static int describe(struct writer *w, struct trit_error *err)
 	int e = TRIT_OK;
 	while (!e && trit_tensor_next(&t, &w->s->config)) {
 		char name[TRIT_TENSOR_NAME_BYTES];
-		bool norm = trit_tensors[t.id].kind == TRIT_KIND_NORM;
+		bool vector = trit_walk_kind(&t) == TRIT_KIND_NORM && t.rows == 1;
 		uint64_t dims[2] = { t.cols, t.rows }, one = 1, bytes = 0;
-		trit_tensor_name(name, t.id, t.layer, "weight");
+		trit_walk_name(name, &t);
 		if ((e = tensor_bytes(w, &t, &bytes, err)))
 			return e;
-		e = trit_gguf_put_tensor(w->out, name, type_of(w, t.id), norm ? 1 : 2, dims, err);
-		if (!e && w->split_scale && trit_tensors[t.id].kind == TRIT_KIND_LINEAR) {
+		e = trit_gguf_put_tensor(w->out, name, type_of(w, &t), vector ? 1 : 2, dims, err);
+		if (!e && w->split_scale && trit_walk_kind(&t) == TRIT_KIND_LINEAR) {
 			trit_tensor_name(name, t.id, t.layer, "scale");
 			e = trit_gguf_put_tensor(w->out, name, TRIT_GGML_F32, 1, &one, err);
 		}
@@ -212,7 +212,7 @@ static struct most measure(const struct writer *w)
 	struct most m = { .scales = 1 };
 	struct trit_tensor_walk t = { 0 };
 	while (trit_tensor_next(&t, &w->s->config)) {
-		const struct trit_ggml_type_info *info = trit_ggml_type_info(type_of(w, t.id));
+		const struct trit_ggml_type_info *info = trit_ggml_type_info(type_of(w, &t));
 		size_t n = t.rows < chunk_rows(t.cols) ? t.rows : chunk_rows(t.cols), scales = 1;
 		size_t bytes = n * t.cols / (size_t)info->block * (size_t)info->block_bytes + (size_t)info->tail_bytes;
 		if (info->packed) {
@@ -300,17 +300,17 @@ static int write_rows(struct writer *w, struct trit_error *err)
 		return e;
 	if (err)
 		*err = why;
-	trit_tensor_name(name, w->t.id, w->t.layer, "weight");
+	trit_walk_name(name, &w->t);
 	return e == TRIT_ERR_IO || strstr(why.message, name) ? e : trit_fail_prefix(err, e, "%s", name);
 }
 
 static int write_tensor(struct writer *w, const struct trit_tensor_walk *t, struct trit_error *err)
 {
 	const struct trit_source *s = w->s;
-	bool linear = trit_tensors[t->id].kind == TRIT_KIND_LINEAR;
+	bool linear = trit_walk_kind(t) == TRIT_KIND_LINEAR;
 	int e;
 	w->t = *t;
-	w->info = trit_ggml_type_info(type_of(w, t->id));
+	w->info = trit_ggml_type_info(type_of(w, t));
 	size_t n_scales = trit_scale_count((enum trit_scaling)w->info->scaling, t->rows, t->cols);
 	memset(w->scales, 0, (w->info->packed ? n_scales : 1) * sizeof *w->scales);
 	w->coded = (s->quantised && linear) || (w->info->packed && s->type && s->type(s->arg, t) == (int)w->info->id);

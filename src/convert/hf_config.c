@@ -36,6 +36,12 @@ int trit_hf_check(const struct trit_config *c, struct trit_error *err)
 	if (!find_network(c))
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
 		                 "transformers has no network for the architecture %s; write a GGUF file", c->arch->name);
+	if (c->biases || c->window || c->rope_freqs || c->rope_scaling.kind != TRIT_ROPE_PLAIN)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "a model with %s is not written as a Hugging Face folder; write a GGUF file",
+		                 c->biases   ? "biases"
+		                 : c->window ? "a sliding window"
+		                             : "scaled rotary positions");
 	if (c->n_rot != c->head_dim)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
 		                 "only %d of the %d elements of a head rotate, which transformers' %s cannot do; write a GGUF "

@@ -58,7 +58,7 @@ struct writer {
 
 static bool is_projection(const struct trit_tensor_walk *w)
 {
-	return trit_tensors[w->id].kind == TRIT_KIND_LINEAR;
+	return trit_walk_kind(w) == TRIT_KIND_LINEAR;
 }
 
 static bool is_packed(const struct writer *w, const struct trit_tensor_walk *t)
@@ -107,7 +107,7 @@ static int choose_exact(struct writer *w, struct trit_error *err)
 	while (!e && trit_tensor_next(&t, &w->s->config)) {
 		const struct entry entry = { .w = t };
 		w->e = &entry;
-		if (trit_tensors[t.id].kind != TRIT_KIND_LINEAR)
+		if (!is_projection(&t))
 			e = trit_chunks_run(&w->chunks, t.rows, trit_chunk_rows(t.cols, 4), look_for_bf16, take_nothing, w, err);
 	}
 	w->dtype = e ? TRIT_DTYPE_F32 : TRIT_DTYPE_BF16;
@@ -161,7 +161,7 @@ static void hf_name(const struct entry *e, char name[TRIT_TENSOR_NAME_BYTES * 2]
 /* Dimensions of an entry. Returns how many. */
 static int entry_shape(const struct entry *e, uint64_t shape[2])
 {
-	if (e->scale || trit_tensors[e->w.id].kind == TRIT_KIND_NORM) {
+	if (e->scale || trit_walk_kind(&e->w) == TRIT_KIND_NORM) {
 		shape[0] = e->scale ? 1 : e->w.cols;
 		return 1;
 	}
@@ -179,7 +179,7 @@ static uint64_t entry_bytes(const struct entry *e)
 
 static enum trit_dtype type_of(const struct writer *w, const struct trit_tensor_walk *t)
 {
-	if (trit_tensors[t->id].kind == TRIT_KIND_NORM && w->linear != TRIT_HF_MULTIPLY)
+	if (trit_walk_kind(t) == TRIT_KIND_NORM && w->linear != TRIT_HF_MULTIPLY)
 		return TRIT_DTYPE_F32;
 	return is_packed(w, t) ? TRIT_DTYPE_U8 : w->dtype;
 }
@@ -227,7 +227,7 @@ static int list_tensors(struct writer *w, struct trit_error *err)
 		*e = (struct entry){ .w = t, .dtype = type_of(w, &t) };
 		if (e->dtype == TRIT_DTYPE_U8 && t.rows % 4) {
 			char name[TRIT_TENSOR_NAME_BYTES];
-			trit_tensor_name(name, t.id, t.layer, "weight");
+			trit_walk_name(name, &t);
 			return trit_fail(err, TRIT_ERR_ARG,
 			                 "%s: %zu rows, not a multiple of 4 as transformers' packed weights need; write numbers "
 			                 "(--type bf16)", name, t.rows);
@@ -430,7 +430,7 @@ static int write_entry(struct writer *w, const struct entry *entry, struct trit_
 	int e = entry->scale ? write_scale(w, err) : write_weights(w, err);
 	if (!e)
 		return e;
-	trit_tensor_name(name, entry->w.id, entry->w.layer, "weight");
+	trit_walk_name(name, &entry->w);
 	return err && strstr(err->message, name) ? e : trit_fail_prefix(err, e, "%s", name);
 }
 

@@ -43,7 +43,7 @@ static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scale
 	if (e)
 		return e;
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	bool linear = trit_tensors[w->id].kind == TRIT_KIND_LINEAR;
+	bool linear = trit_walk_kind(w) == TRIT_KIND_LINEAR;
 	if (linear && info->packed && !info->ternary)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t->name,
 		                 info->name);
@@ -102,7 +102,7 @@ static int find_tensor(const struct checkpoint *c, const struct trit_tensor_walk
                        struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "weight");
+	trit_walk_name(name, w);
 	const struct trit_st_tensor *t = trit_safetensors_find(&c->file, name);
 	if (!t || t->dtype != TRIT_DTYPE_F32 || t->elements != w->rows * w->cols ||
 	    (uintptr_t)t->data % sizeof(float))
@@ -118,7 +118,7 @@ static int check_finite(const struct trit_tensor_walk *w, const float *weights, 
 	char name[TRIT_TENSOR_NAME_BYTES];
 	for (size_t i = row0 * w->cols; i < (row0 + n) * w->cols; i++)
 		if (!isfinite(weights[i])) {
-			trit_tensor_name(name, w->id, w->layer, "weight");
+			trit_walk_name(name, w);
 			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %zu is not finite", name, i);
 		}
 	return TRIT_OK;

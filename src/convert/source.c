@@ -16,7 +16,7 @@
 
 bool trit_source_is_half(const struct trit_source *s)
 {
-	return s->config.arch->rope_half;
+	return s->config.rope_half;
 }
 
 /* The row of `from` that is row `row`. */
@@ -81,6 +81,19 @@ static int reordered_codes(void *arg, const struct trit_tensor_walk *w, size_t r
 	return e;
 }
 
+/* A bias is one row; its elements go where the rows of its projection go. */
+static int reorder_bias(const struct trit_reordered *r, const struct trit_tensor_walk *w, float *out,
+                        struct trit_error *err)
+{
+	float *copy = trit_calloc(w->cols, sizeof *copy);
+	int e = copy ? r->from->floats(r->from->arg, w, 0, 1, copy, err)
+	             : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a bias of %zu elements", w->cols);
+	for (size_t i = 0; i < w->cols && !e; i++)
+		out[i] = copy[row_of(r, i)];
+	trit_free(copy);
+	return e;
+}
+
 static int reordered_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
                             struct trit_error *err)
 {
@@ -89,6 +102,8 @@ static int reordered_floats(void *arg, const struct trit_tensor_walk *w, size_t 
 	int e = TRIT_OK;
 	if (!is_rotated(w))
 		return s->floats(s->arg, w, row0, n, out, err);
+	if (w->bias)
+		return reorder_bias(r, w, out, err);
 	for (size_t i = 0; i < n && !e; i++)
 		e = s->floats(s->arg, w, row_of(r, row0 + i), 1, out + i * w->cols, err);
 	return e;
@@ -111,5 +126,6 @@ void trit_source_reorder(struct trit_source *out, struct trit_reordered *r, cons
 	out->scales = reordered_scales;
 	out->codes = reordered_codes;
 	out->floats = reordered_floats;
+	out->config.rope_half = half;
 	out->done = from->done ? reordered_done : NULL;
 }

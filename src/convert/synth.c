@@ -139,8 +139,8 @@ static int random_floats(void *arg, const struct trit_tensor_walk *w, size_t row
 	for (size_t i = 0; i < n; i++) {
 		struct trit_rng r = row_rng(s->synth, w, (int64_t)(row0 + i));
 		for (size_t c = 0; c < w->cols; c++, out++) {
-			if (trit_tensors[w->id].kind == TRIT_KIND_NORM) {
-				*out = 1;
+			if (trit_walk_kind(w) == TRIT_KIND_NORM) {
+				*out = !w->bias;
 				continue;
 			}
 			uint64_t x = trit_rng_next(&r);

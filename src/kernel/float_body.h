@@ -11,28 +11,43 @@
 #include "kernel/tiers.h"
 
 /**
- * e^x, error below 1.01 ulp (all floats were tried). Overflow gives infinity, what rounds to nothing 0, NaN stays NaN.
- *
- * x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 p(r), p of degree 4 fitted for the least largest relative error,
- * 3.1e-9; 2^n in two factors, as 2^128 and 2^-150 occur but are no normal numbers.
+ * x = n ln 2 + r, n whole, |r| <= ln 2 / 2; returns e^r - 1 = r + r^2 p(r), p of degree 4 fitted for the least largest
+ * relative error of e^r, 3.1e-9.
  */
-VEC_INLINE struct vec vec_exp(struct vec x)
+VEC_INLINE struct vec exp_reduced(struct vec x, struct vec *n)
 {
-	/* vec_max and vec_min give their second operand when one is NaN: this order keeps it. */
-	x = vec_min(vec_set1(89.0f), vec_max(vec_set1(-104.0f), x));
-	struct vec n = vec_round(vec_mul(x, vec_set1(0x1.715476p+0f)));
-	struct vec r = vec_fma(n, vec_set1(-0x1.62e43p-1f), x); /* ln 2 in two parts */
-	r = vec_fma(n, vec_set1(0x1.05c61p-29f), r);
+	*n = vec_round(vec_mul(x, vec_set1(0x1.715476p+0f)));
+	struct vec r = vec_fma(*n, vec_set1(-0x1.62e43p-1f), x); /* ln 2 in two parts */
+	r = vec_fma(*n, vec_set1(0x1.05c61p-29f), r);
 
 	struct vec p = vec_set1(0x1.6a23cep-10f);
 	p = vec_fma(p, r, vec_set1(0x1.123a2p-7f));
 	p = vec_fma(p, r, vec_set1(0x1.5558f2p-5f));
 	p = vec_fma(p, r, vec_set1(0x1.555492p-3f));
 	p = vec_fma(p, r, vec_set1(0x1.fffffcp-2f));
-	p = vec_add(vec_fma(p, vec_mul(r, r), r), vec_set1(1));
+	return vec_fma(p, vec_mul(r, r), r);
+}
 
+/**
+ * e^x, error below 1.01 ulp (all floats were tried). Overflow gives infinity, what rounds to nothing 0, NaN stays NaN.
+ * 2^n in two factors, as 2^128 and 2^-150 occur but are no normal numbers.
+ */
+VEC_INLINE struct vec vec_exp(struct vec x)
+{
+	/* vec_max and vec_min give their second operand when one is NaN: this order keeps it. */
+	x = vec_min(vec_set1(89.0f), vec_max(vec_set1(-104.0f), x));
+	struct vec n, p = vec_add(exp_reduced(x, &n), vec_set1(1));
 	struct vec half = vec_round(vec_mul(n, vec_set1(0.5f)));
 	return vec_mul(vec_mul(p, vec_pow2(half)), vec_pow2(vec_sub(n, half)));
+}
+
+/** tanh x = m / (m + 2), m = e^2x - 1 = 2^n (e^r - 1) + (2^n - 1): no digit is lost near 0. 1 beyond 10, to the bit. */
+VEC_INLINE struct vec vec_tanh(struct vec x)
+{
+	x = vec_min(vec_set1(10), vec_max(vec_set1(-10), x));
+	struct vec n, p = exp_reduced(vec_add(x, x), &n), power = vec_pow2(n);
+	struct vec m = vec_fma(power, p, vec_sub(power, vec_set1(1)));
+	return vec_div(m, vec_add(m, vec_set1(2)));
 }
 
 static float sum_squares(const float *x, int n)
@@ -76,6 +91,21 @@ static float rmsnorm(float *y, const float *x, const float *w, float eps, int n)
 	VEC_FOR(i, m, n)
 		vec_store_n(y + i, normed(x + i, w + i, r, m), m);
 	return r;
+}
+
+static void layernorm(float *y, const float *x, const float *w, const float *bias, float eps, int n)
+{
+	struct vec mean = vec_set1(sum(x, n) / (float)n), s = vec_zero();
+
+	VEC_FOR(i, m, n) {
+		struct vec d = vec_fill(vec_sub(vec_load_n(x + i, m), mean), m, 0);
+		s = vec_fma(d, d, s);
+	}
+	struct vec r = vec_set1(1 / sqrtf(vec_sum(s) / (float)n + eps));
+	VEC_FOR(i, m, n) {
+		struct vec d = vec_mul(vec_sub(vec_load_n(x + i, m), mean), r), wi = vec_load_n(w + i, m);
+		vec_store_n(y + i, bias ? vec_fma(d, wi, vec_load_n(bias + i, m)) : vec_mul(d, wi), m);
+	}
 }
 
 /* ---- activations in 8 and 4 bits --------------------------------------------------------------------------------- */
@@ -189,6 +219,12 @@ static void hadamard(float *x, int n)
 			}
 }
 
+static void scale(float *x, float factor, int n)
+{
+	VEC_FOR(i, m, n)
+		vec_store_n(x + i, vec_mul(vec_load_n(x + i, m), vec_set1(factor)), m);
+}
+
 static void silu_mul(float *y, const float *gate, const float *up, int n)
 {
 	VEC_FOR(i, m, n) {
@@ -203,6 +239,26 @@ static void relu2_mul(float *y, const float *gate, const float *up, int n)
 	VEC_FOR(i, m, n) {
 		struct vec g = vec_max(vec_zero(), vec_load_n(gate + i, m));
 		vec_store_n(y + i, vec_mul(vec_mul(g, g), vec_load_n(up + i, m)), m);
+	}
+}
+
+static void gelu_mul(float *y, const float *gate, const float *up, int n)
+{
+	const struct vec linear = vec_set1(-1.5957691216057308f), cubic = vec_set1(-0.07135481282553533f);
+
+	VEC_FOR(i, m, n) {
+		struct vec g = vec_load_n(gate + i, m);
+		struct vec u = vec_mul(g, vec_fma(vec_mul(g, g), cubic, linear));
+		struct vec d = vec_add(vec_set1(1), vec_exp(u));
+		vec_store_n(y + i, vec_mul(vec_div(g, d), vec_load_n(up + i, m)), m);
+	}
+}
+
+static void softcap(float *x, float cap, int n)
+{
+	VEC_FOR(i, m, n) {
+		struct vec t = vec_tanh(vec_mul(vec_load_n(x + i, m), vec_set1(1 / cap)));
+		vec_store_n(x + i, vec_mul(vec_set1(cap), t), m);
 	}
 }
 
@@ -330,14 +386,18 @@ static void softmax(float *x, int n)
 static void float_init(struct trit_kernels *k)
 {
 	k->rmsnorm = rmsnorm;
+	k->layernorm = layernorm;
 	k->act_quant = act_quant;
 	k->act_quant4 = act_quant4;
 	k->rmsnorm_quant = rmsnorm_quant;
 	k->add = add;
 	k->add_scaled = add_scaled;
 	k->hadamard = hadamard;
+	k->scale = scale;
 	k->silu_mul = silu_mul;
 	k->relu2_mul = relu2_mul;
+	k->gelu_mul = gelu_mul;
+	k->softcap = softcap;
 	k->rope = rope;
 	k->softmax = softmax;
 	k->sum_exp = sum_exp;

@@ -105,6 +105,9 @@ typedef void trit_gemm_f32_fn(float *c, size_t ldc, const float *a, size_t a_row
 
 /** y_i = x_i * r * w_i, evaluated (x_i * r) * w_i, with r = 1 / sqrt(sum(x^2) / n + eps). y may be x. Returns r. */
 typedef float trit_rmsnorm_fn(float *y, const float *x, const float *w, float eps, int n);
+/** y_i = fma((x_i - m) * r, w_i, bias_i), with m = sum(x) / n and r = 1 / sqrt(sum((x - m)^2) / n + eps), both sums
+ * 16-sum reductions; bias NULL: ((x_i - m) * r) * w_i. y may be x. */
+typedef void trit_layernorm_fn(float *y, const float *x, const float *w, const float *bias, float eps, int n);
 /** y_i += x_i. */
 typedef void trit_add_fn(float *y, const float *x, int n);
 /** y_i = fma(a, x_i, y_i). */
@@ -115,10 +118,15 @@ typedef void trit_add_scaled_fn(float *y, const float *x, float a, int n);
  * n: a power of two, up to 65536.
  */
 typedef void trit_hadamard_fn(float *x, int n);
+/** x_i *= factor. */
+typedef void trit_scale_fn(float *x, float factor, int n);
 /** y_i = gate_i / (1 + exp(-gate_i)) * up_i. y may be gate or up. */
 typedef void trit_silu_mul_fn(float *y, const float *gate, const float *up, int n);
 /** y_i = max(gate_i, 0)^2 * up_i. y may be gate or up. */
 typedef void trit_relu2_mul_fn(float *y, const float *gate, const float *up, int n);
+/** y_i = gelu(gate_i) * up_i, GELU by tanh: g / 2 (1 + tanh u) = g / (1 + exp(-2 u)), u = sqrt(2 / pi) (g + 0.044715
+ * g^3), evaluated g / (1 + exp(g * fma(g * g, -2 * 0.044715 sqrt(2 / pi), -2 sqrt(2 / pi)))). y may be gate or up. */
+typedef void trit_gelu_mul_fn(float *y, const float *gate, const float *up, int n);
 /**
  * Rotary embedding, in place, of `heads` heads of width `width` at x + h * width: the first n_rot elements of each
  * rotate. half ("NEOX"): pairs (i, i + n_rot/2); else ("NORM"): pairs (2i, 2i + 1), for i < n_rot/2.
@@ -127,6 +135,8 @@ typedef void trit_relu2_mul_fn(float *y, const float *gate, const float *up, int
  */
 typedef void trit_rope_fn(float *x, const float *cos, const float *sin, int heads, int width, int n_rot, bool half,
                           bool inverse);
+/** In place: x_i = cap * tanh(x_i * (1 / cap)), error of tanh below 2 ulp. cap > 0. */
+typedef void trit_softcap_fn(float *x, float cap, int n);
 /** In place: x_i = exp(x_i - max) / sum. n >= 1. */
 typedef void trit_softmax_fn(float *x, int n);
 /** sum of exp(x_i - max) as a 16-sum reduction; *max receives max. For log-sum-exp. */
@@ -241,11 +251,15 @@ struct trit_kernels {
 	trit_gemm_f32_fn *gemm_f32;
 
 	trit_rmsnorm_fn *rmsnorm;
+	trit_layernorm_fn *layernorm;
 	trit_add_fn *add;
 	trit_add_scaled_fn *add_scaled;
 	trit_hadamard_fn *hadamard;
+	trit_scale_fn *scale;
 	trit_silu_mul_fn *silu_mul;
 	trit_relu2_mul_fn *relu2_mul;
+	trit_gelu_mul_fn *gelu_mul;
+	trit_softcap_fn *softcap;
 	trit_rope_fn *rope;
 	trit_softmax_fn *softmax;
 	trit_sum_exp_fn *sum_exp;

@@ -130,6 +130,14 @@ static void rmsnorm(const struct trit_kernels *k, const struct input *in, struct
 	o->f[N_OUT] = k->rmsnorm(o->f, in->a, in->b, 1e-6f, N);
 }
 
+/* With a bias and without. */
+static void layernorm(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->layernorm(o->f, in->a, in->b, in->many, 1e-5f, N);
+	k->layernorm(o->f + N_OUT, in->a, in->b, NULL, 1e-5f, N);
+}
+
 static void add(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
@@ -153,10 +161,18 @@ static void hadamard(const struct trit_kernels *k, const struct input *in, struc
 	k->hadamard(o->f + N_PADDED, 8);
 }
 
-/* silu_mul (0), relu2_mul (1). */
+/* scale (0), softcap (1). */
+static void in_place(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	memcpy(o->f, in->a, sizeof in->a);
+	(arg ? k->softcap : k->scale)(o->f, 0.7f, N);
+}
+
+/* silu_mul (0), relu2_mul (1), gelu_mul (2). */
 static void glu(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
-	(arg ? k->relu2_mul : k->silu_mul)(o->f, in->a, in->b, N);
+	trit_silu_mul_fn *const members[] = {k->silu_mul, k->relu2_mul, k->gelu_mul};
+	members[arg](o->f, in->a, in->b, N);
 }
 
 static void rope(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -310,11 +326,15 @@ static const struct self_case {
 	CASE_OF(row_dense[TRIT_DENSE_Q8_0], row_dense, TRIT_DENSE_Q8_0),
 	CASE(gemm_f32),
 	CASE(rmsnorm),
+	CASE(layernorm),
 	CASE(add),
 	CASE(add_scaled),
 	CASE(hadamard),
+	CASE_OF(scale, in_place, 0),
 	CASE_OF(silu_mul, glu, 0),
 	CASE_OF(relu2_mul, glu, 1),
+	CASE_OF(gelu_mul, glu, 2),
+	CASE_OF(softcap, in_place, 1),
 	CASE(rope),
 	CASE(softmax),
 	CASE(sum_exp),

@@ -6,10 +6,14 @@
  * what each has to do. A few long units (one token, far into a context) are split instead, with barriers between: the
  * scores by positions, the softmax by queries, the weighted means by elements of the head. No sum is ever split.
  *
+ * In a layer with a sliding window a tile begins at the page of the first position that one of its tokens sees; what
+ * others of them do not see gets the probability 0, which adds nothing to a sum, not even in its last bit.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "model/attention.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "model/rope.h"
@@ -59,8 +63,11 @@ void trit_attention_lay_out(struct trit_attention *a, struct trit_arena *arena)
 	a->n_scores = (size_t)larger(FEWEST_ROWS, share_of(a)) * stride;
 	if (a->n_scores < TILE_SCORES)
 		a->n_scores = most * stride < TILE_SCORES ? most * stride : TILE_SCORES;
-	a->cos = trit_arena_take(arena, angles, sizeof(float));
-	a->sin = trit_arena_take(arena, angles, sizeof(float));
+	for (int i = 0; i < 2; i++) {
+		bool same = i && !c->window_rope_base;
+		a->cos[i] = same ? a->cos[0] : trit_arena_take(arena, angles, sizeof(float));
+		a->sin[i] = same ? a->sin[0] : trit_arena_take(arena, angles, sizeof(float));
+	}
 	a->scores = trit_arena_take(arena, threads * a->n_scores, sizeof(float));
 	a->sums = trit_arena_take(arena, (size_t)a->n_batch * (size_t)c->n_heads, sizeof(float));
 	a->queries = trit_arena_take(arena, threads * most * (size_t)c->head_dim, sizeof(float));
@@ -75,7 +82,10 @@ void trit_attention_lay_out(struct trit_attention *a, struct trit_arena *arena)
 
 void trit_attention_tables(struct trit_attention *a)
 {
-	trit_rope_table(a->cos, a->sin, a->config->rope_base, a->config->n_rot, a->n_ctx);
+	const struct trit_config *c = a->config;
+	trit_rope_table(a->cos[0], a->sin[0], c->rope_base, c->n_rot, a->n_ctx, &c->rope_scaling, a->rope_freqs);
+	if (c->window_rope_base)
+		trit_rope_table(a->cos[1], a->sin[1], c->window_rope_base, c->n_rot, a->n_ctx, NULL, NULL);
 }
 
 /* ---- one thread's view ------------------------------------------------------------------------------------------- */
@@ -87,15 +97,25 @@ struct view {
 	float *out, *qkv;
 	const struct trit_batch_token *tokens;
 	int n_tokens, layer, thread, n_threads;
+	int window;      /* positions that a token sees in this layer */
+	float scale;     /* of scores */
 	int share;       /* queries to a key */
 	size_t nq, nqkv; /* floats of a token in out and in qkv */
 	int64_t work;    /* of all units together */
 };
 
-/* Tokens first .. first + count - 1 of the batch, the last of which sees n positions. */
+/* Tokens first .. first + count - 1 of the batch, which see positions from `from` on, the beginning of a page; the last
+ * of them sees as far as from + n - 1. */
 struct tile {
-	int first, count, n;
+	int first, count, n, from;
 };
+
+/* The first position that a token sees. */
+static int first_seen(const struct view *v, int token)
+{
+	int end = v->tokens[token].position + 1;
+	return end > v->window ? end - v->window : 0;
+}
 
 /* The tile after *t (at first a zeroed one); false at the end. */
 static bool next_tile(const struct view *v, struct tile *t)
@@ -104,10 +124,11 @@ static bool next_tile(const struct view *v, struct tile *t)
 	if (first == v->n_tokens)
 		return false;
 	const struct trit_batch_token *token = &v->tokens[first];
-	int most = tile_tokens(v->a, token->position + 1, v->n_tokens, v->n_threads);
+	int from = first_seen(v, first) / TRIT_KV_PAGE * TRIT_KV_PAGE;
+	int most = tile_tokens(v->a, token->position + 1 - from, v->n_tokens, v->n_threads);
 	while (end < v->n_tokens && end - first < most && v->tokens[end].kv == token->kv)
 		end++;
-	*t = (struct tile){ first, end - first, token->position + end - first };
+	*t = (struct tile){ first, end - first, token->position + end - first - from, from };
 	return true;
 }
 
@@ -135,10 +156,17 @@ static int first_row(const struct view *v, const struct unit *u)
 	return (u->g * v->n_tokens + u->t.first) * v->share;
 }
 
-/* Positions that row r of the unit sees: each token's queries are `share` rows. */
+/* Up to which position from `from` on row r of the unit sees: each token's queries are `share` rows. */
 static int seen(const struct view *v, const struct unit *u, int r)
 {
 	return u->t.n - u->t.count + 1 + r / v->share;
+}
+
+/* The page where the unit begins. */
+static const unsigned char *pages_of(const struct view *v, const struct unit *u)
+{
+	const struct trit_kv *kv = v->tokens[u->t.first].kv;
+	return trit_kv_pages(kv, v->layer, u->g) + (size_t)(u->t.from / TRIT_KV_PAGE) * trit_kv_stride(kv);
 }
 
 /* The unit after *u (at first a zeroed one): head after head, all tiles of each. False at the end; *u then has the work
@@ -153,7 +181,20 @@ static bool next_unit(const struct view *v, struct unit *u)
 	return ++u->g < v->c->n_kv_heads && next_tile(v, &u->t);
 }
 
-/* Rotates the queries and the key of head g of a token, and puts key and value into its cache. */
+/* Norms of `heads` heads from number `first` on. */
+static void norm_heads(const struct view *v, float *x, const struct trit_norm *norm, int first, int heads)
+{
+	const struct trit_config *c = v->c;
+	for (int h = first; h < first + heads; h++, x += c->head_dim) {
+		size_t own = c->qk_norms == TRIT_QK_EACH_HEAD ? (size_t)h * (size_t)c->head_dim : 0;
+		if (c->arch->norm == TRIT_NORM_LAYER)
+			v->k->layernorm(x, x, norm->w + own, norm->bias ? norm->bias + own : NULL, c->eps, c->head_dim);
+		else
+			v->k->rmsnorm(x, x, norm->w + own, c->eps, c->head_dim);
+	}
+}
+
+/* Norms and rotates the queries and the key of head g of a token, and puts key and value into its cache. */
 static void rotate_and_store(const struct view *v, int token, int g)
 {
 	const struct trit_config *c = v->c;
@@ -161,10 +202,15 @@ static void rotate_and_store(const struct view *v, int token, int g)
 	size_t width = (size_t)c->head_dim, angles = (size_t)t->position * (size_t)(c->n_rot / 2);
 	float *qkv = v->qkv + (size_t)token * v->nqkv, *q = qkv + (size_t)(g * v->share) * width;
 	float *key = qkv + v->nq + (size_t)g * width, *value = key + (size_t)c->n_kv_heads * width;
-	const float *cos = v->a->cos + angles, *sin = v->a->sin + angles;
+	int windowed = trit_config_window(c, v->layer) > 0;
+	const float *cos = v->a->cos[windowed] + angles, *sin = v->a->sin[windowed] + angles;
 
-	v->k->rope(q, cos, sin, v->share, c->head_dim, c->n_rot, c->arch->rope_half, false);
-	v->k->rope(key, cos, sin, 1, c->head_dim, c->n_rot, c->arch->rope_half, false);
+	if (v->a->layers) {
+		norm_heads(v, q, &v->a->layers[v->layer].q_norm, g * v->share, v->share);
+		norm_heads(v, key, &v->a->layers[v->layer].k_norm, g, 1);
+	}
+	v->k->rope(q, cos, sin, v->share, c->head_dim, c->n_rot, c->rope_half, false);
+	v->k->rope(key, cos, sin, 1, c->head_dim, c->n_rot, c->rope_half, false);
 	unsigned char *page = trit_kv_pages(t->kv, v->layer, g);
 	page += (size_t)(t->position / TRIT_KV_PAGE) * trit_kv_stride(t->kv);
 	if (t->kv->type == TRIT_KV_Q8)
@@ -196,7 +242,7 @@ static bool independent(const struct view *v)
 
 /* ---- a unit ------------------------------------------------------------------------------------------------------ */
 
-/* s [rows, lds]: scores at positions begin .. end - 1. */
+/* s [rows, lds]: scores at positions begin .. end - 1, counted from where the unit begins, like all below. */
 static void unit_scores(const struct view *v, const struct unit *u, float *s, int begin, int end)
 {
 	const struct trit_kv *kv = v->tokens[u->t.first].kv;
@@ -210,9 +256,9 @@ static void unit_scores(const struct view *v, const struct unit *u, float *s, in
 			memcpy(together + (size_t)i * row, q + (size_t)i * v->nqkv, row * sizeof *q);
 		q = together;
 	}
-	const unsigned char *pages = trit_kv_pages(kv, v->layer, u->g);
+	const unsigned char *pages = pages_of(v, u);
 	size_t stride = trit_kv_stride(kv);
-	float scale = 1.0f / sqrtf((float)width);
+	float scale = v->scale;
 	if (kv->type == TRIT_KV_Q8)
 		trit_int_scores(v->k, &v->a->ints[v->thread], s, score_stride(u->t.n), q, (size_t)width, pages, stride, scale,
 		                width, rows_of(v, u), begin, end);
@@ -224,8 +270,12 @@ static void unit_scores(const struct view *v, const struct unit *u, float *s, in
 /* Row r of s becomes exponentials; their sum is kept. */
 static void unit_softmax(const struct view *v, const struct unit *u, float *s, int r)
 {
-	float *row = s + (size_t)r * score_stride(u->t.n);
-	v->a->sums[first_row(v, u) + r] = v->k->exp_sum(row, seen(v, u, r));
+	int skipped = first_seen(v, u->t.first + r / v->share) - u->t.from, n = seen(v, u, r) - skipped;
+	float *all = s + (size_t)r * score_stride(u->t.n), *row = all + skipped;
+	if (v->c->attn_softcap)
+		v->k->softcap(row, v->c->attn_softcap, n);
+	v->a->sums[first_row(v, u) + r] = v->k->exp_sum(row, n);
+	memset(all, 0, (size_t)skipped * sizeof *all);
 }
 
 /* Elements first .. last - 1 of the results. */
@@ -235,7 +285,7 @@ static void unit_values(const struct view *v, const struct unit *u, const float 
 	int width = v->c->head_dim;
 	float *out = v->out + (size_t)u->t.first * v->nq + (size_t)(u->g * v->share) * (size_t)width + (size_t)first;
 
-	const unsigned char *pages = trit_kv_pages(kv, v->layer, u->g);
+	const unsigned char *pages = pages_of(v, u);
 	const float *sums = v->a->sums + first_row(v, u);
 	size_t stride = trit_kv_stride(kv);
 	if (kv->type == TRIT_KV_Q8)
@@ -323,8 +373,11 @@ void trit_attention_run(const struct trit_attention *a, float *out, float *qkv, 
 {
 	const struct trit_config *c = a->config;
 	size_t nq = trit_config_q_width(c);
+	int window = trit_config_window(c, layer);
 	struct view view = { .a = a, .c = c, .k = a->kernels, .out = out, .qkv = qkv, .tokens = tokens,
 		             .n_tokens = n_tokens, .layer = layer, .thread = thread, .n_threads = n_threads,
+		             .window = window ? window : INT_MAX,
+		             .scale = c->score_scale ? c->score_scale : 1.0f / sqrtf((float)c->head_dim),
 		             .share = c->n_heads / c->n_kv_heads, .nq = nq, .nqkv = nq + 2 * trit_config_kv_width(c) };
 	bool split = worth_splitting(&view);
 

@@ -13,6 +13,7 @@
 #include "kernel/kernel.h"
 #include "model/int_attention.h"
 #include "model/kv.h"
+#include "model/model.h"
 
 /** One token of a batch. Tokens of one sequence come in ascending, consecutive positions, the first at kv->length or
  * below. Keys and values are written at `position`. */
@@ -29,7 +30,10 @@ struct trit_attention {
 	const struct trit_kernels *kernels;
 	struct trit_pool *pool; /* NULL: one thread */
 	int n_batch, n_ctx;
-	float *cos, *sin; /* [n_ctx, n_rot / 2] */
+	const struct trit_layer *layers; /* [L]: their norms of queries and keys. NULL: the model has no such norms */
+	const float *rope_freqs;         /* [n_rot / 2]: the file's divisors of the rotary frequencies, or NULL */
+	/* [2][n_ctx, n_rot / 2]: of layers that see all positions, of layers with a window (the same unless they differ) */
+	float *cos[2], *sin[2];
 
 	/* private */
 	size_t n_scores; /* of a thread */
@@ -39,14 +43,14 @@ struct trit_attention {
 	float *queries;  /* [threads, rows, A]: queries of several tokens, side by side */
 };
 
-/** Takes the arrays from the arena: once to measure, once to place (then trit_attention_tables). The first five members
- * are the caller's to set. */
+/** Takes the arrays from the arena: once to measure, once to place (then trit_attention_tables). The members before
+ * cos are the caller's to set. */
 void trit_attention_lay_out(struct trit_attention *a, struct trit_arena *arena);
 void trit_attention_tables(struct trit_attention *a);
 /**
  * One layer, called by all threads of the pool; may have barriers inside, and one is needed before and after. qkv
- * [T, (H + 2K) A]: queries, keys, values of each token, before rotation; changed. Rotates, stores keys and values in
- * the caches, and writes the heads' results to out [T, H A].
+ * [T, (H + 2K) A]: queries, keys, values of each token, before rotation; changed. Norms (in models that do so) and
+ * rotates queries and keys, stores keys and values in the caches, and writes the heads' results to out [T, H A].
  */
 void trit_attention_run(const struct trit_attention *a, float *out, float *qkv, const struct trit_batch_token *tokens,
                         int n_tokens, int layer, int thread, int n_threads);

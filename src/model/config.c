@@ -1,39 +1,81 @@
 /*
  * config.c - the table of architectures, and a configuration's way into and out of GGUF keys.
  *
- * An architecture is a row here. What llama.cpp and bitnet.cpp call "bitnet" is the paper's network (SwiGLU);
- * "bitnet-b1.58" and "bitnet-25" are the 2B-4T's (squared ReLU); "llama" is the full-precision baseline, and ternary
- * models without sub-norms.
+ * An architecture is a row here: what it has that LLaMA has not. What llama.cpp and bitnet.cpp call "bitnet" is the
+ * paper's network (SwiGLU); "bitnet-b1.58" and "bitnet-25" are the 2B-4T's (squared ReLU). "llama" is LLaMA 1 to 3,
+ * Mistral, SmolLM2, and ternary models without sub-norms. In any of them projections may be ternary.
+ *
+ * Adding one: a row, its golden logits in tests/reference/make_arch_golden.py, a line in docs/models.md.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "model/config.h"
 
+#include <math.h>
 
+#include "base/num.h"
 #include "kernel/kernel.h"
 #include "model/tensors.h"
 
 static const struct trit_arch archs[] = {
-	{ "bitnet", "BitNet b1.58", TRIT_ACT_SILU, true, true, true, false, true },
-	{ "bitnet-b1.58", "BitNet b1.58 2B-4T", TRIT_ACT_RELU2, true, true, true, true, false },
-	{ "bitnet-25", "BitNet b1.58 2B-4T", TRIT_ACT_RELU2, true, true, true, true, false },
-	{ "llama", "LLaMA", TRIT_ACT_SILU, false, false, false, true, true },
+	{ .name = "bitnet", .title = "BitNet b1.58", .activation = TRIT_ACT_SILU, .sub_norm = true, .bit_linear = true,
+	  .rope_half = true, .scale_tensors = true },
+	{ .name = "bitnet-b1.58", .title = "BitNet b1.58 2B-4T", .activation = TRIT_ACT_RELU2, .sub_norm = true,
+	  .bit_linear = true, .rope_half = true, .others_untie = true },
+	{ .name = "bitnet-25", .title = "BitNet b1.58 2B-4T", .activation = TRIT_ACT_RELU2, .sub_norm = true,
+	  .bit_linear = true, .rope_half = true, .others_untie = true },
+	{ .name = "llama", .title = "LLaMA", .others_untie = true, .scale_tensors = true },
+	{ .name = "qwen2", .title = "Qwen2", .rope_half = true, .others_untie = true, .scale_tensors = true },
+	{ .name = "qwen3", .title = "Qwen3", .rope_half = true, .qk_norms = TRIT_QK_SHARED, .others_untie = true,
+	  .scale_tensors = true },
+	{ .name = "gemma", .title = "Gemma", .activation = TRIT_ACT_GELU, .rope_half = true, .scale_embedding = true,
+	  .scale_tensors = true, .hf_norms_less_one = true },
+	{ .name = "gemma2", .title = "Gemma 2", .activation = TRIT_ACT_GELU, .rope_half = true, .post_norms = true,
+	  .scale_embedding = true, .window = 4096, .window_period = 2, .n_layers_wide = 46, .attn_softcap = 50,
+	  .logit_softcap = 30, .scale_tensors = true, .hf_norms_less_one = true },
+	{ .name = "gemma3", .title = "Gemma 3", .activation = TRIT_ACT_GELU, .rope_half = true,
+	  .qk_norms = TRIT_QK_SHARED, .post_norms = true, .scale_embedding = true, .window_period = 6,
+	  .window_rope_base = 10000, .n_layers_wide = 62, .others_untie = true, .scale_tensors = true,
+	  .hf_norms_less_one = true },
+	{ .name = "stablelm", .title = "StableLM", .norm = TRIT_NORM_LAYER, .qk_norms = TRIT_QK_EACH_HEAD,
+	  .qk_norms_optional = true, .rope_half = true, .others_untie = true, .scale_tensors = true },
 };
+enum { N_ARCHS = sizeof archs / sizeof archs[0] };
 
 const struct trit_arch *trit_arch_by_name(const char *name, size_t len)
 {
-	for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++)
+	for (size_t i = 0; i < N_ARCHS; i++)
 		if (strlen(archs[i].name) == len && memcmp(archs[i].name, name, len) == 0)
 			return &archs[i];
 	return NULL;
 }
 
+/* What train/net.c can do: RMSNorms where BitNet has them, no other additions. */
+static bool is_trainable(const struct trit_arch *a)
+{
+	return a->activation != TRIT_ACT_GELU && a->norm == TRIT_NORM_RMS && a->qk_norms == TRIT_QK_PLAIN &&
+	       !a->post_norms && !a->scale_embedding;
+}
+
 const struct trit_arch *trit_arch_for(enum trit_weight_kind kind, enum trit_activation activation)
 {
-	for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++)
-		if (archs[i].bit_linear == (kind != TRIT_WEIGHT_FULL) && archs[i].activation == activation)
+	for (size_t i = 0; i < N_ARCHS; i++)
+		if (archs[i].bit_linear == (kind != TRIT_WEIGHT_FULL) && archs[i].activation == activation &&
+		    is_trainable(&archs[i]))
 			return &archs[i];
 	return NULL;
+}
+
+void trit_config_set_arch(struct trit_config *c, const struct trit_arch *arch)
+{
+	c->arch = arch;
+	c->rope_half = arch->rope_half;
+	c->qk_norms = arch->qk_norms;
+	c->window = arch->window;
+	c->window_period = arch->window_period;
+	c->window_rope_base = arch->window_rope_base;
+	c->attn_softcap = arch->attn_softcap;
+	c->logit_softcap = arch->logit_softcap;
 }
 
 static int check_range(const char *what, int64_t value, int64_t min, int64_t max, struct trit_error *err)
@@ -42,6 +84,49 @@ static int check_range(const char *what, int64_t value, int64_t min, int64_t max
 		return TRIT_OK;
 	return trit_fail(err, TRIT_ERR_FORMAT, "%s is %lld; it must be %lld to %lld", what, (long long)value,
 	                 (long long)min, (long long)max);
+}
+
+static int check_rope_scaling(const struct trit_config *c, struct trit_error *err)
+{
+	const struct trit_rope_scaling *s = &c->rope_scaling;
+	if (s->kind == TRIT_ROPE_PLAIN)
+		return TRIT_OK;
+	if (!(s->factor > 0 && s->factor < 1e6f))
+		return trit_fail(err, TRIT_ERR_FORMAT, "rotary scaling by %g; the factor must be positive", (double)s->factor);
+	if (s->kind == TRIT_ROPE_LINEAR)
+		return TRIT_OK;
+	if (!(s->slow > 0 && s->fast > s->slow && s->fast < 1e6f))
+		return trit_fail(err, TRIT_ERR_FORMAT, "rotary scaling between %g and %g turns: not positive numbers in order",
+		                 (double)s->slow, (double)s->fast);
+	if (s->kind == TRIT_ROPE_YARN && !(s->magnitude > 0 && s->magnitude < 1e6f && c->rope_base > 1))
+		return trit_fail(err, TRIT_ERR_FORMAT, "rotary scaling (yarn) with the magnitude %g and the base %g",
+		                 (double)s->magnitude, (double)c->rope_base);
+	return check_range("original context length", s->n_ctx_original, 1, TRIT_MAX_CTX, err);
+}
+
+/* What only some architectures have. */
+static int check_extras(const struct trit_config *c, struct trit_error *err)
+{
+	const struct {
+		const char *what;
+		float value;
+	} factors[] = {
+		{ "attention's scale", c->score_scale },
+		{ "the cap of attention's scores", c->attn_softcap },
+		{ "the cap of the logits", c->logit_softcap },
+		{ "the embedding's scale", c->embedding_scale },
+	};
+	for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++)
+		if (!(factors[i].value >= 0 && factors[i].value < 1e6f))
+			return trit_fail(err, TRIT_ERR_FORMAT, "%s is %g; it must be positive", factors[i].what,
+			                 (double)factors[i].value);
+	if (c->window_rope_base != 0 && !(c->window_rope_base >= 1 && c->window_rope_base < 1e12f))
+		return trit_fail(err, TRIT_ERR_FORMAT, "rotary base of layers with a window is %g; it must be at least 1",
+		                 (double)c->window_rope_base);
+	int e = check_range("sliding window", c->window, 0, TRIT_MAX_CTX, err);
+	if (!e)
+		e = check_range("period of layers that see all positions", c->window_period, 0, TRIT_MAX_LAYERS, err);
+	return e ? e : check_rope_scaling(c, err);
 }
 
 int trit_config_check(const struct trit_config *c, struct trit_error *err)
@@ -73,10 +158,10 @@ int trit_config_check(const struct trit_config *c, struct trit_error *err)
 	if (check_range("width of all heads together", (int64_t)c->n_heads * c->head_dim, 1, TRIT_MAX_COLS, err))
 		return TRIT_ERR_FORMAT;
 	if (!(c->eps > 0 && c->eps < 1))
-		return trit_fail(err, TRIT_ERR_FORMAT, "RMSNorm epsilon is %g; it must be between 0 and 1", (double)c->eps);
+		return trit_fail(err, TRIT_ERR_FORMAT, "the norms' epsilon is %g; it must be between 0 and 1", (double)c->eps);
 	if (!(c->rope_base >= 1 && c->rope_base < 1e12f))
 		return trit_fail(err, TRIT_ERR_FORMAT, "rotary base is %g; it must be at least 1", (double)c->rope_base);
-	return TRIT_OK;
+	return check_extras(c, err);
 }
 
 /* Reads ARCH.SUFFIX into *out; required when it has no default (*out < 0). */
@@ -107,28 +192,160 @@ static int read_float(const struct trit_gguf *g, const char *arch, const char *s
 	return e < 0 ? e : TRIT_OK;
 }
 
-/* The rotary scalings of long-context models change every angle: refuse rather than compute something else. */
-static int check_rope_scaling(const struct trit_gguf *g, const char *arch, struct trit_error *err)
+/* Floats that are 0, or what the architecture says, where there is no key. */
+static const struct {
+	const char *suffix;
+	size_t offset;
+} float_keys[] = {
+	{ "rope.freq_base", offsetof(struct trit_config, rope_base) },
+	{ "rope.freq_base_swa", offsetof(struct trit_config, window_rope_base) },
+	{ "attention.scale", offsetof(struct trit_config, score_scale) },
+	{ "attn_logit_softcapping", offsetof(struct trit_config, attn_softcap) },
+	{ "final_logit_softcapping", offsetof(struct trit_config, logit_softcap) },
+};
+enum { N_FLOAT_KEYS = sizeof float_keys / sizeof float_keys[0] };
+
+static const char *eps_key(const struct trit_arch *arch)
+{
+	return arch->norm == TRIT_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+}
+
+static int read_floats(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
+{
+	int e = read_float(g, c->arch->name, eps_key(c->arch), &c->eps, err);
+	for (size_t i = 0; i < N_FLOAT_KEYS && !e; i++) {
+		float *out = (float *)(void *)((char *)c + float_keys[i].offset);
+		e = read_float(g, c->arch->name, float_keys[i].suffix, out, err);
+	}
+	return e;
+}
+
+static int read_llama3(struct trit_rope_scaling *s, const struct trit_gguf *g, const char *arch,
+                       struct trit_error *err)
+{
+	int e;
+	s->kind = TRIT_ROPE_LLAMA3;
+	s->slow = 1;
+	s->fast = 4;
+	if ((e = read_float(g, arch, "rope.scaling.low_freq_factor", &s->slow, err)))
+		return e;
+	return read_float(g, arch, "rope.scaling.high_freq_factor", &s->fast, err);
+}
+
+static int read_yarn(struct trit_rope_scaling *s, const struct trit_gguf *g, const char *arch, struct trit_error *err)
+{
+	float extrapolation = 1, magnitude = 0, weight = 0, attention = 1;
+	int e;
+	s->kind = TRIT_ROPE_YARN;
+	s->slow = 1;
+	s->fast = 32;
+	if ((e = read_float(g, arch, "rope.scaling.yarn_beta_slow", &s->slow, err)) ||
+	    (e = read_float(g, arch, "rope.scaling.yarn_beta_fast", &s->fast, err)) ||
+	    (e = read_float(g, arch, "rope.scaling.yarn_ext_factor", &extrapolation, err)) ||
+	    (e = read_float(g, arch, "rope.scaling.yarn_attn_factor", &magnitude, err)) ||
+	    (e = read_float(g, arch, "rope.scaling.yarn_log_multiplier", &weight, err)) ||
+	    (e = read_float(g, arch, "rope.scaling.attn_factor", &attention, err)))
+		return e;
+	if (extrapolation >= 0 && extrapolation != 1) /* below 0: not set */
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "rotary scaling (yarn) with %s.rope.scaling.yarn_ext_factor %g",
+		                 arch, (double)extrapolation);
+	if (magnitude == 0)
+		magnitude = trit_rope_magnitude(s->factor, 1) / trit_rope_magnitude(s->factor, weight);
+	s->magnitude = magnitude * attention;
+	return TRIT_OK;
+}
+
+static int read_rope_scaling(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
+{
+	struct trit_rope_scaling *s = &c->rope_scaling;
+	const char *type = "linear", *arch = c->arch->name;
+	size_t len = strlen(type);
+	char key[96];
+	int e;
+	s->factor = 0;
+	s->n_ctx_original = c->n_ctx;
+	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
+	if ((e = trit_gguf_get_string(g, key, &type, &len, err)) < 0 ||
+	    (e = read_float(g, arch, "rope.scale_linear", &s->factor, err)) || /* an older name of the next */
+	    (e = read_float(g, arch, "rope.scaling.factor", &s->factor, err)) ||
+	    (e = read_size(g, arch, "rope.scaling.original_context_length", TRIT_MAX_CTX, &s->n_ctx_original, err)))
+		return e;
+	s->factor = s->factor == 0 ? 1 : s->factor;
+	if (len == 4 && memcmp(type, "none", 4) == 0)
+		return TRIT_OK;
+	if (len == 6 && memcmp(type, "linear", 6) == 0) {
+		s->kind = s->factor == 1 ? TRIT_ROPE_PLAIN : TRIT_ROPE_LINEAR;
+		return TRIT_OK;
+	}
+	if (len == 6 && memcmp(type, "llama3", 6) == 0)
+		return read_llama3(s, g, arch, err);
+	if (len == 4 && memcmp(type, "yarn", 4) == 0)
+		return read_yarn(s, g, arch, err);
+	return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+	                 "rotary scaling \"%.*s\" (%s) is not supported; supported are linear, llama3 and yarn",
+	                 len > 64 ? 64 : (int)len, type, key);
+}
+
+/* Which layers have a window: one number, or whether each layer has one. */
+static int read_window_pattern(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
 {
 	char key[96];
-	const char *type = "";
-	size_t len = 0;
-	double factor = 1; /* some converters write a linear scaling by 1, which is none */
-	snprintf(key, sizeof key, "%s.rope.scaling.factor", arch);
-	int e = trit_gguf_get_f64(g, key, &factor, err);
-	if (e < 0)
-		return e;
-	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
-	e = trit_gguf_get_string(g, key, &type, &len, err);
-	if (e < 0)
-		return e;
-	bool none = len == 4 && memcmp(type, "none", 4) == 0, linear = len == 6 && memcmp(type, "linear", 6) == 0;
-	if (e == 0 && !none && !(linear && factor == 1))
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "rotary scaling \"%.*s\" by %g (%s) is not supported",
-		                 len > 64 ? 64 : (int)len, type, factor, key);
-	if (trit_gguf_find_tensor(g, "rope_freqs.weight"))
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "rotary scaling by rope_freqs.weight is not supported");
+	snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", c->arch->name);
+	const struct trit_gguf_key *k = trit_gguf_find_key(g, key);
+	if (!k || k->type != TRIT_GGUF_ARRAY)
+		return read_size(g, c->arch->name, "attention.sliding_window_pattern", TRIT_MAX_LAYERS, &c->window_period, err);
+	if (!trit_gguf_type_bytes(k->element_type) || k->n < (uint64_t)c->n_layers)
+		return trit_fail(err, TRIT_ERR_FORMAT, "%s: expected a number for each of %d layers", key, c->n_layers);
+	c->window_period = 0;
+	for (int l = 0; l < c->n_layers; l++) {
+		bool has = trit_gguf_array_number(k, (uint64_t)l) != 0;
+		if (!has && !c->window_period)
+			c->window_period = l + 1;
+		if (has == (c->window_period && l % c->window_period == c->window_period - 1))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: layers that see all positions at uneven distances", key);
+	}
 	return TRIT_OK;
+}
+
+static int read_window(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
+{
+	int e = read_size(g, c->arch->name, "attention.sliding_window", TRIT_MAX_CTX, &c->window, err);
+	return e ? e : read_window_pattern(c, g, err);
+}
+
+/* Which of the tensors that a model may have or not have it has: what the first layer has. */
+static void look_for_tensors(struct trit_config *c, const struct trit_gguf *g)
+{
+	char name[TRIT_TENSOR_NAME_BYTES];
+	for (int id = 0; id < TRIT_N_TENSORS; id++) {
+		trit_tensor_name(name, (enum trit_tensor_id)id, 0, "bias");
+		if (trit_tensor_may_have_bias(c->arch, (enum trit_tensor_id)id) && trit_gguf_find_tensor(g, name))
+			c->biases |= (uint64_t)1 << id;
+	}
+	c->tied = !trit_gguf_find_tensor(g, "output.weight");
+	c->rope_freqs = trit_gguf_find_tensor(g, "rope_freqs.weight");
+	if (c->arch->qk_norms_optional && !trit_gguf_find_tensor(g, "blk.0.attn_q_norm.weight"))
+		c->qk_norms = TRIT_QK_PLAIN;
+}
+
+/* The square root of D as the makers' program has it: a number of the embedding's type, if that is of 16 bits. */
+static float embedding_scale(const struct trit_config *c, uint32_t type)
+{
+	float scale = sqrtf((float)c->d_model);
+	if (!c->arch->scale_embedding)
+		return 0;
+	return type == TRIT_GGML_BF16  ? trit_bf16_to_f32(trit_f32_to_bf16(scale))
+	       : type == TRIT_GGML_F16 ? trit_f16_to_f32(trit_f32_to_f16(scale))
+	                               : scale;
+}
+
+static int fail_arch(const char *name, size_t len, struct trit_error *err)
+{
+	char known[256] = "";
+	for (size_t i = 0, used = 0; i < N_ARCHS && used < sizeof known; i++)
+		used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", archs[i].name);
+	return trit_fail(err, TRIT_ERR_UNSUPPORTED, "architecture \"%.*s\" is not supported; supported are %s",
+	                 len > 64 ? 64 : (int)len, name, known);
 }
 
 static int read_arch(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
@@ -140,11 +357,10 @@ static int read_arch(struct trit_config *c, const struct trit_gguf *g, struct tr
 		return e;
 	if (e > 0)
 		return trit_fail(err, TRIT_ERR_FORMAT, "the key general.architecture is missing; this is not a model file");
-	c->arch = trit_arch_by_name(name, len);
-	if (!c->arch)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "architecture \"%.*s\" is not supported; supported are bitnet, bitnet-b1.58, bitnet-25, llama",
-		                 len > 64 ? 64 : (int)len, name);
+	const struct trit_arch *arch = trit_arch_by_name(name, len);
+	if (!arch)
+		return fail_arch(name, len, err);
+	trit_config_set_arch(c, arch);
 	e = trit_gguf_get_string(g, "general.name", &name, &len, err);
 	if (e < 0)
 		return e;
@@ -184,11 +400,12 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "keys of width %d with values of width %d are not supported",
 		                 key_length, value_length);
 	c.head_dim = c.n_rot = key_length;
-	if ((e = read_size(g, arch, "rope.dimension_count", 4096, &c.n_rot, err)) ||
-	    (e = read_float(g, arch, "rope.freq_base", &c.rope_base, err)) ||
-	    (e = read_float(g, arch, "attention.layer_norm_rms_epsilon", &c.eps, err)) ||
-	    (e = check_rope_scaling(g, arch, err)))
+	if ((e = read_size(g, arch, "rope.dimension_count", 4096, &c.n_rot, err)) || (e = read_floats(&c, g, err)) ||
+	    (e = read_rope_scaling(&c, g, err)) || (e = read_window(&c, g, err)) ||
+	    (e = trit_gguf_get_bool(g, "trit.rope.half", &c.rope_half, err)) < 0)
 		return e;
+	if (c.n_layers == c.arch->n_layers_wide && c.score_scale == 0)
+		c.score_scale = 1 / sqrtf((float)(c.d_model / c.n_heads));
 
 	if ((e = read_size(g, arch, "pooling_type", 255, &c.pooling, err)))
 		return e;
@@ -196,7 +413,8 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 	if (!embd || embd->dims[1] < 1 || embd->dims[1] > TRIT_MAX_VOCAB)
 		return trit_fail(err, TRIT_ERR_FORMAT, "token_embd.weight is missing or has no sensible shape");
 	c.n_vocab = (int)embd->dims[1];
-	c.tied = !trit_gguf_find_tensor(g, "output.weight");
+	c.embedding_scale = embedding_scale(&c, embd->type);
+	look_for_tensors(&c, g);
 	if ((e = trit_config_check(&c, err)))
 		return e;
 	*out = c;
@@ -240,6 +458,47 @@ static int put_float(struct trit_gguf_writer *w, const char *arch, const char *s
 	return trit_gguf_put_f32(w, key, v, err);
 }
 
+/* What is 0 and would be without a key has none. */
+static int put_extras(const struct trit_config *c, struct trit_gguf_writer *w, struct trit_error *err)
+{
+	const char *arch = c->arch->name;
+	struct trit_config plain = { 0 };
+	int e = TRIT_OK;
+	trit_config_set_arch(&plain, c->arch);
+	for (size_t i = 0; i < N_FLOAT_KEYS && !e; i++) {
+		float v = *(const float *)(const void *)((const char *)c + float_keys[i].offset);
+		float unsaid = *(const float *)(const void *)((const char *)&plain + float_keys[i].offset);
+		if (v != 0 || unsaid != 0)
+			e = put_float(w, arch, float_keys[i].suffix, v, err);
+	}
+	if (!e && (c->window || plain.window))
+		e = put_size(w, arch, "attention.sliding_window", c->window, err);
+	if (!e && c->window_period != plain.window_period)
+		e = put_size(w, arch, "attention.sliding_window_pattern", c->window_period, err);
+	return e;
+}
+
+/* LLaMA 3's is not among the keys of GGUF: other programs find it in the tensor rope_freqs.weight. */
+static int put_rope_scaling(const struct trit_rope_scaling *s, struct trit_gguf_writer *w, const char *arch,
+                            struct trit_error *err)
+{
+	const char *type = s->kind == TRIT_ROPE_YARN ? "yarn" : "linear";
+	char key[96];
+	int e;
+	if (s->kind == TRIT_ROPE_PLAIN || s->kind == TRIT_ROPE_LLAMA3)
+		return TRIT_OK;
+	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
+	if ((e = trit_gguf_put_string(w, key, strlen(type), type, err)) ||
+	    (e = put_float(w, arch, "rope.scaling.factor", s->factor, err)) || s->kind == TRIT_ROPE_LINEAR)
+		return e;
+	if ((e = put_size(w, arch, "rope.scaling.original_context_length", s->n_ctx_original, err)) ||
+	    (e = put_float(w, arch, "rope.scaling.yarn_beta_slow", s->slow, err)) ||
+	    (e = put_float(w, arch, "rope.scaling.yarn_beta_fast", s->fast, err)))
+		return e;
+	float usual = trit_rope_magnitude(s->factor, 1);
+	return s->magnitude == usual ? TRIT_OK : put_float(w, arch, "rope.scaling.attn_factor", s->magnitude / usual, err);
+}
+
 int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int file_type, struct trit_error *err)
 {
 	const char *arch = c->arch->name;
@@ -259,9 +518,9 @@ int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int
 		return e;
 	if (c->pooling && (e = put_size(w, arch, "pooling_type", c->pooling, err)))
 		return e;
-	if ((e = put_float(w, arch, "rope.freq_base", c->rope_base, err)))
+	if ((e = put_float(w, arch, eps_key(c->arch), c->eps, err)) || (e = put_extras(c, w, err)))
 		return e;
-	return put_float(w, arch, "attention.layer_norm_rms_epsilon", c->eps, err);
+	return put_rope_scaling(&c->rope_scaling, w, arch, err);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------------- */
@@ -314,9 +573,10 @@ int trit_config_read_meta(struct trit_config *out, const struct trit_safetensors
 	const char *name = trit_safetensors_meta(s, "general.architecture");
 	double v;
 	int e = TRIT_OK;
-	c.arch = name ? trit_arch_by_name(name, strlen(name)) : NULL;
-	if (!c.arch)
-		return trit_fail(err, TRIT_ERR_FORMAT, "metadata general.architecture is missing or unknown");
+	const struct trit_arch *arch = name ? trit_arch_by_name(name, strlen(name)) : NULL;
+	if (!arch || !is_trainable(arch))
+		return trit_fail(err, TRIT_ERR_FORMAT, "metadata general.architecture is missing or none that can be trained");
+	trit_config_set_arch(&c, arch);
 	for (size_t i = 0; i < N_SIZE_KEYS; i++) {
 		if ((e = read_text(s, c.arch->name, size_keys[i].suffix, TRIT_MAX_CTX, &v, err)))
 			return e;

@@ -58,7 +58,8 @@ static int init(struct trit_forward *f, struct trit_error *err)
 {
 	f->attention = (struct trit_attention){
 		.config = &f->model->config, .kernels = &f->model->kernels, .pool = f->pool, .n_batch = f->n_batch,
-		.n_ctx = f->n_ctx
+		.n_ctx = f->n_ctx, .layers = f->model->config.qk_norms != TRIT_QK_PLAIN ? f->model->layers : NULL,
+		.rope_freqs = f->model->rope_freqs.w
 	};
 	lay_out(f);
 	int e = trit_arena_alloc(&f->arena, "the forward pass", err);
@@ -125,31 +126,44 @@ static void take_inputs(struct part *p, int rows, int *first, int *end)
 	p->sum = f->sum + own;
 }
 
-/* One row of input: x [width], normed by w unless that is NULL, quantised if the projections want it. */
-static void prepare_row(const struct part *p, const struct trit_linear *next, int row, const float *x, const float *w)
+/* y = the norm of x [n]. y may be x. */
+static void apply_norm(const struct part *p, float *y, const float *x, const struct trit_norm *norm, int n)
+{
+	if (p->c->arch->norm == TRIT_NORM_LAYER)
+		p->k->layernorm(y, x, norm->w, norm->bias, p->c->eps, n);
+	else
+		p->k->rmsnorm(y, x, norm->w, p->c->eps, n);
+}
+
+/* One row of input: x [width], normed if the architecture does so here, quantised if the projections want it. */
+static void prepare_row(const struct part *p, const struct trit_linear *next, int row, const float *x,
+                        const struct trit_norm *norm)
 {
 	int width = next->cols;
 	size_t i = (size_t)row, padded = trit_q_padded((size_t)width);
 	float *xn = p->xn + i * (size_t)width;
 	int8_t *xq = p->xq + i * padded;
 
-	if (next->quantised && w)
-		p->k->rmsnorm_quant(xq, &p->step[i], &p->sum[i], x, w, p->c->eps, width, (int)padded);
-	else if (next->quantised)
-		p->k->act_quant(xq, &p->step[i], &p->sum[i], x, width, (int)padded);
-	else if (w)
-		p->k->rmsnorm(xn, x, w, p->c->eps, width);
-	else
+	if (next->quantised && norm->w && p->c->arch->norm == TRIT_NORM_RMS) {
+		p->k->rmsnorm_quant(xq, &p->step[i], &p->sum[i], x, norm->w, p->c->eps, width, (int)padded);
+		return;
+	}
+	if (norm->w)
+		apply_norm(p, xn, x, norm, width);
+	if (next->quantised)
+		p->k->act_quant(xq, &p->step[i], &p->sum[i], norm->w ? xn : x, width, (int)padded);
+	else if (!norm->w)
 		memcpy(xn, x, (size_t)width * sizeof *xn);
 }
 
 /* The input of the projections that follow, from x [T, width] with rows ldx apart; ready for all threads on return. */
-static void prepare(struct part *p, const struct trit_linear *next, const float *x, size_t ldx, const float *w)
+static void prepare(struct part *p, const struct trit_linear *next, const float *x, size_t ldx,
+                    const struct trit_norm *norm)
 {
 	int first, end;
 	take_inputs(p, p->f->n_tokens, &first, &end);
 	for (int t = first; t < end; t++)
-		prepare_row(p, next, t, x + (size_t)t * ldx, w);
+		prepare_row(p, next, t, x + (size_t)t * ldx, norm);
 	if (p->f->n_tokens > 1)
 		barrier(p);
 }
@@ -207,6 +221,8 @@ static void linear_rows(const struct part *p, float *y, size_t ldy, const struct
 	else
 		p->k->gemm_dense[l->type](y, ldy, l->w + r0 * trit_dense_row_bytes(l->type, cols), p->xn, cols, rows, n_inputs,
 		                          l->cols);
+	for (size_t t = 0; l->bias && t < (size_t)n_inputs; t++)
+		p->k->add(y + t * ldy, l->bias + r0, rows);
 }
 
 /* y[n_inputs, ldy] = projection of the prepared input. */
@@ -214,7 +230,7 @@ static void linear(struct part *p, float *y, size_t ldy, const struct trit_linea
 {
 	size_t r0, r1;
 	begin_rows(p);
-	while (n_inputs && next_rows(p, l, n_inputs, &r0, &r1))
+	while (next_rows(p, l, n_inputs, &r0, &r1))
 		linear_rows(p, y + r0, ldy, l, n_inputs, r0, r1);
 }
 
@@ -231,11 +247,46 @@ static void linear_to_residual(struct part *p, const struct trit_linear *l)
 	}
 }
 
+/* x += norm of the projection of the prepared input. */
+static void linear_normed_to_residual(struct part *p, const struct trit_linear *l, const struct trit_norm *norm)
+{
+	struct trit_forward *f = p->f;
+	size_t t0, t1, d = (size_t)p->c->d_model;
+	linear(p, f->y, d, l, f->n_tokens);
+	barrier(p);
+	trit_part((size_t)f->n_tokens, 1, p->index, p->n, &t0, &t1);
+	for (size_t t = t0; t < t1; t++) {
+		apply_norm(p, f->y + t * d, f->y + t * d, norm, p->c->d_model);
+		p->k->add(f->x + t * d, f->y + t * d, p->c->d_model);
+	}
+}
+
+/* What a half of a layer adds to the residual. */
+static void to_residual(struct part *p, const struct trit_linear *l, const struct trit_norm *post_norm)
+{
+	if (post_norm->w)
+		linear_normed_to_residual(p, l, post_norm);
+	else
+		linear_to_residual(p, l);
+}
+
+static trit_silu_mul_fn *activation_of(const struct part *p)
+{
+	switch (p->c->arch->activation) {
+	case TRIT_ACT_RELU2:
+		return p->k->relu2_mul;
+	case TRIT_ACT_GELU:
+		return p->k->gelu_mul;
+	default:
+		return p->k->silu_mul;
+	}
+}
+
 /* gate = act(gate projection) * (up projection). */
 static void gated(struct part *p, const struct trit_layer *layer)
 {
 	struct trit_forward *f = p->f;
-	bool relu2 = p->c->arch->activation == TRIT_ACT_RELU2;
+	trit_silu_mul_fn *activate = activation_of(p);
 	size_t r0, r1, ff = (size_t)p->c->d_ff, T = (size_t)f->n_tokens, ldu = ff < CHUNK_ROWS ? ff : CHUNK_ROWS;
 	float *up = f->up + (size_t)p->index * (size_t)f->n_batch * ldu;
 	begin_rows(p);
@@ -244,7 +295,7 @@ static void gated(struct part *p, const struct trit_layer *layer)
 		linear_rows(p, up, ldu, &layer->up, f->n_tokens, r0, r1);
 		for (size_t t = 0; t < T; t++) {
 			float *gate = f->gate + t * ff + r0;
-			(relu2 ? p->k->relu2_mul : p->k->silu_mul)(gate, gate, up + t * ldu, (int)(r1 - r0));
+			activate(gate, gate, up + t * ldu, (int)(r1 - r0));
 		}
 	}
 }
@@ -274,6 +325,8 @@ static void embed(struct part *p)
 			embed_quantised(p, f->x + t * d, f->xq + t * trit_q_padded(d), e, row);
 		else
 			p->k->row_dense[e->type](f->x + t * d, e->w + row * trit_dense_row_bytes(e->type, d), e->cols);
+		if (p->c->embedding_scale)
+			p->k->scale(f->x + t * d, p->c->embedding_scale, e->cols);
 	}
 }
 
@@ -284,7 +337,7 @@ static void final_states(const struct part *p)
 	size_t d = (size_t)p->c->d_model, first, end;
 	trit_part((size_t)f->n_rows, 1, p->index, p->n, &first, &end);
 	for (size_t i = first; i < end; i++)
-		p->k->rmsnorm(f->states + i * d, f->x + (size_t)f->rows[i] * d, f->model->output_norm, p->c->eps, (int)d);
+		apply_norm(p, f->states + i * d, f->x + (size_t)f->rows[i] * d, &f->model->output_norm, (int)d);
 }
 
 /* Final norm of the rows that want logits, then this thread's rows of the head. */
@@ -295,10 +348,16 @@ static void head(struct part *p)
 	int first, end;
 	take_inputs(p, f->n_rows, &first, &end);
 	for (int i = first; i < end; i++)
-		prepare_row(p, out, i, f->x + (size_t)f->rows[i] * (size_t)p->c->d_model, f->model->output_norm);
+		prepare_row(p, out, i, f->x + (size_t)f->rows[i] * (size_t)p->c->d_model, &f->model->output_norm);
 	if (f->n_rows > 1)
 		barrier(p);
-	linear(p, f->logits, (size_t)out->rows, out, f->n_rows);
+	size_t r0, r1, v = (size_t)out->rows;
+	begin_rows(p);
+	while (f->n_rows && next_rows(p, out, f->n_rows, &r0, &r1)) {
+		linear_rows(p, f->logits + r0, v, out, f->n_rows, r0, r1);
+		for (size_t i = 0; p->c->logit_softcap && i < (size_t)f->n_rows; i++)
+			p->k->softcap(f->logits + i * v + r0, p->c->logit_softcap, (int)(r1 - r0));
+	}
 }
 
 /* ---- the network ------------------------------------------------------------------------------------------------- */
@@ -318,22 +377,22 @@ static void forward_thread(void *arg, int index, int n)
 	for (int l = 0; l < c->n_layers; l++) {
 		const struct trit_layer *layer = &m->layers[l];
 
-		prepare(p, &layer->q, f->x, d, layer->attn_norm);
+		prepare(p, &layer->q, f->x, d, &layer->attn_norm);
 		linear(p, f->qkv, nqkv, &layer->q, T);
 		linear(p, f->qkv + nq, nqkv, &layer->k, T);
 		linear(p, f->qkv + nq + nkv, nqkv, &layer->v, T);
 		barrier(p);
 		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, T, l, index, n);
 		barrier(p);
-		prepare(p, &layer->o, f->att, nq, layer->attn_sub_norm);
-		linear_to_residual(p, &layer->o);
+		prepare(p, &layer->o, f->att, nq, &layer->attn_sub_norm);
+		to_residual(p, &layer->o, &layer->attn_post_norm);
 		barrier(p);
 
-		prepare(p, &layer->gate, f->x, d, layer->ffn_norm);
+		prepare(p, &layer->gate, f->x, d, &layer->ffn_norm);
 		gated(p, layer);
 		barrier(p);
-		prepare(p, &layer->down, f->gate, ff, layer->ffn_sub_norm);
-		linear_to_residual(p, &layer->down);
+		prepare(p, &layer->down, f->gate, ff, &layer->ffn_sub_norm);
+		to_residual(p, &layer->down, &layer->ffn_post_norm);
 		barrier(p);
 	}
 	if (f->headless)

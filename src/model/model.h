@@ -23,13 +23,21 @@ struct trit_linear {
 	int rows, cols;            /* M, K */
 	const float *scale;        /* of integer weights, as layout.h has them */
 	const unsigned char *w;
+	const float *bias;         /* [M] or NULL */
 };
 
+/** A norm's weights, [n]; those of q_norm and k_norm are struct trit_config's qk_norms. */
+struct trit_norm {
+	const float *w;    /* NULL where the architecture has no such norm */
+	const float *bias; /* or NULL */
+};
+
+/** Members that an architecture lacks are zero. */
 struct trit_layer {
-	const float *attn_norm, *attn_sub_norm; /* [D], [H A] or NULL */
-	const float *ffn_norm, *ffn_sub_norm;   /* [D], [F] or NULL */
-	struct trit_linear q, k, v, o;          /* [H A, D], [K A, D], [K A, D], [D, H A] */
-	struct trit_linear gate, up, down;      /* [F, D], [F, D], [D, F] */
+	struct trit_norm attn_norm, q_norm, k_norm, attn_sub_norm, attn_post_norm; /* [D], [A], [A], [H A], [D] */
+	struct trit_norm ffn_norm, ffn_sub_norm, ffn_post_norm;                    /* [D], [F], [D] */
+	struct trit_linear q, k, v, o;     /* [H A, D], [K A, D], [K A, D], [D, H A] */
+	struct trit_linear gate, up, down; /* [F, D], [F, D], [D, F] */
 };
 
 /** What loading found, for `trit info`. */
@@ -46,7 +54,8 @@ struct trit_model {
 	struct trit_config config;
 	struct trit_kernels kernels;
 	struct trit_linear token_embd, output; /* [V, D]; tied: the same tensor, maybe in another form */
-	const float *output_norm;
+	struct trit_norm output_norm;
+	struct trit_norm rope_freqs; /* [n_rot / 2]: divisors of the rotary frequencies, where the file has them */
 	struct trit_layer *layers; /* [L] */
 	struct trit_tokenizer *tokenizer; /* NULL when the file has no vocabulary */
 	struct trit_model_stats stats;
@@ -57,6 +66,8 @@ struct trit_model {
 
 /** An embedding, head or projection by its place in the table of tensors; NULL for a norm. */
 const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer);
+/** The same for a norm; NULL for others. */
+const struct trit_norm *trit_model_norm(const struct trit_model *m, enum trit_tensor_id id, int layer);
 /** The type of a KV cache that was asked for; of auto, q8 for a ternary model, whose attention is then integer
  * arithmetic too, and f16 for one of full precision. */
 enum trit_kv_type trit_model_kv_type(const struct trit_model *m, enum trit_kv_type asked);

@@ -8,30 +8,46 @@
 #include <float.h>
 
 const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS] = {
-	{ TRIT_TENSOR_TOKEN_EMBD, TRIT_KIND_EMBEDDING, false, "token_embd", "model.embed_tokens" },
-	{ TRIT_TENSOR_ATTN_NORM, TRIT_KIND_NORM, true, "attn_norm", "input_layernorm" },
-	{ TRIT_TENSOR_ATTN_Q, TRIT_KIND_LINEAR, true, "attn_q", "self_attn.q_proj" },
-	{ TRIT_TENSOR_ATTN_K, TRIT_KIND_LINEAR, true, "attn_k", "self_attn.k_proj" },
-	{ TRIT_TENSOR_ATTN_V, TRIT_KIND_LINEAR, true, "attn_v", "self_attn.v_proj" },
-	{ TRIT_TENSOR_ATTN_SUB_NORM, TRIT_KIND_NORM, true, "attn_sub_norm", "self_attn.attn_sub_norm" },
-	{ TRIT_TENSOR_ATTN_OUTPUT, TRIT_KIND_LINEAR, true, "attn_output", "self_attn.o_proj" },
-	{ TRIT_TENSOR_FFN_NORM, TRIT_KIND_NORM, true, "ffn_norm", "post_attention_layernorm" },
-	{ TRIT_TENSOR_FFN_GATE, TRIT_KIND_LINEAR, true, "ffn_gate", "mlp.gate_proj" },
-	{ TRIT_TENSOR_FFN_UP, TRIT_KIND_LINEAR, true, "ffn_up", "mlp.up_proj" },
-	{ TRIT_TENSOR_FFN_SUB_NORM, TRIT_KIND_NORM, true, "ffn_sub_norm", "mlp.ffn_sub_norm" },
-	{ TRIT_TENSOR_FFN_DOWN, TRIT_KIND_LINEAR, true, "ffn_down", "mlp.down_proj" },
-	{ TRIT_TENSOR_OUTPUT_NORM, TRIT_KIND_NORM, false, "output_norm", "model.norm" },
-	{ TRIT_TENSOR_OUTPUT, TRIT_KIND_EMBEDDING, false, "output", "lm_head" },
+	{ TRIT_TENSOR_TOKEN_EMBD, TRIT_KIND_EMBEDDING, false, "token_embd", "model.embed_tokens", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_NORM, TRIT_KIND_NORM, true, "attn_norm", "input_layernorm", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_Q, TRIT_KIND_LINEAR, true, "attn_q", "self_attn.q_proj", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_K, TRIT_KIND_LINEAR, true, "attn_k", "self_attn.k_proj", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_V, TRIT_KIND_LINEAR, true, "attn_v", "self_attn.v_proj", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_Q_NORM, TRIT_KIND_NORM, true, "attn_q_norm", "self_attn.q_norm", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_K_NORM, TRIT_KIND_NORM, true, "attn_k_norm", "self_attn.k_norm", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_SUB_NORM, TRIT_KIND_NORM, true, "attn_sub_norm", "self_attn.attn_sub_norm", NULL,
+	  "self_attn.inner_attn_ln" },
+	{ TRIT_TENSOR_ATTN_OUTPUT, TRIT_KIND_LINEAR, true, "attn_output", "self_attn.o_proj", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_POST_NORM, TRIT_KIND_NORM, true, "post_attention_norm", NULL, "post_attention_layernorm", NULL },
+	{ TRIT_TENSOR_FFN_NORM, TRIT_KIND_NORM, true, "ffn_norm", "post_attention_layernorm", "pre_feedforward_layernorm",
+	  NULL },
+	{ TRIT_TENSOR_FFN_GATE, TRIT_KIND_LINEAR, true, "ffn_gate", "mlp.gate_proj", NULL, NULL },
+	{ TRIT_TENSOR_FFN_UP, TRIT_KIND_LINEAR, true, "ffn_up", "mlp.up_proj", NULL, NULL },
+	{ TRIT_TENSOR_FFN_SUB_NORM, TRIT_KIND_NORM, true, "ffn_sub_norm", "mlp.ffn_sub_norm", NULL, "mlp.ffn_layernorm" },
+	{ TRIT_TENSOR_FFN_DOWN, TRIT_KIND_LINEAR, true, "ffn_down", "mlp.down_proj", NULL, NULL },
+	{ TRIT_TENSOR_FFN_POST_NORM, TRIT_KIND_NORM, true, "post_ffw_norm", NULL, "post_feedforward_layernorm", NULL },
+	{ TRIT_TENSOR_OUTPUT_NORM, TRIT_KIND_NORM, false, "output_norm", "model.norm", NULL, NULL },
+	{ TRIT_TENSOR_OUTPUT, TRIT_KIND_EMBEDDING, false, "output", "lm_head", NULL, NULL },
+	{ TRIT_TENSOR_ROPE_FREQS, TRIT_KIND_NORM, false, "rope_freqs", NULL, NULL, NULL },
 };
+_Static_assert(TRIT_N_TENSORS <= 64, "struct trit_config has a bit for the bias of each");
 
 bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id)
 {
 	switch (id) {
+	case TRIT_TENSOR_ATTN_Q_NORM:
+	case TRIT_TENSOR_ATTN_K_NORM:
+		return c->qk_norms != TRIT_QK_PLAIN;
 	case TRIT_TENSOR_ATTN_SUB_NORM:
 	case TRIT_TENSOR_FFN_SUB_NORM:
 		return c->arch->sub_norm;
+	case TRIT_TENSOR_ATTN_POST_NORM:
+	case TRIT_TENSOR_FFN_POST_NORM:
+		return c->arch->post_norms;
 	case TRIT_TENSOR_OUTPUT:
 		return !c->tied;
+	case TRIT_TENSOR_ROPE_FREQS:
+		return c->rope_freqs;
 	default:
 		return true;
 	}
@@ -39,26 +55,38 @@ bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id)
 
 void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size_t *rows, size_t *cols)
 {
-	size_t d = (size_t)c->d_model, f = (size_t)c->d_ff;
-	size_t q = (size_t)c->n_heads * (size_t)c->head_dim, kv = (size_t)c->n_kv_heads * (size_t)c->head_dim;
+	size_t d = (size_t)c->d_model, f = (size_t)c->d_ff, a = (size_t)c->head_dim;
+	size_t q = (size_t)c->n_heads * a, kv = (size_t)c->n_kv_heads * a;
+	bool each = c->qk_norms == TRIT_QK_EACH_HEAD;
 	const size_t shapes[TRIT_N_TENSORS][2] = {
 		[TRIT_TENSOR_TOKEN_EMBD] = { (size_t)c->n_vocab, d },
 		[TRIT_TENSOR_ATTN_NORM] = { 1, d },
 		[TRIT_TENSOR_ATTN_Q] = { q, d },
 		[TRIT_TENSOR_ATTN_K] = { kv, d },
 		[TRIT_TENSOR_ATTN_V] = { kv, d },
+		[TRIT_TENSOR_ATTN_Q_NORM] = { each ? (size_t)c->n_heads : 1, a },
+		[TRIT_TENSOR_ATTN_K_NORM] = { each ? (size_t)c->n_kv_heads : 1, a },
 		[TRIT_TENSOR_ATTN_SUB_NORM] = { 1, q },
 		[TRIT_TENSOR_ATTN_OUTPUT] = { d, q },
+		[TRIT_TENSOR_ATTN_POST_NORM] = { 1, d },
 		[TRIT_TENSOR_FFN_NORM] = { 1, d },
 		[TRIT_TENSOR_FFN_GATE] = { f, d },
 		[TRIT_TENSOR_FFN_UP] = { f, d },
 		[TRIT_TENSOR_FFN_SUB_NORM] = { 1, f },
 		[TRIT_TENSOR_FFN_DOWN] = { d, f },
+		[TRIT_TENSOR_FFN_POST_NORM] = { 1, d },
 		[TRIT_TENSOR_OUTPUT_NORM] = { 1, d },
 		[TRIT_TENSOR_OUTPUT] = { (size_t)c->n_vocab, d },
+		[TRIT_TENSOR_ROPE_FREQS] = { 1, (size_t)c->n_rot / 2 },
 	};
 	*rows = shapes[id][0];
 	*cols = shapes[id][1];
+}
+
+const char *trit_tensor_hf_name(const struct trit_arch *arch, enum trit_tensor_id id)
+{
+	const struct trit_tensor_row *row = &trit_tensors[id];
+	return arch->post_norms && row->hf_post ? row->hf_post : row->hf;
 }
 
 void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id, int layer, const char *suffix)
@@ -69,32 +97,81 @@ void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id,
 		snprintf(name, TRIT_TENSOR_NAME_BYTES, "%s.%s", trit_tensors[id].gguf, suffix);
 }
 
+void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w)
+{
+	trit_tensor_name(name, w->id, w->layer, w->bias ? "bias" : "weight");
+}
+
+bool trit_tensor_may_have_bias(const struct trit_arch *arch, enum trit_tensor_id id)
+{
+	bool norm = trit_tensors[id].kind == TRIT_KIND_NORM;
+	return id != TRIT_TENSOR_TOKEN_EMBD && id != TRIT_TENSOR_ROPE_FREQS && (!norm || arch->norm == TRIT_NORM_LAYER);
+}
+
+static bool has_bias(const struct trit_config *c, enum trit_tensor_id id)
+{
+	return c->biases >> id & 1;
+}
+
+/* Row i of the table as many times as there are layers, where it is per layer. */
+static bool place_of(const struct trit_config *c, int i, enum trit_tensor_id *id, int *layer)
+{
+	const int first = TRIT_TENSOR_ATTN_NORM, per_layer = TRIT_TENSOR_OUTPUT_NORM - first;
+	int in_layers = i - first, after = in_layers - c->n_layers * per_layer;
+	bool inside = in_layers >= 0 && after < 0;
+	*layer = inside ? in_layers / per_layer : 0;
+	*id = (enum trit_tensor_id)(inside           ? first + in_layers % per_layer
+	                            : in_layers < 0 ? i
+	                                            : TRIT_TENSOR_OUTPUT_NORM + after);
+	return *id < TRIT_N_TENSORS;
+}
+
 bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c)
 {
-	/* Steps: the embedding, then L times the per-layer rows, then the final norm and the head. */
-	const int per_layer = TRIT_TENSOR_OUTPUT_NORM - TRIT_TENSOR_ATTN_NORM;
-	for (;;) {
-		int step = w->step++, in_layers = step - 1, after = in_layers - c->n_layers * per_layer;
-		if (step == 0)
-			w->id = TRIT_TENSOR_TOKEN_EMBD, w->layer = 0;
-		else if (after < 0)
-			w->id = TRIT_TENSOR_ATTN_NORM + in_layers % per_layer, w->layer = in_layers / per_layer;
-		else if (after < 2)
-			w->id = TRIT_TENSOR_OUTPUT_NORM + after, w->layer = 0;
-		else
-			return false;
-		if (trit_tensor_present(c, w->id)) {
-			trit_tensor_shape(c, w->id, &w->rows, &w->cols);
-			return true;
+	while (place_of(c, w->step / 2, &w->id, &w->layer)) {
+		w->bias = w->step++ % 2;
+		if (!trit_tensor_present(c, w->id) || (w->bias && !has_bias(c, w->id)))
+			continue;
+		trit_tensor_shape(c, w->id, &w->rows, &w->cols);
+		if (w->bias && trit_tensors[w->id].kind != TRIT_KIND_NORM) {
+			w->cols = w->rows;
+			w->rows = 1;
 		}
+		return true;
 	}
+	return false;
+}
+
+bool trit_tensor_known(const struct trit_config *c, const char *name)
+{
+	const char *dot = strrchr(name, '.'), *start = name;
+	bool in_layer = strncmp(name, "blk.", 4) == 0;
+	if (in_layer) {
+		char *end;
+		long layer = strtol(name + 4, &end, 10);
+		start = end + 1;
+		if (*end != '.' || layer < 0 || layer >= c->n_layers)
+			return false;
+	}
+	if (!dot || dot < start)
+		return false;
+	for (int id = 0; id < TRIT_N_TENSORS; id++) {
+		const struct trit_tensor_row *row = &trit_tensors[id];
+		size_t len = strlen(row->gguf);
+		if (row->per_layer != in_layer || (size_t)(dot - start) != len || memcmp(start, row->gguf, len) != 0)
+			continue;
+		return trit_tensor_present(c, row->id) &&
+		       (!strcmp(dot, ".weight") || (!strcmp(dot, ".bias") && has_bias(c, row->id)) ||
+		        (!strcmp(dot, ".scale") && row->kind == TRIT_KIND_LINEAR));
+	}
+	return false;
 }
 
 int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
                      struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(name, w->id, w->layer, "weight");
+	trit_walk_name(name, w);
 	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
 	if (!t)
 		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);

@@ -17,21 +17,26 @@ enum trit_tensor_id {
 	TRIT_TENSOR_ATTN_Q,
 	TRIT_TENSOR_ATTN_K,
 	TRIT_TENSOR_ATTN_V,
+	TRIT_TENSOR_ATTN_Q_NORM,
+	TRIT_TENSOR_ATTN_K_NORM,
 	TRIT_TENSOR_ATTN_SUB_NORM,
 	TRIT_TENSOR_ATTN_OUTPUT,
+	TRIT_TENSOR_ATTN_POST_NORM,
 	TRIT_TENSOR_FFN_NORM,
 	TRIT_TENSOR_FFN_GATE,
 	TRIT_TENSOR_FFN_UP,
 	TRIT_TENSOR_FFN_SUB_NORM,
 	TRIT_TENSOR_FFN_DOWN,
+	TRIT_TENSOR_FFN_POST_NORM,
 	TRIT_TENSOR_OUTPUT_NORM,
 	TRIT_TENSOR_OUTPUT,
+	TRIT_TENSOR_ROPE_FREQS,
 	TRIT_N_TENSORS,
 };
 
 enum trit_tensor_kind {
 	TRIT_KIND_EMBEDDING, /* a row a token: embedding and head, high precision */
-	TRIT_KIND_NORM,      /* a vector: fp32 */
+	TRIT_KIND_NORM,      /* a vector (or one for each head): fp32; biases too */
 	TRIT_KIND_LINEAR,    /* a projection: BitLinear, or dense in a full-precision model */
 };
 
@@ -39,30 +44,48 @@ struct trit_tensor_row {
 	enum trit_tensor_id id;
 	enum trit_tensor_kind kind;
 	bool per_layer;
-	const char *gguf; /* "attn_q": blk.N.attn_q.weight, or token_embd.weight where not per layer */
-	const char *hf;   /* "self_attn.q_proj": model.layers.N.self_attn.q_proj.weight; "model.embed_tokens" */
+	const char *gguf;    /* "attn_q": blk.N.attn_q.weight, or token_embd.weight where not per layer */
+	/* "self_attn.q_proj": model.layers.N.self_attn.q_proj.weight; "model.embed_tokens": as it stands. NULL: none */
+	const char *hf;
+	const char *hf_post; /* the same in architectures with post-norms, if that is another name */
+	const char *hf_old;  /* another name, of older files */
 };
 
 extern const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS];
 
-/** Whether a model of this configuration has the tensor (sub-norms, untied head). */
+/** Whether a model of this configuration has the tensor (sub-norms, untied head, ...). */
 bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id);
-/** Shape [rows, cols], row-major, rows = outputs; a norm is [1, n]. */
+/** Shape [rows, cols], row-major, rows = outputs; a norm is [1, n], or [heads, n] where each head has its own. */
 void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size_t *rows, size_t *cols);
+/** Whether a file may have a bias beside it: projections and the head, layer norms. */
+bool trit_tensor_may_have_bias(const struct trit_arch *arch, enum trit_tensor_id id);
+/** The name that files of Hugging Face have for it in this architecture; NULL if none. */
+const char *trit_tensor_hf_name(const struct trit_arch *arch, enum trit_tensor_id id);
 
 #define TRIT_TENSOR_NAME_BYTES 64
 /** "blk.3.attn_q.weight", or with `suffix` "scale": "blk.3.attn_q.scale". */
 void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id, int layer, const char *suffix);
 
-/** Walks all tensors a configuration has, in file order: embedding, layer 0, layer 1, ..., final norm, head. */
+/** Walks all tensors a configuration has, in file order: embedding, layer 0, layer 1, ..., final norm, head, rotary
+ * divisors; after each that has one its bias. */
 struct trit_tensor_walk {
 	int step; /* private; zero to begin */
 	enum trit_tensor_id id;
+	bool bias; /* the row's bias: a vector, whatever the row's kind is; blk.N.NAME.bias */
 	int layer; /* 0 for tensors outside layers */
 	size_t rows, cols;
 };
 /** false at the end. */
 bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c);
+/** What it has found: of biases TRIT_KIND_NORM. */
+static inline enum trit_tensor_kind trit_walk_kind(const struct trit_tensor_walk *w)
+{
+	return w->bias ? TRIT_KIND_NORM : trit_tensors[w->id].kind;
+}
+/** Its name in GGUF. */
+void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w);
+/** Whether a name is that of a tensor a configuration has, the scale of a projection included. */
+bool trit_tensor_known(const struct trit_config *c, const char *name);
 
 /** The walk's tensor in a GGUF file, of a type that can be read, its shape as configured. Errors: FORMAT,
  * UNSUPPORTED. */

@@ -123,7 +123,7 @@ static int plan_integer(const struct loader *ld, const struct trit_tensor_walk *
 static struct plan plan_dense(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t)
 {
 	struct plan p = { .scaling = trit_tensor_scaling(t) };
-	if (trit_tensors[w->id].kind == TRIT_KIND_NORM)
+	if (trit_walk_kind(w) == TRIT_KIND_NORM)
 		p.fate = t->type == TRIT_GGML_F32 ? MAP : WIDEN;
 	else if (trit_ggml_type_info(t->type)->packed)
 		p.layout = trit_packed_layout(t);
@@ -202,20 +202,23 @@ static int load_dense(struct loader *ld, const struct plan *p, const struct trit
 	return TRIT_OK;
 }
 
-static int load_norm(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
-                     const struct trit_gguf_tensor *t, const float **out, struct trit_error *err)
+/* Norms and biases. */
+static int load_vector(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
+                       const struct trit_gguf_tensor *t, const float **out, struct trit_error *err)
 {
 	struct trit_linear l;
 	int e = load_dense(ld, p, w, t, &l, err);
 	if (e)
 		return e;
 	*out = (const float *)(const void *)l.w;
-	for (size_t i = 0; i < w->cols; i++)
-		if (!isfinite((*out)[i]))
-			return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: element %zu is not finite", t->name, i);
+	for (size_t i = 0; i < w->rows * w->cols; i++)
+		if (!isfinite((*out)[i]) || (w->id == TRIT_TENSOR_ROPE_FREQS && !((*out)[i] > 0)))
+			return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: element %zu is not %s", t->name, i,
+			                    w->id == TRIT_TENSOR_ROPE_FREQS ? "positive" : "finite");
 	return TRIT_OK;
 }
 
+/* A walk comes to its bias afterwards. */
 static int load_linear(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
                        const struct trit_gguf_tensor *t, struct trit_linear *out, struct trit_error *err)
 {
@@ -236,7 +239,7 @@ static void add_stats(struct loader *ld, const struct plan *p, const struct trit
                       const struct trit_gguf_tensor *t)
 {
 	struct trit_model_stats *s = &ld->m->stats;
-	if (trit_tensors[w->id].kind == TRIT_KIND_LINEAR && ld->n_integer && p->layout <= TRIT_B1) {
+	if (trit_walk_kind(w) == TRIT_KIND_LINEAR && ld->n_integer && p->layout <= TRIT_B1) {
 		s->ternary_weights += (uint64_t)w->rows * w->cols;
 		s->ternary_bytes += t->bytes;
 	}
@@ -244,31 +247,44 @@ static void add_stats(struct loader *ld, const struct plan *p, const struct trit
 		s->mapped_bytes += t->bytes;
 }
 
+/* Where each tensor goes: in struct trit_layer, or in struct trit_model. */
+static const size_t places[TRIT_N_TENSORS] = {
+	[TRIT_TENSOR_TOKEN_EMBD] = offsetof(struct trit_model, token_embd),
+	[TRIT_TENSOR_ATTN_NORM] = offsetof(struct trit_layer, attn_norm),
+	[TRIT_TENSOR_ATTN_Q] = offsetof(struct trit_layer, q),
+	[TRIT_TENSOR_ATTN_K] = offsetof(struct trit_layer, k),
+	[TRIT_TENSOR_ATTN_V] = offsetof(struct trit_layer, v),
+	[TRIT_TENSOR_ATTN_Q_NORM] = offsetof(struct trit_layer, q_norm),
+	[TRIT_TENSOR_ATTN_K_NORM] = offsetof(struct trit_layer, k_norm),
+	[TRIT_TENSOR_ATTN_SUB_NORM] = offsetof(struct trit_layer, attn_sub_norm),
+	[TRIT_TENSOR_ATTN_OUTPUT] = offsetof(struct trit_layer, o),
+	[TRIT_TENSOR_ATTN_POST_NORM] = offsetof(struct trit_layer, attn_post_norm),
+	[TRIT_TENSOR_FFN_NORM] = offsetof(struct trit_layer, ffn_norm),
+	[TRIT_TENSOR_FFN_GATE] = offsetof(struct trit_layer, gate),
+	[TRIT_TENSOR_FFN_UP] = offsetof(struct trit_layer, up),
+	[TRIT_TENSOR_FFN_SUB_NORM] = offsetof(struct trit_layer, ffn_sub_norm),
+	[TRIT_TENSOR_FFN_DOWN] = offsetof(struct trit_layer, down),
+	[TRIT_TENSOR_FFN_POST_NORM] = offsetof(struct trit_layer, ffn_post_norm),
+	[TRIT_TENSOR_OUTPUT_NORM] = offsetof(struct trit_model, output_norm),
+	[TRIT_TENSOR_OUTPUT] = offsetof(struct trit_model, output),
+	[TRIT_TENSOR_ROPE_FREQS] = offsetof(struct trit_model, rope_freqs),
+};
+
+/* A struct trit_norm, or a struct trit_linear. */
+static void *place_of(const struct trit_model *m, enum trit_tensor_id id, int layer)
+{
+	uintptr_t base = trit_tensors[id].per_layer ? (uintptr_t)&m->layers[layer] : (uintptr_t)m;
+	return (void *)(base + places[id]);
+}
+
 const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer)
 {
-	const struct trit_layer *l = &m->layers[layer];
-	switch (id) {
-	case TRIT_TENSOR_TOKEN_EMBD:
-		return &m->token_embd;
-	case TRIT_TENSOR_OUTPUT:
-		return &m->output;
-	case TRIT_TENSOR_ATTN_Q:
-		return &l->q;
-	case TRIT_TENSOR_ATTN_K:
-		return &l->k;
-	case TRIT_TENSOR_ATTN_V:
-		return &l->v;
-	case TRIT_TENSOR_ATTN_OUTPUT:
-		return &l->o;
-	case TRIT_TENSOR_FFN_GATE:
-		return &l->gate;
-	case TRIT_TENSOR_FFN_UP:
-		return &l->up;
-	case TRIT_TENSOR_FFN_DOWN:
-		return &l->down;
-	default:
-		return NULL; /* a norm */
-	}
+	return trit_tensors[id].kind == TRIT_KIND_NORM ? NULL : place_of(m, id, layer);
+}
+
+const struct trit_norm *trit_model_norm(const struct trit_model *m, enum trit_tensor_id id, int layer)
+{
+	return trit_tensors[id].kind == TRIT_KIND_NORM ? place_of(m, id, layer) : NULL;
 }
 
 const char *trit_linear_layout(const struct trit_linear *l)
@@ -277,39 +293,29 @@ const char *trit_linear_layout(const struct trit_linear *l)
 	return l->quantised ? trit_layouts[l->layout].name : dense[l->type];
 }
 
-/* The same to be filled in. */
-static struct trit_linear *linear_slot(struct trit_model *m, const struct trit_tensor_walk *w)
+/* Where a norm's weights or a bias go. */
+static const float **vector_slot(struct trit_model *m, const struct trit_tensor_walk *w)
 {
-	return (struct trit_linear *)(uintptr_t)trit_model_linear(m, w->id, w->layer);
+	void *at = place_of(m, w->id, w->layer);
+	if (trit_tensors[w->id].kind != TRIT_KIND_NORM)
+		return &((struct trit_linear *)at)->bias;
+	return w->bias ? &((struct trit_norm *)at)->bias : &((struct trit_norm *)at)->w;
 }
 
-static const float **norm_slot(struct trit_model *m, const struct trit_tensor_walk *w)
+/* Tables of angles, which old files carry. */
+static bool is_harmless(const char *name)
 {
-	struct trit_layer *l = &m->layers[w->layer];
-	switch (w->id) {
-	case TRIT_TENSOR_ATTN_NORM:
-		return &l->attn_norm;
-	case TRIT_TENSOR_ATTN_SUB_NORM:
-		return &l->attn_sub_norm;
-	case TRIT_TENSOR_FFN_NORM:
-		return &l->ffn_norm;
-	case TRIT_TENSOR_FFN_SUB_NORM:
-		return &l->ffn_sub_norm;
-	default:
-		return &m->output_norm;
-	}
+	return strstr(name, ".attn_rot_embd.") || strstr(name, ".rotary_emb.");
 }
 
 /* Tensors that would change the result and that this configuration does not use. */
 static int check_unused(const struct trit_model *m, struct trit_error *err)
 {
 	for (uint64_t i = 0; i < m->gguf.n_tensors; i++) {
-		const char *name = m->gguf.tensors[i].name, *dot = strrchr(name, '.');
-		if (dot && !strcmp(dot, ".bias"))
-			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: biases are not supported", name);
-		if (!m->config.arch->sub_norm && strstr(name, "_sub_norm."))
-			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: sub-norms are not supported in architecture %s", name,
-			                 m->config.arch->name);
+		const char *name = m->gguf.tensors[i].name;
+		if (!trit_tensor_known(&m->config, name) && !is_harmless(name))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a tensor that models of architecture %s do not have here",
+			                 name, m->config.arch->name);
 	}
 	return TRIT_OK;
 }
@@ -343,11 +349,11 @@ static int measure(struct loader *ld, struct trit_error *err)
 	trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		struct plan *p = &ld->plans[w.step - 1];
-		if (w.id == TRIT_TENSOR_OUTPUT)
+		if (w.id == TRIT_TENSOR_OUTPUT && !w.bias)
 			continue;
 		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)))
 			break;
-		bool linear = trit_tensors[w.id].kind == TRIT_KIND_LINEAR, integer = linear && is_integer(m, t);
+		bool linear = trit_walk_kind(&w) == TRIT_KIND_LINEAR, integer = linear && is_integer(m, t);
 		ld->n_linear += linear;
 		ld->n_integer += integer;
 		if (ld->n_integer && ld->n_integer != ld->n_linear)
@@ -379,12 +385,12 @@ static int place(struct loader *ld, struct trit_error *err)
 	m->layers = trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		const struct plan *p = &ld->plans[w.step - 1];
-		if (w.id == TRIT_TENSOR_OUTPUT || (e = trit_tensor_find(&m->gguf, &w, &t, err)))
+		if ((w.id == TRIT_TENSOR_OUTPUT && !w.bias) || (e = trit_tensor_find(&m->gguf, &w, &t, err)))
 			continue;
-		if (trit_tensors[w.id].kind == TRIT_KIND_NORM)
-			e = load_norm(ld, p, &w, t, norm_slot(m, &w), err);
+		if (trit_walk_kind(&w) == TRIT_KIND_NORM)
+			e = load_vector(ld, p, &w, t, vector_slot(m, &w), err);
 		else
-			e = load_linear(ld, p, &w, t, linear_slot(m, &w), err);
+			e = load_linear(ld, p, &w, t, place_of(m, w.id, w.layer), err);
 		add_stats(ld, p, &w, t);
 	}
 	if (e || (e = find_head(m, &w, &t, err)))
@@ -395,7 +401,10 @@ static int place(struct loader *ld, struct trit_error *err)
 	}
 	if (!m->config.tied)
 		add_stats(ld, head, &w, t);
-	return load_linear(ld, head, &w, t, &m->output, err);
+	const float *bias = m->output.bias;
+	e = load_linear(ld, head, &w, t, &m->output, err);
+	m->output.bias = bias;
+	return e;
 }
 
 static int start_threads(struct loader *ld, int n, struct trit_error *err)
@@ -439,7 +448,7 @@ int trit_model_count_codes(const struct trit_model *m, uint64_t counts[3], struc
 	counts[0] = counts[1] = counts[2] = 0;
 	while (trit_tensor_next(&w, &m->config)) {
 		const struct trit_linear *l = trit_model_linear(m, w.id, w.layer);
-		if (trit_tensors[w.id].kind == TRIT_KIND_LINEAR && l->quantised && l->layout <= TRIT_B1)
+		if (trit_walk_kind(&w) == TRIT_KIND_LINEAR && l->quantised && l->layout <= TRIT_B1)
 			trit_count_codes(&r, counts, l->layout, l->w, w.rows, w.cols);
 	}
 	trit_repack_release(&r);

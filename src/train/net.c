@@ -104,8 +104,8 @@ static void rotate(const struct part *p, float *qkv, bool inverse)
 	for (int t = p->t0; t < p->t1; t++) {
 		size_t at = (size_t)(t % p->n->seq_len) * (size_t)(c->n_rot / 2);
 		float *row = qkv + (size_t)t * ld;
-		p->k->rope(row, p->n->cos + at, p->n->sin + at, c->n_heads, c->head_dim, c->n_rot, c->arch->rope_half, inverse);
-		p->k->rope(row + nq, p->n->cos + at, p->n->sin + at, c->n_kv_heads, c->head_dim, c->n_rot, c->arch->rope_half,
+		p->k->rope(row, p->n->cos + at, p->n->sin + at, c->n_heads, c->head_dim, c->n_rot, c->rope_half, inverse);
+		p->k->rope(row + nq, p->n->cos + at, p->n->sin + at, c->n_kv_heads, c->head_dim, c->n_rot, c->rope_half,
 		           inverse);
 	}
 }

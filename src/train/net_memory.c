@@ -146,7 +146,7 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_w
 	if (e)
 		return e;
 	lay_out(net);
-	trit_rope_table(net->cos, net->sin, c->rope_base, c->n_rot, seq_len);
+	trit_rope_table(net->cos, net->sin, c->rope_base, c->n_rot, seq_len, NULL, NULL);
 	return TRIT_OK;
 }
 

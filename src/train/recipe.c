@@ -135,10 +135,12 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		                   .n_heads = r->n_heads, .n_kv_heads = r->n_kv_heads, .head_dim = r->head_dim,
 		                   .n_rot = r->head_dim, .n_ctx = r->seq_len, .rope_base = r->rope_base, .eps = r->eps,
 		                   .tied = !r->untied };
-	c->arch = trit_arch_for((enum trit_weight_kind)r->weights, (enum trit_activation)r->activation);
-	if (!c->arch)
+	enum trit_activation activation = (enum trit_activation)r->activation;
+	const struct trit_arch *arch = trit_arch_for((enum trit_weight_kind)r->weights, activation);
+	if (!arch)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "no known architecture has full-precision weights with squared ReLU; use --activation silu");
+	trit_config_set_arch(c, arch);
 	if (r->head_dim % 2)
 		return trit_fail(err, TRIT_ERR_ARG, "--head-dim is %d; rotary embedding needs an even width", r->head_dim);
 	if (trit_config_check(c, err)) {

@@ -73,6 +73,63 @@ static void test_rmsnorm(struct check *ck)
 	CHECK_BENCH(ck, "n 2560", 2560, "elem", 12 * 2560, ck->now->rmsnorm(y, z, z, 1e-5f, 2560));
 }
 
+static void test_layernorm(struct check *ck)
+{
+	float *y, *z;
+
+	for (int number = 0; number < CASES; number++) {
+		int n = check_size(ck, 1, 1100);
+		check_case(ck, "n %d, number %d", n, number);
+		const float *x = input(ck, n, number, 1e17f), *w = input(ck, n, 1, 1);
+		const float *bias = number % 2 ? input(ck, n, 1, 1) : NULL;
+		bool in_place = number % 3 == 0;
+
+		output_pair(ck, &y, &z, in_place ? x : NULL, n);
+		ck->c->layernorm(y, in_place ? y : x, w, bias, 1e-5f, n);
+		ck->k->layernorm(z, in_place ? z : x, w, bias, 1e-5f, n);
+		check_same_f32(ck, "y", y, z, n);
+	}
+	check_case(ck, "benchmark");
+	y = check_aligned(ck, 2560 * sizeof *y);
+	z = check_aligned(ck, 2560 * sizeof *z);
+	check_fill_normal(ck, z, 2560, 1);
+	CHECK_BENCH(ck, "n 2560", 2560, "elem", 16 * 2560, ck->now->layernorm(y, z, z, z, 1e-5f, 2560));
+}
+
+/* scale and softcap. */
+static void in_place(struct check *ck, trit_scale_fn *c, trit_scale_fn *k)
+{
+	float *y, *z;
+
+	for (int number = 0; number < CASES; number++) {
+		int n = check_size(ck, 0, 1100);
+		float factor = 0.5f + 50 * trit_rng_uniform(&ck->rng);
+		check_case(ck, "n %d, number %d", n, number);
+		output_pair(ck, &y, &z, input(ck, n, number, 1e30f), n);
+		c(y, factor, n);
+		k(z, factor, n);
+		check_same_f32(ck, "x", y, z, n);
+	}
+}
+
+static void test_scale(struct check *ck)
+{
+	in_place(ck, ck->c->scale, ck->k->scale);
+	check_case(ck, "benchmark");
+	float *x = check_aligned(ck, 2560 * sizeof *x);
+	memset(x, 0, 2560 * sizeof *x);
+	CHECK_BENCH(ck, "n 2560", 2560, "elem", 8 * 2560, ck->now->scale(x, 1.5f, 2560));
+}
+
+static void test_softcap(struct check *ck)
+{
+	in_place(ck, ck->c->softcap, ck->k->softcap);
+	check_case(ck, "benchmark");
+	float *x = check_aligned(ck, 1024 * sizeof *x);
+	check_fill_normal(ck, x, 1024, 20);
+	CHECK_BENCH(ck, "n 1024", 1024, "elem", 8 * 1024, ck->now->softcap(x, 50, 1024));
+}
+
 static void test_add(struct check *ck)
 {
 	float *y, *z;
@@ -136,7 +193,7 @@ static void test_hadamard(struct check *ck)
 	CHECK_BENCH(ck, "n 4096", 4096, "elem", 8 * 4096, ck->now->hadamard(y, 4096));
 }
 
-/* silu_mul and relu2_mul. */
+/* silu_mul, relu2_mul and gelu_mul. */
 static void glu(struct check *ck, trit_silu_mul_fn *c, trit_silu_mul_fn *k)
 {
 	for (int number = 0; number < CASES; number++) {
@@ -168,6 +225,15 @@ static void test_relu2_mul(struct check *ck)
 	float *y = check_aligned(ck, 6912 * sizeof *y), *z = check_aligned(ck, 6912 * sizeof *z);
 	check_fill_normal(ck, z, 6912, 2);
 	CHECK_BENCH(ck, "n 6912", 6912, "elem", 12 * 6912, ck->now->relu2_mul(y, z, z, 6912));
+}
+
+static void test_gelu_mul(struct check *ck)
+{
+	glu(ck, ck->c->gelu_mul, ck->k->gelu_mul);
+	check_case(ck, "benchmark");
+	float *y = check_aligned(ck, 6912 * sizeof *y), *z = check_aligned(ck, 6912 * sizeof *z);
+	check_fill_normal(ck, z, 6912, 2);
+	CHECK_BENCH(ck, "n 6912", 6912, "elem", 12 * 6912, ck->now->gelu_mul(y, z, z, 6912));
 }
 
 static void glu_backward(struct check *ck, trit_glu_backward_fn *c, trit_glu_backward_fn *k)
@@ -440,11 +506,15 @@ static void test_adamw(struct check *ck)
 
 const struct check_test check_float[] = {
 	CHECK(rmsnorm, test_rmsnorm),
+	CHECK(layernorm, test_layernorm),
 	CHECK(add, test_add),
 	CHECK(add_scaled, test_add_scaled),
 	CHECK(hadamard, test_hadamard),
+	CHECK(scale, test_scale),
 	CHECK(silu_mul, test_silu_mul),
 	CHECK(relu2_mul, test_relu2_mul),
+	CHECK(gelu_mul, test_gelu_mul),
+	CHECK(softcap, test_softcap),
 	CHECK(rope, test_rope),
 	CHECK(softmax, test_softmax),
 	CHECK(sum_exp, test_sum_exp),
