@@ -41,7 +41,7 @@ enum trit_file_kind trit_file_kind(const unsigned char *data, size_t size)
 		return TRIT_KIND_GGUF;
 	if (size > 8 && data[8] == '{' && trit_get64(data) >= 2 && trit_get64(data) < (uint64_t)1 << 40)
 		return TRIT_KIND_SAFETENSORS;
-	if (begins(data, size, "PK\3\4") || begins(data, size, "\x80\2"))
+	if (begins(data, size, "PK\3\4") || (size > 2 && data[0] == 0x80 && data[1] >= 2 && data[1] <= 5))
 		return TRIT_KIND_PYTORCH;
 	for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
 		if (begins(data, size, old[i]))
@@ -55,19 +55,37 @@ enum trit_file_kind trit_file_kind(const unsigned char *data, size_t size)
 	return TRIT_KIND_UNKNOWN;
 }
 
+const char *trit_file_kind_name(enum trit_file_kind kind)
+{
+	switch (kind) {
+	case TRIT_KIND_GGUF:
+		return "GGUF";
+	case TRIT_KIND_SAFETENSORS:
+		return "safetensors";
+	case TRIT_KIND_PYTORCH:
+		return "PyTorch";
+	case TRIT_KIND_LLAMA2C:
+		return "llama2.c";
+	case TRIT_KIND_JSON:
+		return "JSON";
+	default:
+		return "file";
+	}
+}
+
 int trit_fail_kind(struct trit_error *err, enum trit_file_kind wanted, const unsigned char *data, size_t size)
 {
 	static const char *const what[TRIT_KIND_COUNT] = {
 		[TRIT_KIND_EMPTY] = "the file is empty; copy or download it again",
 		[TRIT_KIND_GGUF] = "a GGUF file",
-		[TRIT_KIND_SAFETENSORS] = "a safetensors file; convert the model to GGUF",
-		[TRIT_KIND_PYTORCH] = "a PyTorch or zip file; save the model as safetensors or GGUF first",
+		[TRIT_KIND_SAFETENSORS] = "a safetensors file",
+		[TRIT_KIND_PYTORCH] = "a PyTorch or zip file",
 		[TRIT_KIND_OLD_GGML] = "a ggml file of before August 2023; get the model as GGUF",
 		[TRIT_KIND_HTML] = "a web page; the download went wrong, get the file itself",
 		[TRIT_KIND_LFS_POINTER] = "a git-lfs pointer, not the file itself; run \"git lfs pull\"",
 		[TRIT_KIND_JSON] = "a JSON text; name the file with the weights",
 	};
-	const char *name = wanted == TRIT_KIND_GGUF ? "GGUF" : wanted == TRIT_KIND_JSON ? "JSON" : "safetensors";
+	const char *name = trit_file_kind_name(wanted);
 	enum trit_file_kind kind = trit_file_kind(data, size);
 	uint32_t first = 0;
 

@@ -13,18 +13,21 @@ enum trit_file_kind {
 	TRIT_KIND_EMPTY,
 	TRIT_KIND_GGUF,
 	TRIT_KIND_SAFETENSORS,
-	TRIT_KIND_PYTORCH, /* zip archive or pickle */
+	TRIT_KIND_PYTORCH, /* zip archive or bare pickle */
 	TRIT_KIND_OLD_GGML,
 	TRIT_KIND_HTML,
 	TRIT_KIND_LFS_POINTER,
 	TRIT_KIND_JSON,
+	TRIT_KIND_LLAMA2C, /* never told by the first bytes: format/llama2c.h */
 	TRIT_KIND_COUNT,
 };
 
 /** Looks at no more than the first 64 bytes. */
 enum trit_file_kind trit_file_kind(const unsigned char *data, size_t size);
-/** The FORMAT error for a file that should have been of kind `wanted` (GGUF, SAFETENSORS or JSON): what it is, what to
- * do. */
+/** "GGUF", "safetensors", ...: of a kind that holds weights; "file" for others. */
+const char *trit_file_kind_name(enum trit_file_kind kind);
+/** The FORMAT error for a file that should have been of kind `wanted` (GGUF, SAFETENSORS, PYTORCH or JSON): what it is,
+ * what to do. */
 int trit_fail_kind(struct trit_error *err, enum trit_file_kind wanted, const unsigned char *data, size_t size);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "format/gguf_vocab.h"
+#include "format/llama2c.h"
 #include "format/spm_model.h"
 #include "format/tokenizer_json.h"
 
@@ -21,6 +22,17 @@ static int read_gguf(const char *path, struct trit_vocab *v, struct trit_error *
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
+static int read_llama2c(const char *path, struct trit_vocab *v, struct trit_error *err)
+{
+	struct trit_map m;
+	int e = trit_map_open(&m, path, err);
+	if (e)
+		return e;
+	e = trit_llama2c_read_vocab(v, m.data, m.size, err);
+	trit_map_close(&m);
+	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
+}
+
 typedef int read_fn(const char *path, struct trit_vocab *v, struct trit_error *err);
 
 /* How a file that begins so is read: as GGUF unless it looks like something else. */
@@ -31,7 +43,9 @@ static read_fn *reader_of(size_t size, const unsigned char *data)
 		i++;
 	if (i < size && data[i] == '{')
 		return trit_tokenizer_json_read;
-	return trit_is_spm_model(size, data) ? trit_spm_model_read : read_gguf;
+	if (trit_is_spm_model(size, data))
+		return trit_spm_model_read;
+	return trit_is_llama2c_vocab(data, size) ? read_llama2c : read_gguf;
 }
 
 bool trit_is_vocab_file(const char *path)

@@ -5,15 +5,24 @@
  */
 #include "model/model_file.h"
 
+#include "base/mem.h"
 #include "format/gguf_vocab.h"
+#include "format/llama2c.h"
 #include "format/vocab_file.h"
+
+void trit_maps_close(struct trit_maps *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		trit_map_close(&m->maps[i]);
+	trit_free(m->maps);
+	*m = (struct trit_maps){ 0 };
+}
 
 static int open_gguf(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
 {
 	int e = trit_gguf_open(&f->gguf, path, err);
 	if (e)
 		return e;
-	f->kind = TRIT_KIND_GGUF;
 	f->bytes = trit_gguf_file_bytes(&f->gguf);
 	if (!want_vocab || !trit_gguf_has_vocab(&f->gguf))
 		return TRIT_OK;
@@ -22,12 +31,51 @@ static int open_gguf(struct trit_model_file *f, const char *path, bool want_voca
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
+static int open_llama2c(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
+{
+	struct trit_map map;
+	int e = trit_map_open(&map, path, err);
+	if (e)
+		return e;
+	f->maps.maps = trit_calloc(1, sizeof *f->maps.maps);
+	if (!f->maps.maps)
+		e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory");
+	else
+		e = trit_llama2c_read(&f->gguf, map.data, map.size, &f->notes, err);
+	if (e) {
+		trit_map_close(&map);
+		return trit_fail_prefix(err, e, "%s", path);
+	}
+	f->maps.maps[f->maps.n++] = map;
+	f->bytes = f->maps.bytes = map.size;
+	if (want_vocab)
+		trit_note(&f->notes, TRIT_NOTE_WARNING,
+		          "a checkpoint of llama2.c has no vocabulary; name its tokenizer.bin with --tokenizer");
+	return TRIT_OK;
+}
+
+/* What the file is. */
+static int find_kind(enum trit_file_kind *kind, const char *path, struct trit_error *err)
+{
+	struct trit_map map;
+	int e = trit_map_open(&map, path, err);
+	if (e)
+		return e;
+	*kind = trit_file_kind(map.data, map.size);
+	if (*kind == TRIT_KIND_UNKNOWN && trit_is_llama2c(map.data, map.size))
+		*kind = TRIT_KIND_LLAMA2C;
+	trit_map_close(&map);
+	return TRIT_OK;
+}
+
 int trit_model_file_open(struct trit_model_file *f, const char *path, const struct trit_model_file_options *options,
                          struct trit_error *err)
 {
 	const char *tokenizer = options ? options->tokenizer : NULL;
 	*f = (struct trit_model_file){ 0 };
-	int e = open_gguf(f, path, !tokenizer, err);
+	int e = find_kind(&f->kind, path, err);
+	if (!e)
+		e = (f->kind == TRIT_KIND_LLAMA2C ? open_llama2c : open_gguf)(f, path, !tokenizer, err);
 	if (!e && tokenizer && !(e = trit_vocab_file_read(tokenizer, &f->vocab, err)))
 		f->has_vocab = true;
 	if (e)
@@ -40,6 +88,7 @@ void trit_model_file_close(struct trit_model_file *f)
 	if (!f)
 		return;
 	trit_gguf_close(&f->gguf);
+	trit_maps_close(&f->maps);
 	trit_vocab_release(&f->vocab);
 	trit_notes_release(&f->notes);
 	*f = (struct trit_model_file){ 0 };

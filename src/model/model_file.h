@@ -18,6 +18,14 @@
 #include "format/gguf.h"
 #include "text/vocab.h"
 
+/** Mappings that tensors point into. Zeroed: none. */
+struct trit_maps {
+	struct trit_map *maps;
+	size_t n;
+	uint64_t bytes; /* of all of them */
+};
+void trit_maps_close(struct trit_maps *m);
+
 /** Zeroed: all defaults. */
 struct trit_model_file_options {
 	const char *tokenizer; /* file of the vocabulary; NULL: what the model has */
@@ -30,11 +38,12 @@ struct trit_model_file {
 	enum trit_file_kind kind; /* what the file is */
 	uint64_t bytes;           /* of the files that hold the weights */
 	struct trit_notes notes;  /* what was found, assumed, missing */
+	struct trit_maps maps;    /* private: of files that are not GGUF */
 };
 
 /**
- * Opens a model: a GGUF file. `options` may be NULL. A file with a vocabulary and no tensors is fine here.
- * Errors: IO, FORMAT, UNSUPPORTED, MEMORY; the message names the file.
+ * Opens a model: a GGUF file, or a checkpoint of llama2.c. `options` may be NULL. A file with a vocabulary and no
+ * tensors is fine here. Errors: IO, FORMAT, UNSUPPORTED, MEMORY; the message names the file.
  */
 TRIT_MUST_CHECK int trit_model_file_open(struct trit_model_file *f, const char *path,
                                          const struct trit_model_file_options *options, struct trit_error *err);
