@@ -269,7 +269,7 @@ static void test_special(void **state)
 	(void)state;
 	trit_rng_init(&rng, 7);
 	for (int round = 0; round < 300; round++) {
-		size_t n_tokens = 1 + trit_rng_below(&rng, 40), at = 0, slow_at = 0;
+		size_t n_tokens = 1 + trit_rng_below(&rng, 40), at = 0, end = 0, slow_at = 0;
 		struct trit_special s = { 0 };
 		struct trit_vocab v;
 		char text[60];
@@ -288,13 +288,14 @@ static void test_special(void **state)
 			text[i] = "ab\xff\0"[trit_rng_below(&rng, 4)];
 		assert_int_equal(trit_special_init(&s, &v, 1u << TRIT_TOKEN_USER, &err), 0);
 		for (size_t from = 0; from <= sizeof text; from++) {
-			trit_token a = trit_special_find(&s, &v, sizeof text, text, from, &at);
+			trit_token a = trit_special_find(&s, &v, sizeof text, text, from, &at, &end);
 			trit_token b = find_slowly(&v, sizeof text, text, from, &slow_at);
 
 			/* Of two tokens with the same text either may be found. */
 			assert_true((a < 0) == (b < 0));
 			if (a >= 0) {
 				assert_int_equal(at, slow_at);
+				assert_int_equal(end - at, v.pieces[a].len);
 				assert_int_equal(v.pieces[a].len, v.pieces[b].len);
 			}
 		}

@@ -126,6 +126,10 @@ static int check(unsigned flags, size_t len, const char *text, char expected[2][
 		for (size_t i = 0; i < N_NAMES; i++) {
 			const char *e = expected[what][i][0] == '?' ? expected[what][0] : expected[what][i];
 
+#ifndef TRIT_HAVE_UTF8PROC
+			if (!strcmp(names[i], "qwen2")) /* which is normalised */
+				continue;
+#endif
 			describe(i, what, flags, len, text, made);
 			if (strcmp(made->data, e) != 0) {
 				print_error("%s of \"%.*s\" (flags %u) by %s: expected%s, got%s\n", whats[what],

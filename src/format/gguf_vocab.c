@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "format/gguf_vocab.h"
+#include "text/pretok.h"
 
 #define KEY(name) "tokenizer.ggml." name
 #define OWN_KEY(name) "tokenizer.trit." name
@@ -202,7 +203,7 @@ static bool default_setting(const struct setting *s, const struct trit_vocab *v)
 		return v->lowercase; /* which was read before */
 	/* Models of the Llama 3 family want a BOS, other byte-level ones do not. */
 	if (s->place == offsetof(struct trit_vocab, add_bos) && strcmp(v->model, "gpt2") == 0)
-		return v->bos >= 0 && strcmp(v->pre, "llama-bpe") == 0;
+		return v->bos >= 0 && trit_pretok_traits(v->pre) & TRIT_PRETOK_BOS;
 	return strcmp(v->model, "llama") == 0  ? s->llama
 	       : strcmp(v->model, "t5") == 0   ? s->t5
 	       : strcmp(v->model, "bert") == 0 ? s->bert

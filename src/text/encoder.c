@@ -36,6 +36,7 @@ struct trit_encoder {
 	struct trit_unigram_work unigram;
 	struct trit_buf prepared; /* the text that SentencePiece or WordPiece cuts */
 	bool after_unknown;       /* the unknown token was the last: SentencePiece has only one in a row */
+	struct trit_normal_work normal;
 };
 
 /* ---- lists of tokens -------------------------------------------------------------------------------------------- */
@@ -117,6 +118,7 @@ void trit_encoder_free(struct trit_encoder *e)
 	trit_spm_work_release(&e->spm);
 	trit_unigram_work_release(&e->unigram);
 	trit_buf_release(&e->prepared);
+	trit_normal_work_release(&e->normal);
 	trit_free(e);
 }
 
@@ -163,6 +165,17 @@ static int reserve(struct trit_encoder *e, size_t len, struct trit_error *err)
 	return 0;
 }
 
+/* Leaves out the bytes that have no token. Returns how many are left. */
+static size_t drop_missing(size_t len, trit_token *tokens)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		if (tokens[i] >= 0)
+			tokens[n++] = tokens[i];
+	return n;
+}
+
 static int encode_byte_level(struct trit_encoder *e, size_t len, const char *bytes, size_t *n, struct trit_error *err)
 {
 	const struct trit_tokenizer *t = e->tokenizer;
@@ -176,6 +189,8 @@ static int encode_byte_level(struct trit_encoder *e, size_t len, const char *byt
 	}
 	for (size_t i = 0; i < len; i++)
 		e->tokens[i] = t->bytes[(unsigned char)bytes[i]];
+	if (t->lacks_bytes)
+		len = drop_missing(len, e->tokens);
 	return trit_bpe_merge(&t->bpe, &e->work, e->tokens, len, n, err);
 }
 
@@ -295,6 +310,12 @@ static int append_byte_level(struct trit_encoder *e, size_t len, const char *tex
 static int append_text(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
                        struct trit_error *err)
 {
+	if (e->tokenizer->normalizer) {
+		int status = trit_normalize(e->tokenizer->normalizer, &e->normal, len, text, &len, &text, err);
+
+		if (status < 0)
+			return status;
+	}
 	if (len == 0)
 		return 0;
 	switch (e->tokenizer->kind) {
@@ -325,15 +346,15 @@ int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned f
 	if (flags & TRIT_TOKENIZE_BOS && t->vocab.add_bos && t->vocab.bos >= 0)
 		status = trit_tokens_append(out, t->vocab.bos, err);
 	while (from < len && status == 0) {
-		size_t at = len;
-		trit_token id = trit_special_find(special, &t->vocab, len, text, from, &at);
+		size_t at = len, end = len;
+		trit_token id = trit_special_find(special, &t->vocab, len, text, from, &at, &end);
 
 		status = append_text(e, at - from, text + from, out, err);
 		if (id < 0)
 			break;
 		if (status == 0)
 			status = trit_tokens_append(out, id, err);
-		from = at + t->vocab.pieces[id].len;
+		from = end;
 	}
 	if (status == 0 && flags & TRIT_TOKENIZE_EOS && last_token(&t->vocab) >= 0)
 		status = trit_tokens_append(out, last_token(&t->vocab), err);

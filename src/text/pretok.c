@@ -1,232 +1,79 @@
 /*
- * pretok.c - the table of pre-tokenisers, and cutting text with it by PCRE2.
+ * pretok.c - cutting a text by the stages of a pre-tokeniser.
  *
- * The expressions are the ones the models' makers published (in tokenizer.json or in tiktoken's source), with \s and \S
- * written out: there they mean Unicode's White_Space, in PCRE2 also U+180E. The whole text is checked for UTF-8 once,
- * so the matching itself does not check, which keeps long documents linear.
- *
- * References: Radford et al. 2019 (GPT-2's encoder.py); the tokenizer.json of Llama 3, Qwen 2, SmolLM, StarCoder
- * and Mistral Nemo; the names, and what "default" means, are llama.cpp's.
+ * The whole text is checked for UTF-8 once, so the matching itself does not check, which keeps long documents linear.
  *
  * SPDX-License-Identifier: MIT
  */
-#ifdef TRIT_HAVE_PCRE2
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#endif
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "text/pretok.h"
+#include "text/pretok_names.h"
+#include "text/regex.h"
 #include "text/utf8.h"
 
-#define MAX_STAGES 4
-
-/* White_Space, for use inside [ ]. */
-#define WS "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
-/* The last space of a run goes with the word that follows. */
-#define SPACES "[" WS "]+(?![^" WS "])|[" WS "]+"
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" WS "\\p{L}\\p{N}]+|" SPACES
-#define LLAMA3_WITH(digits) \
-	"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^" WS "\\p{L}\\p{N}]+[\\r\\n]*|[" WS \
-	"]*[\\r\\n]+|" SPACES
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define TEKKEN \
-	"[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*|\\p{N}| ?[^" WS \
-	"\\p{L}\\p{N}]+[\\r\\n/]*|[" WS "]*[\\r\\n]+|" SPACES
-
-enum stage_kind {
-	END,     /* no more stages */
-	TILE,    /* the expression matches at every place: its matches, end to end, are the parts */
-	ISOLATE, /* matches are parts, and so is what lies between them */
-};
-
-/* Every family has exactly one TILE; it is what bounds the length of pieces. */
-static const struct family {
-	bool ignores_merges;
-	struct {
-		enum stage_kind kind;
-		const char *pattern;
-	} stages[MAX_STAGES];
-} gpt2 = { false, { { TILE, GPT2 } } },
-  llama3 = { true, { { TILE, LLAMA3_WITH("\\p{N}{1,3}") } } },
-  llama3_merging = { false, { { TILE, LLAMA3_WITH("\\p{N}{1,3}") } } },
-  qwen2 = { false, { { TILE, LLAMA3_WITH("\\p{N}") } } },
-  tekken = { true, { { TILE, TEKKEN } } },
-  smollm = { false, { { ISOLATE, "\\p{N}" }, { TILE, GPT2 } } },
-  unnamed = { false,
-	      { { ISOLATE, "[\\p{P}$+<=>^~|]+" }, { TILE, GPT2 }, { ISOLATE, "\\p{N}+" },
-		{ ISOLATE, "[0-9][0-9][0-9]" } } };
-
-static const struct {
-	const char *name;
-	const struct family *family;
-} names[] = {
-	{ "gpt-2", &gpt2 },         { "llama-bpe", &llama3 },    { "llama3", &llama3 },
-	{ "llama-v3", &llama3 },    { "falcon3", &llama3 },      { "falcon-h1", &llama3 },
-	{ "pixtral", &llama3 },     { "lfm2", &llama3 },         { "dbrx", &llama3_merging },
-	{ "smaug-bpe", &llama3_merging }, { "qwen2", &qwen2 },   { "deepseek-r1-qwen", &qwen2 },
-	{ "stablelm2", &qwen2 },    { "smollm", &smollm },       { "starcoder", &smollm },
-	{ "refact", &smollm },      { "command-r", &smollm },    { "codeshell", &smollm },
-	{ "exaone", &smollm },      { "minerva-7b", &smollm },   { "tekken", &tekken },
-	{ "mpt", &gpt2 },           { "olmo", &gpt2 },           { "phi-2", &gpt2 },
-	{ "jais", &gpt2 },          { "default", &unnamed },
-};
-
-static const struct family *find_family(const char *name, struct trit_error *err)
-{
-	char list[320];
-	size_t used = 0;
-
-	if (!*name) {
-		trit_log(TRIT_LOG_NOTE, "the vocabulary names no pre-tokenizer (tokenizer.ggml.pre); using gpt-2");
-		return &gpt2;
-	}
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		int n;
-
-		if (!strcmp(names[i].name, name))
-			return names[i].family;
-		n = snprintf(list + used, sizeof list - used, "%s%s", i ? " " : "", names[i].name);
-		used += used + (size_t)n < sizeof list ? (size_t)n : 0;
-	}
-	trit_fail(err, TRIT_ERR_UNSUPPORTED, "pre-tokenizer \"%.40s\" is unknown; known are: %.*s", name, (int)used,
-	          list);
-	return NULL;
-}
-
-#ifndef TRIT_HAVE_PCRE2
-
-int trit_pretok_new(struct trit_pretok **out, const char *name, struct trit_error *err)
-{
-	(void)out;
-	if (!find_family(name, err))
-		return TRIT_ERR_UNSUPPORTED;
-	return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-	                 "this build cannot tokenize: it is without PCRE2; install libpcre2-dev and build again");
-}
-
-void trit_pretok_free(struct trit_pretok *p)
-{
-	(void)p;
-}
-
-bool trit_pretok_ignores_merges(const struct trit_pretok *p)
-{
-	(void)p;
-	return false;
-}
-
-int trit_cutter_new(struct trit_cutter **out, const struct trit_pretok *p, struct trit_error *err)
-{
-	(void)out;
-	(void)p;
-	return trit_fail(err, TRIT_ERR_UNSUPPORTED, "this build was made without PCRE2");
-}
-
-void trit_cutter_free(struct trit_cutter *c)
-{
-	(void)c;
-}
-
-void trit_cutter_start(struct trit_cutter *c, size_t len, const char *text)
-{
-	(void)c;
-	(void)len;
-	(void)text;
-}
-
-int trit_cutter_next(struct trit_cutter *c, const char **piece, size_t *len, struct trit_error *err)
-{
-	(void)c;
-	(void)piece;
-	(void)len;
-	(void)err;
-	return 0;
-}
-
-void trit_cutter_limit(struct trit_cutter *c, uint32_t match_limit)
-{
-	(void)c;
-	(void)match_limit;
-}
-
-#else
-
 struct trit_pretok {
-	const struct family *family;
-	pcre2_general_context *memory; /* makes PCRE2 allocate as everything else does */
 	int n_stages;
+	bool bounded; /* some stage has `tiles`: it bounds the length of pieces */
 	struct {
-		enum stage_kind kind;
-		pcre2_code *code;
-		bool compiled; /* to machine code; else PCRE2 interprets */
-	} stages[MAX_STAGES];
+		struct trit_split split; /* but for its pattern, which is not kept */
+		struct trit_regex *regex;
+	} stages[TRIT_MAX_SPLITS];
 };
 
-static void *allocate(size_t size, void *unused)
+static int compile(struct trit_pretok *p, const struct trit_split *split, unsigned trusted, struct trit_error *err)
 {
-	(void)unused;
-	return trit_calloc(size, 1);
-}
+	unsigned flags = trusted | (split->tiles ? TRIT_REGEX_ANCHORED : 0) | (split->bytes ? TRIT_REGEX_BYTES : 0);
+	int status = trit_regex_new(&p->stages[p->n_stages].regex, split->pattern, flags, err);
 
-static void release(void *p, void *unused)
-{
-	(void)unused;
-	trit_free(p);
-}
-
-static int compile(struct trit_pretok *p, enum stage_kind kind, const char *pattern, struct trit_error *err)
-{
-	uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_NO_AUTO_CAPTURE | (kind == TILE ? PCRE2_ANCHORED : 0);
-	pcre2_compile_context *context = pcre2_compile_context_create(p->memory);
-	pcre2_code *code;
-	int error;
-	PCRE2_SIZE where;
-
-	if (!context)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a pre-tokenizer");
-	code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &error, &where, context);
-	pcre2_compile_context_free(context);
-	if (!code) { /* the patterns are ours and sound, so it is memory, or a PCRE2 without Unicode */
-		bool no_unicode = error == PCRE2_ERROR_UNICODE_NOT_SUPPORTED;
-
-		return trit_fail(err, no_unicode ? TRIT_ERR_UNSUPPORTED : TRIT_ERR_MEMORY,
-		                 "PCRE2 cannot compile a pre-tokenizer (its error %d)", error);
-	}
-	p->stages[p->n_stages].kind = kind;
-	p->stages[p->n_stages].code = code;
-	p->stages[p->n_stages].compiled = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
+	if (status < 0)
+		return trit_fail_prefix(err, status, "pre-tokenizer");
+	p->stages[p->n_stages].split = *split;
+	p->stages[p->n_stages].split.pattern = NULL;
+	p->bounded = p->bounded || split->tiles;
 	p->n_stages++;
 	return 0;
 }
 
-int trit_pretok_new(struct trit_pretok **out, const char *name, struct trit_error *err)
+static int make(struct trit_pretok **out, int n, const struct trit_split *splits, unsigned trusted,
+                struct trit_error *err)
 {
-	const struct family *family = find_family(name, err);
 	struct trit_pretok *p;
+	int status = 0;
 
-	if (!family)
-		return TRIT_ERR_UNSUPPORTED;
+	if (n > TRIT_MAX_SPLITS)
+		return trit_fail(err, TRIT_ERR_LIMIT, "a pre-tokenizer of more than %d stages", TRIT_MAX_SPLITS);
 	p = trit_calloc(1, sizeof *p);
-	if (p)
-		p->memory = pcre2_general_context_create(allocate, release, NULL);
-	if (!p || !p->memory) {
-		trit_pretok_free(p);
+	if (!p)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a pre-tokenizer");
-	}
-	p->family = family;
-	for (int i = 0; i < MAX_STAGES && family->stages[i].kind != END; i++) {
-		int status = compile(p, family->stages[i].kind, family->stages[i].pattern, err);
-
-		if (status < 0) {
-			trit_pretok_free(p);
-			return status;
-		}
+	for (int i = 0; i < n && status == 0; i++)
+		status = compile(p, &splits[i], trusted, err);
+	if (status < 0) {
+		trit_pretok_free(p);
+		return status;
 	}
 	*out = p;
 	return 0;
+}
+
+int trit_pretok_new(struct trit_pretok **out, const char *name, struct trit_error *err)
+{
+	const struct trit_pretok_row *row;
+	int n = 0;
+
+	if (!*name)
+		trit_log(TRIT_LOG_NOTE, "the vocabulary names no pre-tokenizer (tokenizer.ggml.pre); using gpt-2");
+	row = trit_pretok_find_row(*name ? name : "gpt-2", err);
+	if (!row)
+		return TRIT_ERR_UNSUPPORTED;
+	while (row->splits[n].pattern)
+		n++;
+	return make(out, n, row->splits, TRIT_REGEX_TRUSTED, err);
+}
+
+int trit_pretok_new_custom(struct trit_pretok **out, int n, const struct trit_split *splits, struct trit_error *err)
+{
+	return make(out, n, splits, 0, err);
 }
 
 void trit_pretok_free(struct trit_pretok *p)
@@ -234,15 +81,17 @@ void trit_pretok_free(struct trit_pretok *p)
 	if (!p)
 		return;
 	for (int i = 0; i < p->n_stages; i++)
-		pcre2_code_free(p->stages[i].code);
-	pcre2_general_context_free(p->memory);
+		trit_regex_free(p->stages[i].regex);
 	trit_free(p);
 }
 
-bool trit_pretok_ignores_merges(const struct trit_pretok *p)
-{
-	return p->family->ignores_merges;
-}
+/* ---- walking ---------------------------------------------------------------------------------------------------- */
+
+/* A part of a text: a match of a stage's expression, or what lies between two. */
+struct segment {
+	const char *begin, *end;
+	bool delimiter;
+};
 
 /*
  * The parts of level n are the text of level n + 1; level 0 cuts by UTF-8, level n by stage n - 1, and the parts of the
@@ -255,28 +104,29 @@ bool trit_pretok_ignores_merges(const struct trit_pretok *p)
  */
 struct trit_cutter {
 	const struct trit_pretok *pretok;
-	pcre2_match_data *match;
-	pcre2_match_context *context;
+	struct trit_regex_work *work;
 	int depth; /* -1: the text is finished */
 	struct level {
-		const char *at, *end; /* what is left to cut */
-		const char *match_end; /* ISOLATE: a match found at `at`, not handed out yet; else NULL */
-	} levels[MAX_STAGES + 1];
+		const char *begin, *at, *end;          /* the text; what is left of it to cut */
+		const char *match_begin, *match_end;   /* the next match at or after `at`, both `end` when there is none;
+		                                        * NULL: not looked for yet */
+		struct segment ahead;                  /* taken already, to see what comes; begin NULL: none */
+	} levels[TRIT_MAX_SPLITS + 1];
 };
 
 int trit_cutter_new(struct trit_cutter **out, const struct trit_pretok *p, struct trit_error *err)
 {
 	struct trit_cutter *c = trit_calloc(1, sizeof *c);
+	int status;
 
-	if (c) {
-		c->pretok = p;
-		c->depth = -1;
-		c->match = pcre2_match_data_create(1, p->memory);
-		c->context = pcre2_match_context_create(p->memory);
-	}
-	if (!c || !c->match || !c->context) {
-		trit_cutter_free(c);
+	if (!c)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a pre-tokenizer");
+	c->pretok = p;
+	c->depth = -1;
+	status = trit_regex_work_new(&c->work, err);
+	if (status < 0) {
+		trit_free(c);
+		return status;
 	}
 	*out = c;
 	return 0;
@@ -286,125 +136,190 @@ void trit_cutter_free(struct trit_cutter *c)
 {
 	if (!c)
 		return;
-	pcre2_match_data_free(c->match);
-	pcre2_match_context_free(c->context);
+	trit_regex_work_free(c->work);
 	trit_free(c);
 }
 
 void trit_cutter_limit(struct trit_cutter *c, uint32_t match_limit)
 {
-	pcre2_set_match_limit(c->context, match_limit);
+	trit_regex_work_limit(c->work, match_limit);
 }
 
 void trit_cutter_start(struct trit_cutter *c, size_t len, const char *text)
 {
-	c->levels[0] = (struct level){ .at = text, .end = text + len };
+	c->levels[0] = (struct level){ .begin = text, .at = text, .end = text + len };
 	c->depth = 0;
 }
 
-/* Matches stage `s` somewhere in the text (TILE: at its beginning). 1: found, 0: no match, negative: PCRE2's error. */
-static int match(struct trit_cutter *c, int s, const char *text, const char *end, const char **begin_found,
-                 const char **end_found)
+/* At most TRIT_MAX_WORD_BYTES of what is left, up to the beginning of a character; it is valid UTF-8. */
+static const char *window_end(const struct level *l)
 {
-	const pcre2_code *code = c->pretok->stages[s].code;
-	PCRE2_SPTR subject = (PCRE2_SPTR)text;
-	size_t len = (size_t)(end - text);
-	const PCRE2_SIZE *found;
-	int n;
+	const char *end = l->end;
 
-	if (c->pretok->stages[s].compiled)
-		n = pcre2_jit_match(code, subject, len, 0, PCRE2_NO_UTF_CHECK, c->match, c->context);
-	else
-		n = pcre2_match(code, subject, len, 0, PCRE2_NO_UTF_CHECK, c->match, c->context);
-	if (n < 0)
-		return n == PCRE2_ERROR_NOMATCH ? 0 : n;
-	found = pcre2_get_ovector_pointer(c->match);
-	*begin_found = text + found[0];
-	*end_found = text + found[1];
-	return found[1] > found[0];
-}
-
-/* The end of the next part of a level cut by a TILE stage. */
-static int next_tile(struct trit_cutter *c, int s, const struct level *l, const char **part_end, struct trit_error *err)
-{
-	const char *window_end = l->end, *begin;
-	int n;
-
-	if (window_end - l->at > TRIT_MAX_WORD_BYTES) {
-		window_end = l->at + TRIT_MAX_WORD_BYTES;
-		while ((*window_end & 0xc0) == 0x80)
-			window_end--; /* at most three steps, as it is valid UTF-8 */
+	if (end - l->at > TRIT_MAX_WORD_BYTES) {
+		end = l->at + TRIT_MAX_WORD_BYTES;
+		while ((*end & 0xc0) == 0x80)
+			end--; /* at most three steps */
 	}
-	n = match(c, s, l->at, window_end, &begin, part_end);
-	if (n == PCRE2_ERROR_NOMEMORY)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to match a pre-tokenizer");
-	if (n < 0)
-		*part_end = window_end;
-	else if (n == 0) /* cannot be with the patterns above; one character keeps the walk going in any case */
-		*part_end = l->at + trit_utf8_check((size_t)(l->end - l->at), l->at);
-	return 0;
+	return end;
 }
 
-/* The end of the next part of a level cut by an ISOLATE stage: what lies before a match, then the match. */
-static int next_isolated(struct trit_cutter *c, int s, struct level *l, const char **part_end, struct trit_error *err)
+/* The end of the next part of the text itself: text that is valid UTF-8, or bytes that are not. */
+static const char *next_valid(const struct trit_cutter *c, const struct level *l, bool *valid)
 {
-	const char *begin, *end;
-	int n;
+	size_t left = (size_t)(l->end - l->at), n = trit_utf8_valid(left, l->at);
+	struct level part = { .at = l->at, .end = l->at + n };
 
-	if (l->match_end) {
-		*part_end = l->match_end;
-		l->match_end = NULL;
+	*valid = n > 0;
+	if (n == 0)
+		return l->at + trit_utf8_invalid(left, l->at, TRIT_MAX_WORD_BYTES - 2);
+	return c->pretok->bounded ? part.end : window_end(&part);
+}
+
+/* The end of the next part of a level whose stage has `tiles`. NULL: out of memory. */
+static const char *next_tile(struct trit_cutter *c, int stage, const struct level *l)
+{
+	const char *end = window_end(l);
+	size_t begin_found, end_found = 0;
+	int found = trit_regex_find(c->pretok->stages[stage].regex, c->work, (size_t)(end - l->at), l->at, 0,
+	                            &begin_found, &end_found);
+
+	if (found < 0)
+		return NULL;
+	if (found == TRIT_REGEX_GAVE_UP)
+		return end;
+	if (end_found == 0) /* cannot be with the expressions of the table; one character keeps the walk going */
+		end_found = (size_t)trit_utf8_check((size_t)(l->end - l->at), l->at);
+	return l->at + end_found;
+}
+
+/* Looks for the next match at or after `from`, unless that is done. Where PCRE2 gives up there is none. */
+static int look(struct trit_cutter *c, int stage, struct level *l, const char *from)
+{
+	size_t len = (size_t)(l->end - l->begin), begin = len, end = len;
+	int found = TRIT_REGEX_NONE;
+
+	if (l->match_begin)
 		return 0;
-	}
-	n = match(c, s, l->at, l->end, &begin, &end);
-	if (n == PCRE2_ERROR_NOMEMORY)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to match a pre-tokenizer");
-	if (n <= 0) {
-		*part_end = l->end;
-	} else if (begin == l->at) {
-		*part_end = end;
-	} else {
-		*part_end = begin;
-		l->match_end = end;
-	}
+	if (from <= l->end)
+		found = trit_regex_find(c->pretok->stages[stage].regex, c->work, len, l->begin,
+		                        (size_t)(from - l->begin), &begin, &end);
+	if (found < 0)
+		return found;
+	if (found != TRIT_REGEX_FOUND)
+		begin = end = len;
+	l->match_begin = l->begin + begin;
+	l->match_end = l->begin + end;
 	return 0;
+}
+
+/* The next match, or what lies before it: 1; 0 at the end of the text. An empty match only separates. */
+static int next_segment(struct trit_cutter *c, int stage, struct level *l, struct segment *s)
+{
+	bool invert = c->pretok->stages[stage].split.invert;
+
+	if (l->ahead.begin) {
+		*s = l->ahead;
+		l->ahead.begin = NULL;
+		return 1;
+	}
+	if (look(c, stage, l, l->at) < 0)
+		return TRIT_ERR_MEMORY;
+	while (l->at == l->match_begin && l->at == l->match_end) {
+		const char *after = l->at;
+
+		if (after == l->end)
+			return 0;
+		after += c->pretok->stages[stage].split.bytes ? 1 : trit_utf8_check((size_t)(l->end - after), after);
+		l->match_begin = NULL;
+		if (look(c, stage, l, after) < 0)
+			return TRIT_ERR_MEMORY;
+	}
+	if (l->at < l->match_begin) {
+		*s = (struct segment){ l->at, l->match_begin, invert };
+	} else {
+		*s = (struct segment){ l->at, l->match_end, !invert };
+		l->match_begin = NULL;
+	}
+	l->at = s->end;
+	return 1;
+}
+
+/* The next part of a level by its stage's behaviour: 1; 0 at the end. */
+static int next_split(struct trit_cutter *c, int stage, struct level *l, struct segment *s)
+{
+	enum trit_split_behavior behavior = c->pretok->stages[stage].split.behavior;
+	int more = next_segment(c, stage, l, s);
+
+	while (more > 0 && behavior == TRIT_SPLIT_REMOVED && s->delimiter)
+		more = next_segment(c, stage, l, s);
+	if (more <= 0 || behavior == TRIT_SPLIT_REMOVED || behavior == TRIT_SPLIT_ISOLATED)
+		return more;
+	for (;;) {
+		struct segment next;
+		bool joins;
+
+		more = next_segment(c, stage, l, &next);
+		if (more <= 0)
+			return more < 0 ? more : 1;
+		joins = behavior == TRIT_SPLIT_CONTIGUOUS             ? next.delimiter == s->delimiter
+		        : behavior == TRIT_SPLIT_MERGED_WITH_PREVIOUS ? !s->delimiter && next.delimiter
+		                                                      : s->delimiter && !next.delimiter;
+		if (!joins) {
+			l->ahead = next;
+			return 1;
+		}
+		s->end = next.end;
+		if (behavior != TRIT_SPLIT_CONTIGUOUS)
+			return 1;
+	}
+}
+
+/* The next part of the level at c->depth: 1; 0 at its end. *last: it is a piece. */
+static int next_part(struct trit_cutter *c, struct segment *s, bool *last)
+{
+	struct level *l = &c->levels[c->depth];
+	int stage = c->depth - 1;
+
+	*last = c->depth == c->pretok->n_stages;
+	if (c->depth > 0 && !c->pretok->stages[stage].split.tiles)
+		return next_split(c, stage, l, s);
+	if (l->at == l->end)
+		return 0;
+	s->begin = l->at;
+	if (c->depth == 0) {
+		bool valid;
+
+		s->end = next_valid(c, l, &valid);
+		*last = *last || !valid;
+	} else {
+		s->end = next_tile(c, stage, l);
+		if (!s->end)
+			return TRIT_ERR_MEMORY;
+	}
+	l->at = s->end;
+	return 1;
 }
 
 int trit_cutter_next(struct trit_cutter *c, const char **piece, size_t *len, struct trit_error *err)
 {
 	while (c->depth >= 0) {
-		struct level *l = &c->levels[c->depth];
-		const char *begin = l->at, *end = NULL;
-		size_t left = (size_t)(l->end - l->at);
-		bool last = c->depth == c->pretok->n_stages;
-		int status = 0;
+		struct segment s;
+		bool last;
+		int more = next_part(c, &s, &last);
 
-		if (left == 0) {
+		if (more < 0)
+			return trit_fail(err, more, "not enough memory to match a pre-tokenizer");
+		if (more == 0) {
 			c->depth--;
 			continue;
 		}
-		if (c->depth == 0) {
-			size_t n = trit_utf8_valid(left, begin);
-
-			if (n == 0)
-				last = true;
-			end = begin + (n ? n : trit_utf8_invalid(left, begin, TRIT_MAX_WORD_BYTES - 2));
-		} else if (c->pretok->stages[c->depth - 1].kind == TILE) {
-			status = next_tile(c, c->depth - 1, l, &end, err);
-		} else {
-			status = next_isolated(c, c->depth - 1, l, &end, err);
-		}
-		if (status < 0)
-			return status;
-		l->at = end;
 		if (last) {
-			*piece = begin;
-			*len = (size_t)(end - begin);
+			*piece = s.begin;
+			*len = (size_t)(s.end - s.begin);
 			return 1;
 		}
-		c->levels[++c->depth] = (struct level){ .at = begin, .end = end };
+		c->levels[++c->depth] = (struct level){ .begin = s.begin, .at = s.begin, .end = s.end };
 	}
 	return 0;
 }
-
-#endif

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/mem.h"
+#include "text/chars.h"
 #include "text/special.h"
 
 /* Order of two token texts by their bytes, a beginning before what it begins. */
@@ -104,22 +105,52 @@ trit_token trit_special_match(const struct trit_special *s, const struct trit_vo
 	return best;
 }
 
+/* Whether the characters on both sides of [at, end) leave it a word of its own. */
+static bool stands_alone(size_t len, const char *text, size_t at, size_t end)
+{
+	size_t before = at;
+
+	while (before > 0 && at - before < 4 && (text[before - 1] & 0xc0) == 0x80)
+		before--;
+	if (before > 0 && trit_is_word_character(trit_utf8_get(len - before + 1, text + before - 1)))
+		return false;
+	return end == len || !trit_is_word_character(trit_utf8_get(len - end, text + end));
+}
+
+/* Takes in the white space that a token wants, as far as it was not another's. */
+static void take_spaces(const struct trit_piece *p, size_t len, const char *text, size_t from, size_t *at, size_t *end)
+{
+	if (p->flags & TRIT_PIECE_LSTRIP)
+		*at = from + trit_space_at_end(*at - from, text + from);
+	if (p->flags & TRIT_PIECE_RSTRIP)
+		*end += trit_space_at_begin(len - *end, text + *end);
+}
+
 trit_token trit_special_find(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text,
-                             size_t from, size_t *at)
+                             size_t from, size_t *at, size_t *end)
 {
 	if (s->n == 0)
 		return -1;
 	for (size_t i = from; i < len; i++) {
 		unsigned c = (unsigned char)text[i];
+		const struct trit_piece *p;
+		trit_token id;
 
-		if (s->first[c] < s->first[c + 1]) {
-			trit_token id = trit_special_match(s, v, len - i, text + i);
-
-			if (id >= 0) {
-				*at = i;
-				return id;
-			}
+		if (s->first[c] == s->first[c + 1])
+			continue;
+		id = trit_special_match(s, v, len - i, text + i);
+		if (id < 0)
+			continue;
+		p = &v->pieces[id];
+		*at = i;
+		*end = i + p->len;
+		if (!p->flags)
+			return id;
+		if (!(p->flags & TRIT_PIECE_WORD) || stands_alone(len, text, *at, *end)) {
+			take_spaces(p, len, text, from, at, end);
+			return id;
 		}
+		i += p->len - 1;
 	}
 	return -1;
 }

@@ -72,23 +72,28 @@ static int index_texts(struct trit_tokenizer *t, struct trit_error *err)
 	return 0;
 }
 
+/* The tokens of single bytes. Vocabularies exist that lack some: those that are never part of UTF-8, or that their
+ * corpus did not have. Such bytes of a text become the unknown token or, without one, nothing. */
 static int find_bytes(struct trit_tokenizer *t, struct trit_error *err)
 {
 	for (int b = 0; b < 256; b++) {
-		const char byte = (char)b, *decoded;
+		const char byte = (char)b;
 		char text[2];
 		size_t len = trit_alphabet_encode(1, &byte, text);
 		trit_token id = trit_find_token(t, len, text);
+		int type = id >= 0 ? t->vocab.pieces[id].type : 0;
 
-		if (id < 0)
+		if (b > ' ' && b < 0x7f && id < 0)
 			return trit_fail(err, TRIT_ERR_FORMAT,
-			                 "no token for byte 0x%02X; a byte-level vocabulary has one for each byte", b);
-		decoded = trit_decode_token(t, id, &len);
-		if (len != 1 || *decoded != byte)
+			                 "no token for byte 0x%02X; a byte-level vocabulary has one for each", b);
+		if (b > ' ' && b < 0x7f && type != TRIT_TOKEN_NORMAL)
 			return trit_fail(err, TRIT_ERR_FORMAT,
-			                 "token %d, for byte 0x%02X, has type %d; expected %d (normal)", (int)id, b,
-			                 t->vocab.pieces[id].type, TRIT_TOKEN_NORMAL);
+			                 "token %d, for byte 0x%02X, has type %d; expected %d (normal)", (int)id, b, type,
+			                 TRIT_TOKEN_NORMAL);
+		if (type != TRIT_TOKEN_NORMAL) /* an added token is the character of that text */
+			id = t->vocab.unk;
 		t->bytes[b] = id;
+		t->lacks_bytes = t->lacks_bytes || id < 0;
 	}
 	return 0;
 }
@@ -237,6 +242,19 @@ static int find_kind(struct trit_tokenizer *t, struct trit_error *err)
 	                 "\"t5\" (SentencePiece), \"bert\" (WordPiece)", t->vocab.model);
 }
 
+/* The normalizer that the vocabulary spells out, or that belongs to the name of its pre-tokeniser. */
+static int make_normalizer(struct trit_tokenizer *t, struct trit_error *err)
+{
+	const struct trit_normal_step nfc = { .kind = TRIT_NORMAL_NFC };
+	const struct trit_vocab *v = &t->vocab;
+
+	if (v->n_normal > 0)
+		return trit_normalizer_new(&t->normalizer, v->n_normal, v->normal, err);
+	if (t->kind == TRIT_TOKENIZER_BPE && !v->custom && trit_pretok_traits(v->pre) & TRIT_PRETOK_NFC)
+		return trit_normalizer_new(&t->normalizer, 1, &nfc, err);
+	return 0;
+}
+
 static int build(struct trit_tokenizer *t, struct trit_error *err)
 {
 	const unsigned user = t->vocab.inline_user ? 0 : 1u << TRIT_TOKEN_USER;
@@ -244,7 +262,10 @@ static int build(struct trit_tokenizer *t, struct trit_error *err)
 	int status = find_kind(t, err);
 
 	if (status == 0 && t->kind == TRIT_TOKENIZER_BPE)
-		status = trit_pretok_new(&t->pretok, t->vocab.pre, err);
+		status = t->vocab.custom ? trit_pretok_new_custom(&t->pretok, t->vocab.n_splits, t->vocab.splits, err)
+		                         : trit_pretok_new(&t->pretok, t->vocab.pre, err);
+	if (status == 0)
+		status = make_normalizer(t, err);
 	if (status == 0)
 		status = check_special(&t->vocab, err);
 	if (status == 0)
@@ -260,7 +281,8 @@ static int build(struct trit_tokenizer *t, struct trit_error *err)
 	if (status == 0)
 		status = trit_special_init(&t->all, &t->vocab, all, err);
 	if (status == 0 && t->kind == TRIT_TOKENIZER_BPE)
-		t->ignores_merges = trit_pretok_ignores_merges(t->pretok);
+		t->ignores_merges = t->vocab.custom ? t->vocab.ignore_merges
+		                                    : trit_pretok_traits(t->vocab.pre) & TRIT_PRETOK_WHOLE_WORDS;
 	return status;
 }
 
@@ -293,6 +315,7 @@ void trit_tokenizer_free(struct trit_tokenizer *t)
 	trit_free(t->decoded);
 	trit_free(t->starts);
 	trit_bpe_release(&t->bpe);
+	trit_normalizer_free(t->normalizer);
 	trit_pretok_free(t->pretok);
 	trit_spm_text_release(&t->spm_text);
 	trit_unigram_release(&t->unigram);

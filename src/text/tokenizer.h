@@ -7,12 +7,14 @@
  * Encoding a text: special tokens are found (text/special), what lies between is prepared and cut into words, and each
  * word becomes tokens, unless a cache of words has the result. By the vocabulary's model:
  *
- *     "gpt2"   cut by regular expressions (text/pretok), bytes merged in order of rank (text/bpe). No Unicode
- *              normalisation is done, also where the makers ask for NFC (Qwen 2): decoding gives back the text, byte
- *              for byte.
+ *     "gpt2"   cut by regular expressions (text/pretok), bytes merged in order of rank (text/bpe)
  *     "llama"  prepared as SentencePiece does (text/spm_text), characters merged in order of score (text/spm)
  *     "t5"     prepared the same, the tokens of the greatest probability (text/unigram)
  *     "bert"   words of WordPiece (text/wordpiece)
+ *
+ * Before that a text is normalised (text/normal) where the makers ask for it: by the normalizer of a tokenizer.json, to
+ * NFC for families of pre-tokenisers such as Qwen 2's. Decoding then gives back the normalised text; byte-level
+ * vocabularies that ask for nothing give back every text byte for byte.
  *
  * SPDX-License-Identifier: MIT
  */

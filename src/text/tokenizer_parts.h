@@ -7,6 +7,7 @@
 #define TRIT_TEXT_TOKENIZER_PARTS_H
 
 #include "text/bpe.h"
+#include "text/normal.h"
 #include "text/pretok.h"
 #include "text/special.h"
 #include "text/spm_text.h"
@@ -32,9 +33,11 @@ struct trit_tokenizer {
 	size_t longest;    /* bytes of the longest text */
 	char *decoded;     /* bytes of all tokens, one after the other */
 	size_t *starts;    /* [V + 1], into decoded */
-	trit_token bytes[256];
+	trit_token bytes[256];     /* -1: none */
 	struct trit_special user, all; /* user-defined tokens; those and control tokens */
+	struct trit_normalizer *normalizer; /* NULL: texts stay as they are */
 	/* byte-level BPE */
+	bool lacks_bytes;
 	struct trit_bpe bpe;
 	struct trit_pretok *pretok;
 	bool ignores_merges;

@@ -14,6 +14,11 @@ void trit_vocab_release(struct trit_vocab *v)
 	trit_free(v->scores);
 	trit_free(v->merges);
 	trit_free(v->charsmap);
+	trit_free(v->normal);
+	trit_free(v->splits);
+	for (int i = 0; i < v->n_owned; i++)
+		trit_free(v->owned[i]);
+	trit_free(v->owned);
 	trit_free(v->chat_template);
 	trit_buf_release(&v->bytes);
 	*v = (struct trit_vocab){ 0 };
@@ -106,4 +111,59 @@ int trit_vocab_set_merge(struct trit_vocab *v, size_t rank, size_t len, const ch
 		return trit_fail(err, TRIT_ERR_LIMIT, "merge %zu has %zu bytes; the limit is %d", rank, len,
 		                 2 * TRIT_MAX_TOKEN_BYTES + 1);
 	return store(v, &v->merges[rank], len, text, "merge", rank, err);
+}
+
+#define MAX_OWNED (TRIT_MAX_SPLITS + 2 * TRIT_MAX_NORMAL_STEPS)
+
+/* A copy of `text` that lives as long as the vocabulary; NULL of NULL. */
+static int own(struct trit_vocab *v, const char *text, const char **copy, struct trit_error *err)
+{
+	*copy = NULL;
+	if (!text)
+		return 0;
+	if (!v->owned)
+		v->owned = trit_calloc(MAX_OWNED, sizeof *v->owned);
+	if (v->owned)
+		*copy = v->owned[v->n_owned] = trit_strndup(text, strlen(text));
+	if (!*copy)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a tokenizer");
+	v->n_owned++;
+	return 0;
+}
+
+int trit_vocab_add_normal(struct trit_vocab *v, unsigned kind, const char *text, const char *with,
+                          struct trit_error *err)
+{
+	struct trit_normal_step step = { .kind = (uint8_t)kind };
+	int status;
+
+	if (v->n_normal == TRIT_MAX_NORMAL_STEPS)
+		return trit_fail(err, TRIT_ERR_LIMIT, "a normalizer of more than %d steps", TRIT_MAX_NORMAL_STEPS);
+	if (!v->normal)
+		v->normal = trit_calloc(TRIT_MAX_NORMAL_STEPS, sizeof *v->normal);
+	if (!v->normal)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a tokenizer");
+	status = own(v, text, &step.text, err);
+	if (status == 0)
+		status = own(v, with, &step.with, err);
+	if (status == 0)
+		v->normal[v->n_normal++] = step;
+	return status;
+}
+
+int trit_vocab_add_split(struct trit_vocab *v, const struct trit_split *split, struct trit_error *err)
+{
+	struct trit_split copy = *split;
+	int status;
+
+	if (v->n_splits == TRIT_MAX_SPLITS)
+		return trit_fail(err, TRIT_ERR_LIMIT, "a pre-tokenizer of more than %d stages", TRIT_MAX_SPLITS);
+	if (!v->splits)
+		v->splits = trit_calloc(TRIT_MAX_SPLITS, sizeof *v->splits);
+	if (!v->splits)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a tokenizer");
+	status = own(v, split->pattern, &copy.pattern, err);
+	if (status == 0)
+		v->splits[v->n_splits++] = copy;
+	return status;
 }

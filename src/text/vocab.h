@@ -32,11 +32,46 @@ enum trit_token_type {
 #define TRIT_MAX_VOCAB (1 << 22)
 #define TRIT_MAX_TOKEN_BYTES 4096
 
+/** What the text of an added token asks of the text round it (added_tokens of tokenizer.json). */
+enum trit_piece_flags {
+	TRIT_PIECE_LSTRIP = 1,     /* takes the white space before it */
+	TRIT_PIECE_RSTRIP = 2,     /* takes the white space after it */
+	TRIT_PIECE_WORD = 4,       /* is not part of a longer word */
+};
+
 struct trit_piece {
 	const char *text; /* len bytes, inside the vocabulary's own storage */
 	uint32_t len;
-	uint8_t type; /* enum trit_token_type */
+	uint8_t type;  /* enum trit_token_type */
+	uint8_t flags; /* enum trit_piece_flags */
 };
+
+/** One step of preparing a text, text/normal.h. */
+struct trit_normal_step {
+	uint8_t kind;     /* enum trit_normal_kind */
+	const char *text, *with; /* PREPEND: the text; REPLACE: what is replaced, by what; else NULL */
+};
+
+/** What becomes of the matches of an expression, the delimiters (tokenizer.json's "behavior"). */
+enum trit_split_behavior {
+	TRIT_SPLIT_ISOLATED, /* parts of their own */
+	TRIT_SPLIT_REMOVED,
+	TRIT_SPLIT_MERGED_WITH_PREVIOUS,
+	TRIT_SPLIT_MERGED_WITH_NEXT,
+	TRIT_SPLIT_CONTIGUOUS, /* those side by side are one part */
+};
+
+/** One stage of cutting a text into words, text/pretok.h. */
+struct trit_split {
+	const char *pattern; /* a regular expression, text/regex.h */
+	uint8_t behavior; /* enum trit_split_behavior */
+	bool invert;      /* what lies between the matches is the delimiter */
+	bool bytes;       /* sees bytes: it comes after ByteLevel */
+	bool tiles;       /* matches at every place, so its matches, end to end, are the parts */
+};
+
+#define TRIT_MAX_SPLITS 8
+#define TRIT_MAX_NORMAL_STEPS 32
 
 struct trit_vocab {
 	char model[16];           /* tokenizer.ggml.model: "gpt2" (byte-level BPE), "llama" (SentencePiece), ... */
@@ -48,6 +83,15 @@ struct trit_vocab {
 	struct trit_piece *merges; /* [n_merges], "left right" in order of rank; type unused */
 	trit_token bos, eos, eot, unk, pad, sep, cls, mask; /* -1: none */
 	bool add_bos, add_eos, add_sep; /* what the makers ask for */
+
+	/* What a tokenizer.json spells out and no name in GGUF stands for; there are none when `pre` says it all. */
+	int n_normal, n_splits;
+	struct trit_normal_step *normal; /* [n_normal], before anything else */
+	struct trit_split *splits;       /* [n_splits], instead of those of `pre` */
+	int n_owned;
+	char **owned;                    /* [n_owned] the texts of both */
+	bool custom;                     /* these count, not `pre`, also if there are none */
+	bool ignore_merges;              /* a word that is a token is taken as it is */
 
 	/* How SentencePiece ("llama", "t5") prepares a text, text/spm_text.h. */
 	bool space_prefix;        /* puts a space before the text (add_dummy_prefix) ... */
@@ -74,6 +118,10 @@ TRIT_MUST_CHECK int trit_vocab_init(struct trit_vocab *v, const char *model, con
 /** Copies the text of token `id` / merge `rank` in. text_bytes given to init must cover all of them. */
 TRIT_MUST_CHECK int trit_vocab_set_piece(struct trit_vocab *v, size_t id, size_t len, const char *text,
                                          enum trit_token_type type, struct trit_error *err);
+/** Appends a step to v->normal, a stage to v->splits; texts are copied. Errors: LIMIT, MEMORY. */
+TRIT_MUST_CHECK int trit_vocab_add_normal(struct trit_vocab *v, unsigned kind, const char *text, const char *with,
+                                          struct trit_error *err);
+TRIT_MUST_CHECK int trit_vocab_add_split(struct trit_vocab *v, const struct trit_split *split, struct trit_error *err);
 TRIT_MUST_CHECK int trit_vocab_set_merge(struct trit_vocab *v, size_t rank, size_t len, const char *text,
                                          struct trit_error *err);
 

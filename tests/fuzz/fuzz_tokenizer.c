@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #else
 
-static const char *const families[] = { "gpt-2", "llama-bpe", "qwen2", "tekken", "smollm", "default" };
+static const char *const families[] = { "gpt-2", "llama-bpe", "deepseek-r1-qwen", "tekken", "smollm", "default" };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
 static struct trit_tokenizer *tokenizers[N_FAMILIES];

@@ -17,7 +17,7 @@ SPDX-License-Identifier: MIT
 import json
 import pathlib
 
-from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "tokenizer"
 LEARNT = 900  # tokens learnt, the 256 bytes included
@@ -142,6 +142,8 @@ def build(vocab, merges, family):
     tokenizer = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate(vocab)},
                                      merges=[tuple(m.split(" ")) for m in merges], ignore_merges=ignore_merges))
     tokenizer.pre_tokenizer = pre_tokenizer
+    if family == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
     tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in CONTROL])
     tokenizer.add_tokens([AddedToken(t, normalized=False) for t in USER])
     return tokenizer
