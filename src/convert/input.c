@@ -11,6 +11,7 @@
 #include "format/vocab_file.h"
 #include "model/model_file.h"
 #include "model/quant.h"
+#include "model/tensor_form.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -30,16 +31,22 @@ struct trit_input {
 
 /* ---- from a model ------------------------------------------------------------------------------------------------ */
 
+static const struct trit_gguf *gguf_of(void *arg)
+{
+	return &((struct trit_input *)arg)->file.gguf;
+}
+
 static int gguf_type(void *arg, const struct trit_tensor_walk *w)
 {
 	const struct trit_gguf_tensor *t;
-	return trit_tensor_find(arg, w, &t, NULL) ? -1 : (int)t->type;
+	return trit_tensor_find(gguf_of(arg), w, &t, NULL) ? -1 : (int)t->type;
 }
 
 static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
 {
-	const struct trit_gguf_tensor *t, *first = trit_gguf_find_tensor(arg, "blk.0.attn_q.weight");
-	int e = trit_tensor_find(arg, w, &t, err);
+	const struct trit_input *in = arg;
+	const struct trit_gguf_tensor *t;
+	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
 	if (e)
 		return e;
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
@@ -47,17 +54,14 @@ static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scale
 	if (linear && info->packed && !info->ternary)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t->name,
 		                 info->name);
-	if (linear && trit_tensor_scaling(t) != trit_tensor_scaling(first))
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: its scales are arranged otherwise than those of %s", t->name,
-		                 first->name);
-	return trit_tensor_scales(arg, w, t, scales, err);
+	return trit_tensor_scales(&in->file.gguf, w, t, linear ? in->source.scaling : trit_packed_scaling(t), scales, err);
 }
 
 static int gguf_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
                       struct trit_error *err)
 {
 	const struct trit_gguf_tensor *t;
-	int e = trit_tensor_find(arg, w, &t, err);
+	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
 	return e ? e : trit_tensor_codes(w, t, row0, n, codes, err);
 }
 
@@ -65,15 +69,36 @@ static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0,
                        struct trit_error *err)
 {
 	const struct trit_gguf_tensor *t;
-	int e = trit_tensor_find(arg, w, &t, err);
+	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
 	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
 }
 
 static void gguf_done(void *arg, const struct trit_tensor_walk *w)
 {
 	const struct trit_gguf_tensor *t;
-	if (!trit_tensor_find(arg, w, &t, NULL))
+	if (!trit_tensor_find(gguf_of(arg), w, &t, NULL))
 		trit_map_forget(t->data, (size_t)t->bytes);
+}
+
+/* The arrangement that expresses the scales of all projections. Weights beyond -1, 0 and 1 make them numbers. */
+static int find_scaling(struct trit_input *in, struct trit_error *err)
+{
+	struct trit_source *s = &in->source;
+	struct trit_tensor_walk w = { 0 };
+	const struct trit_gguf_tensor *t;
+	int e = TRIT_OK;
+	while (s->quantised && !e && trit_tensor_next(&w, &s->config)) {
+		struct trit_form form = { 0 };
+		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR || (e = trit_tensor_find(&in->file.gguf, &w, &t, err)) ||
+		    (e = trit_tensor_form(&form, &w, t, err)))
+			continue;
+		s->quantised = !form.code_2;
+		bool finer = s->scaling == TRIT_SCALE_TENSOR || s->scaling == TRIT_SCALE_ROW
+		                 ? form.scaling > s->scaling
+		                 : form.scaling > TRIT_SCALE_ROW && form.scaling < s->scaling;
+		s->scaling = finer ? form.scaling : s->scaling;
+	}
+	return e;
 }
 
 static int open_model(struct trit_input *in, const char *path, struct trit_error *err)
@@ -84,7 +109,7 @@ static int open_model(struct trit_input *in, const char *path, struct trit_error
 	if ((e = trit_model_file_open(&in->file, path, NULL, err)) ||
 	    (e = trit_model_file_check_weights(&in->file, path, err)))
 		return e;
-	*s = (struct trit_source){ .arg = g, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
+	*s = (struct trit_source){ .arg = in, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
 		                   .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes, .floats = gguf_floats,
 		                   .done = gguf_done };
 	if ((e = trit_config_read(&s->config, g, err)))
@@ -92,8 +117,8 @@ static int open_model(struct trit_input *in, const char *path, struct trit_error
 	const struct trit_gguf_tensor *q = trit_gguf_find_tensor(g, "blk.0.attn_q.weight");
 	const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
 	s->quantised = s->config.arch->bit_linear || (info && info->ternary);
-	s->scaling = info ? trit_tensor_scaling(q) : TRIT_SCALE_TENSOR;
-	return TRIT_OK;
+	e = find_scaling(in, err);
+	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
 /* ---- from a checkpoint ------------------------------------------------------------------------------------------- */

@@ -135,35 +135,51 @@ static void apply_norm(const struct part *p, float *y, const float *x, const str
 		p->k->rmsnorm(y, x, norm->w, p->c->eps, n);
 }
 
-/* One row of input: x [width], normed if the architecture does so here, quantised if the projections want it. */
-static void prepare_row(const struct part *p, const struct trit_linear *next, int row, const float *x,
-                        const struct trit_norm *norm)
+/* What the projections that share an input take it as: integers, numbers, or some this and some that. */
+struct need {
+	int width;
+	bool integers, numbers;
+};
+
+/* Of one to three projections; NULL: fewer. */
+static struct need need_of(const struct trit_linear *a, const struct trit_linear *b, const struct trit_linear *c)
 {
-	int width = next->cols;
+	const struct trit_linear *all[] = { a, b, c };
+	struct need need = { .width = a->cols };
+	for (int i = 0; i < 3; i++) {
+		need.integers = need.integers || (all[i] && all[i]->quantised);
+		need.numbers = need.numbers || (all[i] && !all[i]->quantised);
+	}
+	return need;
+}
+
+/* One row of input: x [width], normed if the architecture does so here, as the projections need it. */
+static void prepare_row(const struct part *p, struct need need, int row, const float *x, const struct trit_norm *norm)
+{
+	int width = need.width;
 	size_t i = (size_t)row, padded = trit_q_padded((size_t)width);
 	float *xn = p->xn + i * (size_t)width;
 	int8_t *xq = p->xq + i * padded;
 
-	if (next->quantised && norm->w && p->c->arch->norm == TRIT_NORM_RMS) {
+	if (!need.numbers && norm->w && p->c->arch->norm == TRIT_NORM_RMS) {
 		p->k->rmsnorm_quant(xq, &p->step[i], &p->sum[i], x, norm->w, p->c->eps, width, (int)padded);
 		return;
 	}
 	if (norm->w)
 		apply_norm(p, xn, x, norm, width);
-	if (next->quantised)
+	if (need.integers)
 		p->k->act_quant(xq, &p->step[i], &p->sum[i], norm->w ? xn : x, width, (int)padded);
-	else if (!norm->w)
+	if (need.numbers && !norm->w)
 		memcpy(xn, x, (size_t)width * sizeof *xn);
 }
 
 /* The input of the projections that follow, from x [T, width] with rows ldx apart; ready for all threads on return. */
-static void prepare(struct part *p, const struct trit_linear *next, const float *x, size_t ldx,
-                    const struct trit_norm *norm)
+static void prepare(struct part *p, struct need need, const float *x, size_t ldx, const struct trit_norm *norm)
 {
 	int first, end;
 	take_inputs(p, p->f->n_tokens, &first, &end);
 	for (int t = first; t < end; t++)
-		prepare_row(p, next, t, x + (size_t)t * ldx, norm);
+		prepare_row(p, need, t, x + (size_t)t * ldx, norm);
 	if (p->f->n_tokens > 1)
 		barrier(p);
 }
@@ -323,6 +339,8 @@ static void embed(struct part *p)
 		size_t row = (size_t)f->tokens[t].token;
 		if (e->quantised)
 			embed_quantised(p, f->x + t * d, f->xq + t * trit_q_padded(d), e, row);
+		else if (e->stored)
+			trit_ggml_decode_row(e->stored->id, e->w, d, row, f->x + t * d);
 		else
 			p->k->row_dense[e->type](f->x + t * d, e->w + row * trit_dense_row_bytes(e->type, d), e->cols);
 		if (p->c->embedding_scale)
@@ -347,8 +365,9 @@ static void head(struct part *p)
 	const struct trit_linear *out = &f->model->output;
 	int first, end;
 	take_inputs(p, f->n_rows, &first, &end);
+	struct need need = need_of(out, NULL, NULL);
 	for (int i = first; i < end; i++)
-		prepare_row(p, out, i, f->x + (size_t)f->rows[i] * (size_t)p->c->d_model, &f->model->output_norm);
+		prepare_row(p, need, i, f->x + (size_t)f->rows[i] * (size_t)p->c->d_model, &f->model->output_norm);
 	if (f->n_rows > 1)
 		barrier(p);
 	size_t r0, r1, v = (size_t)out->rows;
@@ -377,21 +396,21 @@ static void forward_thread(void *arg, int index, int n)
 	for (int l = 0; l < c->n_layers; l++) {
 		const struct trit_layer *layer = &m->layers[l];
 
-		prepare(p, &layer->q, f->x, d, &layer->attn_norm);
+		prepare(p, need_of(&layer->q, &layer->k, &layer->v), f->x, d, &layer->attn_norm);
 		linear(p, f->qkv, nqkv, &layer->q, T);
 		linear(p, f->qkv + nq, nqkv, &layer->k, T);
 		linear(p, f->qkv + nq + nkv, nqkv, &layer->v, T);
 		barrier(p);
 		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, T, l, index, n);
 		barrier(p);
-		prepare(p, &layer->o, f->att, nq, &layer->attn_sub_norm);
+		prepare(p, need_of(&layer->o, NULL, NULL), f->att, nq, &layer->attn_sub_norm);
 		to_residual(p, &layer->o, &layer->attn_post_norm);
 		barrier(p);
 
-		prepare(p, &layer->gate, f->x, d, &layer->ffn_norm);
+		prepare(p, need_of(&layer->gate, &layer->up, NULL), f->x, d, &layer->ffn_norm);
 		gated(p, layer);
 		barrier(p);
-		prepare(p, &layer->down, f->gate, ff, &layer->ffn_sub_norm);
+		prepare(p, need_of(&layer->down, NULL, NULL), f->gate, ff, &layer->ffn_sub_norm);
 		to_residual(p, &layer->down, &layer->ffn_post_norm);
 		barrier(p);
 	}

@@ -20,6 +20,7 @@ struct trit_linear {
 	enum trit_layout layout;   /* of integer weights */
 	enum trit_scaling scaling;
 	enum trit_dense_type type; /* of dense weights */
+	const struct trit_ggml_type_info *stored; /* of an embedding that is unpacked a row at a time; else NULL */
 	int rows, cols;            /* M, K */
 	const float *scale;        /* of integer weights, as layout.h has them */
 	const unsigned char *w;

@@ -7,14 +7,18 @@
 
 #include "base/num.h"
 
-#define PIECE 4096
-
 static double mean_of(trit_sum_fn *sum, const float *w, size_t n)
 {
 	double total = 0;
-	for (size_t i = 0; i < n; i += PIECE)
-		total += (double)sum(w + i, (int)(n - i < PIECE ? n - i : PIECE));
+	for (size_t i = 0; i < n; i += TRIT_QUANT_PIECE)
+		total += (double)sum(w + i, (int)(n - i < TRIT_QUANT_PIECE ? n - i : TRIT_QUANT_PIECE));
 	return total / (double)n;
+}
+
+static struct trit_weight_scale scale_of_mean(double mean)
+{
+	float g = (float)mean, scale = g > TRIT_QUANT_EPS ? g : TRIT_QUANT_EPS;
+	return (struct trit_weight_scale){ .scale = scale, .inverse = 1.0f / scale };
 }
 
 struct trit_weight_scale trit_weight_scale(const struct trit_kernels *k, enum trit_weight_kind kind, const float *w,
@@ -23,19 +27,25 @@ struct trit_weight_scale trit_weight_scale(const struct trit_kernels *k, enum tr
 	struct trit_weight_scale s = { 1, 1, 0 };
 	if (kind == TRIT_WEIGHT_FULL)
 		return s;
-	float g = (float)mean_of(k->sum_abs, w, n);
-	s.scale = g > TRIT_QUANT_EPS ? g : TRIT_QUANT_EPS;
-	s.inverse = 1.0f / s.scale;
+	s = scale_of_mean(mean_of(k->sum_abs, w, n));
 	if (kind == TRIT_WEIGHT_BINARY)
 		s.mean = (float)mean_of(k->sum, w, n);
 	return s;
 }
 
+struct trit_weight_scale trit_weight_scale_of_sums(const float *sums, size_t n)
+{
+	double total = 0;
+	for (size_t i = 0; i * TRIT_QUANT_PIECE < n; i++)
+		total += (double)sums[i];
+	return scale_of_mean(total / (double)n);
+}
+
 void trit_weight_codes(const struct trit_kernels *k, enum trit_weight_kind kind, struct trit_weight_scale s, int8_t *t,
                        const float *w, size_t n)
 {
-	for (size_t i = 0; i < n; i += PIECE) {
-		int m = (int)(n - i < PIECE ? n - i : PIECE);
+	for (size_t i = 0; i < n; i += TRIT_QUANT_PIECE) {
+		int m = (int)(n - i < TRIT_QUANT_PIECE ? n - i : TRIT_QUANT_PIECE);
 		if (kind == TRIT_WEIGHT_BINARY)
 			k->binarize(t + i, w + i, s.mean, m);
 		else

@@ -29,6 +29,9 @@ struct trit_weight_scale {
 
 struct trit_weight_scale trit_weight_scale(const struct trit_kernels *k, enum trit_weight_kind kind, const float *w,
                                            size_t n);
+/** Of ternary ones, from the sums of magnitudes (sum_abs) of pieces of TRIT_QUANT_PIECE of them: the same bits. */
+struct trit_weight_scale trit_weight_scale_of_sums(const float *sums, size_t n);
+#define TRIT_QUANT_PIECE 4096
 /** Codes of n weights: ternary or binary. */
 void trit_weight_codes(const struct trit_kernels *k, enum trit_weight_kind kind, struct trit_weight_scale s, int8_t *t,
                        const float *w, size_t n);

@@ -8,6 +8,8 @@
  */
 #include "model/repack.h"
 
+#include <math.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "model/quant.h"
@@ -21,6 +23,7 @@ struct trit_repack_thread {
 	int8_t *codes; /* [scratch] */
 	float *floats;
 	uint64_t counts[3];
+	struct trit_survey survey;
 	int status;
 	struct trit_error err;
 };
@@ -36,6 +39,9 @@ struct job {
 	float *scales;
 	const struct trit_kernels *kernels;
 	const unsigned char *packed; /* to count */
+	struct trit_weight_scale scale; /* of master weights */
+	float *sums;                    /* of their magnitudes, piece by piece */
+	float *floats;                  /* to be filled */
 	/* Does rows [row, row + n). */
 	int (*piece)(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n);
 };
@@ -74,12 +80,13 @@ void trit_repack_release(struct trit_repack *r)
 	*r = (struct trit_repack){ 0 };
 }
 
-/* Bytes of rows [0, row) of the tensor; row a multiple of 16, or all. */
+/* Bytes of rows [0, row) of the tensor; row a multiple of 16, or all. 0 where rows do not lie one after the other. */
 static size_t bytes_before(const struct job *j, size_t row)
 {
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(j->t->type);
-	return info->packed ? trit_layout_bytes(trit_packed_layout(j->t), row, j->cols)
-	                    : row * (j->cols / (size_t)info->block) * (size_t)info->block_bytes;
+	size_t bytes = info->packed ? trit_layout_bytes(trit_packed_layout(j->t), row, j->cols)
+	                            : (size_t)trit_ggml_bytes_before(info, j->cols, row);
+	return bytes < j->t->bytes ? bytes : (size_t)j->t->bytes;
 }
 
 static void run_thread(void *arg, int index, int n)
@@ -89,6 +96,7 @@ static void run_thread(void *arg, int index, int n)
 	size_t first, end, step = j->repack->scratch / j->cols / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS;
 	t->status = TRIT_OK;
 	memset(t->counts, 0, sizeof t->counts);
+	t->survey = (struct trit_survey){ 0 };
 	trit_part(j->rows, TRIT_BLOCK_ROWS, index, n, &first, &end);
 	for (size_t row = first, next, kept = first; row < end && !t->status; row = next) {
 		next = end - row < step ? end : row + step;
@@ -107,6 +115,8 @@ static int run_job(struct job *j, struct trit_error *err)
 {
 	int n = j->repack->pool ? trit_pool_size(j->repack->pool) : 1;
 	trit_pool_run(j->repack->pool, run_thread, j);
+	if (j->t && !bytes_before(j, j->rows)) /* threads could not tell what is not needed again */
+		trit_map_forget(j->t->data, (size_t)j->t->bytes);
 	for (int i = 0; i < n; i++)
 		if (j->repack->threads[i].status) {
 			if (err)
@@ -118,15 +128,19 @@ static int run_job(struct job *j, struct trit_error *err)
 
 /* ---- integer weights --------------------------------------------------------------------------------------------- */
 
-static int codes_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+/* The codes of rows [row, row + n) to the layout. */
+static int pack_codes(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
 {
-	int e = trit_tensor_codes(j->w, j->t, row, n, t->codes, &t->err);
-	if (e)
-		return e;
 	if (j->layout == TRIT_B1 && memchr(t->codes, 0, n * j->cols))
 		return trit_fail(&t->err, TRIT_ERR_FORMAT, "%s: layout b1 holds -1 and +1 only, and there is a 0", j->t->name);
 	trit_pack(j->layout, j->out, row, t->codes, n, j->cols);
 	return TRIT_OK;
+}
+
+static int codes_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+{
+	int e = trit_tensor_codes(j->w, j->t, row, n, t->codes, &t->err);
+	return e ? e : pack_codes(j, t, row, n);
 }
 
 int trit_repack_codes(struct trit_repack *r, enum trit_layout layout, unsigned char *out,
@@ -135,6 +149,25 @@ int trit_repack_codes(struct trit_repack *r, enum trit_layout layout, unsigned c
 	struct job j = { .repack = r, .w = w, .t = t, .rows = w->rows, .cols = w->cols, .layout = layout, .out = out,
 		         .piece = codes_piece };
 	return run_job(&j, err);
+}
+
+/* ---- looking at them --------------------------------------------------------------------------------------------- */
+
+static int survey_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+{
+	return trit_survey_rows(&t->survey, j->w, j->t, row, n, &t->err);
+}
+
+int trit_repack_survey(struct trit_repack *r, struct trit_form *form, const struct trit_tensor_walk *w,
+                       const struct trit_gguf_tensor *t, struct trit_error *err)
+{
+	struct job j = { .repack = r, .w = w, .t = t, .rows = w->rows, .cols = w->cols, .piece = survey_piece };
+	struct trit_survey all = { 0 };
+	int e = run_job(&j, err);
+	for (int i = 0; i < (r->pool ? trit_pool_size(r->pool) : 1); i++)
+		trit_survey_join(&all, &r->threads[i].survey);
+	*form = trit_survey_form(&all, t);
+	return e;
 }
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
@@ -187,6 +220,73 @@ int trit_repack_quantise(struct trit_repack *r, enum trit_layout layout, enum tr
 	struct job j = { .repack = r, .w = w, .t = t, .rows = w->rows, .cols = w->cols, .layout = layout,
 		         .scaling = scaling, .out = out, .scales = scales, .kernels = k, .piece = quantise_piece };
 	return run_job(&j, err);
+}
+
+static int floats_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+{
+	int e = read_floats(j, t, row, n);
+	if (!e)
+		memcpy(j->floats + row * j->cols, t->floats, n * j->cols * sizeof *t->floats);
+	return e;
+}
+
+int trit_repack_floats(struct trit_repack *r, float *out, const struct trit_kernels *k,
+                       const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, struct trit_error *err)
+{
+	struct job j = { .repack = r, .w = w, .t = t, .rows = w->rows, .cols = w->cols, .kernels = k, .floats = out,
+		         .piece = floats_piece };
+	return run_job(&j, err);
+}
+
+/* ---- master weights ---------------------------------------------------------------------------------------------- */
+
+/* Of a matrix as a flat run of weights, `cols` = TRIT_QUANT_PIECE of them a row but for the last: their sums, which do
+ * not depend on how threads share them. */
+static int sum_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(j->t->type);
+	size_t all = j->w->rows * j->w->cols;
+	for (size_t i = row; i < row + n; i++) {
+		size_t first = i * TRIT_QUANT_PIECE, len = all - first < TRIT_QUANT_PIECE ? all - first : TRIT_QUANT_PIECE;
+		trit_ggml_decode_row(j->t->type, j->t->data + first * (size_t)info->block_bytes, len, 0, t->floats);
+		j->sums[i] = j->kernels->sum_abs(t->floats, (int)len);
+		if (!isfinite(j->sums[i]))
+			return trit_fail(&t->err, TRIT_ERR_FORMAT, "%s: rows %zu to %zu have a number that is not finite",
+			                 j->t->name, first / j->w->cols, (first + len - 1) / j->w->cols);
+	}
+	return TRIT_OK;
+}
+
+static int ternarise_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+{
+	int e = read_floats(j, t, row, n);
+	if (e)
+		return e;
+	trit_weight_codes(j->kernels, TRIT_WEIGHT_TERNARY, j->scale, t->codes, t->floats, n * j->cols);
+	return pack_codes(j, t, row, n);
+}
+
+int trit_repack_ternarise(struct trit_repack *r, enum trit_layout layout, unsigned char *out, float *scale,
+                          const struct trit_kernels *k, const struct trit_tensor_walk *w,
+                          const struct trit_gguf_tensor *t, struct trit_error *err)
+{
+	size_t all = w->rows * w->cols, pieces = (all + TRIT_QUANT_PIECE - 1) / TRIT_QUANT_PIECE;
+	struct job j = { .repack = r, .w = w, .t = t, .rows = pieces, .cols = TRIT_QUANT_PIECE, .layout = layout,
+		         .out = out, .kernels = k, .piece = sum_piece };
+	if (trit_ggml_type_info(t->type)->block != 1)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: master weights of type %s; they are F32, F16 or BF16", t->name,
+		                 trit_ggml_type_info(t->type)->name);
+	j.sums = trit_calloc(pieces, sizeof *j.sums);
+	if (!j.sums)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu sums", pieces);
+	int e = run_job(&j, err);
+	j.scale = trit_weight_scale_of_sums(j.sums, all);
+	trit_free(j.sums);
+	j.rows = w->rows;
+	j.cols = w->cols;
+	j.piece = ternarise_piece;
+	*scale = j.scale.scale;
+	return e ? e : run_job(&j, err);
 }
 
 /* ---- counting ---------------------------------------------------------------------------------------------------- */

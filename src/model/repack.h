@@ -11,7 +11,7 @@
 
 #include "base/pool.h"
 #include "kernel/kernel.h"
-#include "model/tensors.h"
+#include "model/tensor_form.h"
 
 /** Zeroed: nothing to release. */
 struct trit_repack {
@@ -34,6 +34,19 @@ TRIT_MUST_CHECK int trit_repack_quantise(struct trit_repack *r, enum trit_layout
                                          unsigned char *out, float *scales, const struct trit_kernels *k,
                                          const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
                                          struct trit_error *err);
+
+/** Looks at all of a tensor that needs it (tensor_form.h). Errors: as trit_survey_rows. */
+TRIT_MUST_CHECK int trit_repack_survey(struct trit_repack *r, struct trit_form *form, const struct trit_tensor_walk *w,
+                                       const struct trit_gguf_tensor *t, struct trit_error *err);
+/** Master weights (F32, F16, BF16), quantised as in training (quant.h), and their scale. Errors: MEMORY; UNSUPPORTED
+ * (another type); FORMAT for a number that is not finite, or a 0 where the layout is b1. */
+TRIT_MUST_CHECK int trit_repack_ternarise(struct trit_repack *r, enum trit_layout layout, unsigned char *out,
+                                          float *scale, const struct trit_kernels *k, const struct trit_tensor_walk *w,
+                                          const struct trit_gguf_tensor *t, struct trit_error *err);
+/** The numbers of a tensor, [rows, cols]. Errors: as trit_tensor_floats. */
+TRIT_MUST_CHECK int trit_repack_floats(struct trit_repack *r, float *out, const struct trit_kernels *k,
+                                       const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                                       struct trit_error *err);
 
 /** Counts the weights -1, 0 and +1 of a matrix in layout t2, t5 or b1. */
 void trit_count_codes(struct trit_repack *r, uint64_t counts[3], enum trit_layout layout, const unsigned char *w,

@@ -210,12 +210,6 @@ static int read_factor(const struct trit_gguf *g, const struct trit_tensor_walk 
 	return TRIT_OK;
 }
 
-enum trit_scaling trit_tensor_scaling(const struct trit_gguf_tensor *t)
-{
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	return info->packed ? (enum trit_scaling)info->scaling : TRIT_SCALE_TENSOR;
-}
-
 /* A matrix has one positive scale; of several, those of rows or groups of zeros may be 0. */
 static int check_scales(const struct trit_gguf_tensor *t, const float *scales, size_t n, struct trit_error *err)
 {
@@ -235,27 +229,65 @@ int trit_packed_scales(const struct trit_gguf *g, const struct trit_tensor_walk 
 		                 trit_ggml_type_info(t->type)->name);
 	/* Tensors are aligned to 8 bytes or more, the packed weights are a multiple of 64. */
 	*scales = (const float *)(const void *)(t->data + trit_layout_bytes(trit_packed_layout(t), w->rows, w->cols));
-	return check_scales(t, *scales, trit_scale_count(trit_tensor_scaling(t), w->rows, w->cols), err);
+	return check_scales(t, *scales, trit_scale_count(trit_packed_scaling(t), w->rows, w->cols), err);
+}
+
+/* Copies scales to another arrangement. `from` has one for the tensor, a row or `run` columns, row by row. */
+static void spread_scales(float *to, enum trit_scaling scaling, const float *from, size_t run, size_t row, size_t cols)
+{
+	size_t step = scaling > TRIT_SCALE_ROW ? (size_t)scaling : cols;
+	for (size_t c = 0; c < cols; c += step)
+		to[trit_scale_index(scaling, row, c, cols)] = from[c / run];
+}
+
+/* The scales of a ternary type with more than one. */
+static int own_scales(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, enum trit_scaling scaling,
+                      float factor, float *scales, struct trit_error *err)
+{
+	size_t run = (size_t)trit_ggml_run(trit_ggml_type_info(t->type), w->cols);
+	float own[TRIT_MAX_COLS / 64];
+	for (size_t row = 0; row < w->rows; row++) {
+		int e = trit_ggml_decode_scales(t->type, t->data, w->rows, w->cols, row, 1, own, err);
+		if (e)
+			return trit_fail_prefix(err, e, "%s", t->name);
+		for (size_t i = 0; i < w->cols / run; i++)
+			own[i] *= factor;
+		spread_scales(scales, scaling, own, run, row, w->cols);
+	}
+	return TRIT_OK;
 }
 
 int trit_tensor_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
-                       float *scales, struct trit_error *err)
+                       enum trit_scaling scaling, float *scales, struct trit_error *err)
 {
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
 	const float *packed;
-	float factor;
+	float factor, one;
+	size_t n = trit_scale_count(scaling, w->rows, w->cols);
 	int e;
-	if (trit_ggml_type_info(t->type)->packed) {
+	if (info->packed) {
 		e = trit_packed_scales(g, w, t, &packed, err);
-		if (!e)
-			memcpy(scales, packed, trit_scale_count(trit_tensor_scaling(t), w->rows, w->cols) * sizeof *scales);
+		if (!e && scaling == trit_packed_scaling(t))
+			memcpy(scales, packed, n * sizeof *scales);
+		for (size_t row = 0; row < w->rows && !e && scaling != trit_packed_scaling(t); row++)
+			for (size_t c = 0; c < w->cols; c += 64)
+				scales[trit_scale_index(scaling, row, c, w->cols)] =
+				    trit_scale_of(packed, trit_packed_scaling(t), row, c, w->cols);
 		return e;
 	}
 	if ((e = read_factor(g, w, &factor, err)))
 		return e;
-	if ((e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, 0, NULL, scales, err)))
+	memset(scales, 0, n * sizeof *scales);
+	if (scaling != TRIT_SCALE_TENSOR && info->ternary && info->scaling != TRIT_SCALE_TENSOR) {
+		e = own_scales(w, t, scaling, factor, scales, err);
+		return e ? e : check_scales(t, scales, n, err);
+	}
+	if ((e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, 0, 0, NULL, &one, err)))
 		return trit_fail_prefix(err, e, "%s", t->name);
-	*scales *= factor;
-	return check_scales(t, scales, 1, err);
+	one *= factor;
+	for (size_t row = 0; row < (scaling == TRIT_SCALE_TENSOR ? 1 : w->rows); row++)
+		spread_scales(scales, scaling, &one, w->cols, row, w->cols);
+	return check_scales(t, &one, 1, err);
 }
 
 /* Bytes of a stranger's file may decode to more than the layout is for. */
@@ -282,7 +314,9 @@ int trit_tensor_codes(const struct trit_tensor_walk *w, const struct trit_gguf_t
 		trit_unpack_rows(trit_packed_layout(t), codes, t->data, row0, n, w->cols);
 		return check_codes(t, codes, n * w->cols, err);
 	}
-	int e = trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, row0, n, codes, &scale, err);
+	int e = trit_ggml_type_info(t->type)->ternary
+	            ? trit_ggml_decode_codes(t->type, t->data, w->rows, w->cols, row0, n, codes, err)
+	            : trit_ggml_decode_trits(t->type, t->data, w->rows, w->cols, row0, n, codes, &scale, err);
 	return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
 }
 
@@ -294,7 +328,7 @@ int trit_tensor_floats(const struct trit_tensor_walk *w, const struct trit_gguf_
 		return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
 	}
 	enum trit_layout layout = trit_packed_layout(t);
-	enum trit_scaling scaling = trit_tensor_scaling(t);
+	enum trit_scaling scaling = trit_packed_scaling(t);
 	const float *scales = (const float *)(const void *)(t->data + trit_layout_bytes(layout, w->rows, w->cols));
 	size_t run = scaling > TRIT_SCALE_ROW ? (size_t)scaling : w->cols; /* columns that share a scale */
 	/* The codes go to the last quarter of `out` and are widened from the front: number i ends at byte 4 i + 3, before

@@ -91,14 +91,14 @@ bool trit_tensor_known(const struct trit_config *c, const char *name);
  * UNSUPPORTED. */
 TRIT_MUST_CHECK int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w,
                                      const struct trit_gguf_tensor **out, struct trit_error *err);
-/** How the scales of integer weights are arranged: one for the tensor, unless its type says otherwise. */
-enum trit_scaling trit_tensor_scaling(const struct trit_gguf_tensor *t);
-/** Those scales, trit_scale_count of them: the type's own, times blk.N.NAME.scale if the file has that. Errors: FORMAT
- * (a scale that is negative or not finite; one for the tensor must not be 0 either). */
+/** The scales of integer weights in an arrangement that can express them (tensor_form.h), trit_scale_count of them: the
+ * type's own, times blk.N.NAME.scale if the file has that. Errors: FORMAT (a scale that is negative or not finite; one
+ * for the tensor must not be 0 either). */
 TRIT_MUST_CHECK int trit_tensor_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w,
-                                       const struct trit_gguf_tensor *t, float *scales, struct trit_error *err);
-/** Rows [row0, row0 + n) as integer weights [n, cols]: ternary codes, or what a packed type holds. Errors: FORMAT (a
- * value that is no code). */
+                                       const struct trit_gguf_tensor *t, enum trit_scaling scaling, float *scales,
+                                       struct trit_error *err);
+/** Rows [row0, row0 + n) as integer weights [n, cols]: ternary codes (of Q2_0 up to 2), or what a packed type holds.
+ * Numbers must be ternary with one scale. Errors: FORMAT (a value that is no code). */
 TRIT_MUST_CHECK int trit_tensor_codes(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, size_t row0,
                                       size_t n, int8_t *codes, struct trit_error *err);
 /** The same rows as numbers, blk.N.NAME.scale not applied. Errors: FORMAT. */
@@ -109,6 +109,10 @@ TRIT_MUST_CHECK int trit_tensor_floats(const struct trit_tensor_walk *w, const s
 static inline enum trit_layout trit_packed_layout(const struct trit_gguf_tensor *t)
 {
 	return (enum trit_layout)trit_ggml_type_info(t->type)->layout;
+}
+static inline enum trit_scaling trit_packed_scaling(const struct trit_gguf_tensor *t)
+{
+	return (enum trit_scaling)trit_ggml_type_info(t->type)->scaling;
 }
 /** Errors: as trit_tensor_scales; UNSUPPORTED for a factor blk.N.NAME.scale beside it. */
 TRIT_MUST_CHECK int trit_packed_scales(const struct trit_gguf *g, const struct trit_tensor_walk *w,

@@ -17,14 +17,17 @@
 #define THREADS_MAX 16
 
 enum fate {
-	MAP,      /* as it lies in the file: numbers, or a packed type */
-	REPACK,   /* integer weights to another layout */
-	QUANTISE, /* numbers to integer weights */
-	WIDEN,    /* numbers to fp32 */
+	MAP,       /* as it lies in the file: numbers, or a packed type */
+	ROWS,      /* the same, in a type that kernels do not read: an embedding, of which single rows are needed */
+	REPACK,    /* integer weights to another layout */
+	QUANTISE,  /* numbers to integer weights */
+	TERNARISE, /* master weights to ternary ones */
+	WIDEN,     /* numbers to fp32 */
 };
 
 /* What becomes of a tensor. */
 struct plan {
+	bool integer;            /* of a projection: multiplied as integers */
 	enum fate fate;
 	enum trit_layout layout; /* of integer weights */
 	enum trit_scaling scaling;
@@ -37,8 +40,10 @@ struct loader {
 	struct plan *plans; /* [walk steps + 1]: of each step, then of the head */
 	size_t n_plans;
 	struct trit_repack repack;
-	size_t to_repack, widest; /* weights to repack, columns of the widest tensor */
-	int n_linear, n_integer;
+	int n_threads;            /* asked for, or 0 */
+	size_t weights, widest;   /* of all matrices; columns of the widest tensor */
+	int n_integer, n_numbers; /* projections */
+	bool online;              /* projections are master weights, to be quantised */
 };
 
 enum trit_layout trit_default_layout(enum trit_tier tier)
@@ -54,9 +59,9 @@ static const char *const heads[] = { "auto", "exact", "i8", "i6", "i4" };
 
 /* int8 and 6 bits with a scale a row lose next to nothing; 4 bits need one for every 64 columns. */
 static const struct plan head_plans[] = {
-	[HEAD_I8] = { QUANTISE, TRIT_I8, TRIT_SCALE_ROW },
-	[HEAD_I6] = { QUANTISE, TRIT_I6, TRIT_SCALE_ROW },
-	[HEAD_I4] = { QUANTISE, TRIT_I4, TRIT_SCALE_GROUP64 },
+	[HEAD_I8] = { true, QUANTISE, TRIT_I8, TRIT_SCALE_ROW },
+	[HEAD_I6] = { true, QUANTISE, TRIT_I6, TRIT_SCALE_ROW },
+	[HEAD_I4] = { true, QUANTISE, TRIT_I4, TRIT_SCALE_GROUP64 },
 };
 
 static int read_options(struct loader *ld, const struct trit_model_options *o, struct trit_error *err)
@@ -75,11 +80,38 @@ static int read_options(struct loader *ld, const struct trit_model_options *o, s
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
 
-/* Whether a projection holds integers: by its type, or because the architecture says so. */
-static bool is_integer(const struct trit_model *m, const struct trit_gguf_tensor *t)
+/* The rest of the memory that loading needs, and its threads, once they are wanted. */
+static int start_threads(struct loader *ld, struct trit_error *err)
+{
+	int n = ld->n_threads;
+	if (ld->repack.threads)
+		return TRIT_OK;
+	if (n <= 0)
+		n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
+	return trit_repack_init(&ld->repack, ld->weights < THREADS_FROM ? 1 : n, ld->widest, err);
+}
+
+/* Whether numbers are ternary, as far as the first rows tell. */
+static int looks_ternary(bool *ternary, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                         struct trit_error *err)
+{
+	size_t n = w->rows < TRIT_BLOCK_ROWS ? w->rows : TRIT_BLOCK_ROWS;
+	int8_t *codes = trit_calloc(n, w->cols);
+	if (!codes)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu rows of weights", n);
+	*ternary = trit_tensor_codes(w, t, 0, n, codes, NULL) == TRIT_OK;
+	trit_free(codes);
+	return TRIT_OK;
+}
+
+/* Whether a projection is multiplied as integers: by its type, or because the architecture says that it is ternary,
+ * whatever the type, and so it is. */
+static int is_integer(const struct trit_model *m, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                      bool *integer, struct trit_error *err)
 {
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	return m->config.arch->bit_linear || info->ternary || info->packed;
+	*integer = info->ternary || info->packed;
+	return *integer || !m->config.arch->bit_linear ? TRIT_OK : looks_ternary(integer, w, t, err);
 }
 
 /* *binary: no weight of the tensor is 0. Of ternary tensors the first rows tell. */
@@ -99,51 +131,88 @@ static int is_binary(bool *binary, const struct trit_tensor_walk *w, const struc
 	return e;
 }
 
-/* A packed tensor stays as it is, unless another layout was asked for. */
-static int plan_integer(const struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+/* A packed tensor stays as it is, unless another layout was asked for; so it is for projections only. */
+static int plan_integer(struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
                         struct plan *p, struct trit_error *err)
 {
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
-	bool binary;
-	*p = (struct plan){ .scaling = trit_tensor_scaling(t) };
-	if (info->packed && (ld->layout < 0 || !info->ternary || info->layout == ld->layout)) {
+	int wanted = trit_walk_kind(w) == TRIT_KIND_LINEAR ? ld->layout : -1, e = TRIT_OK;
+	struct trit_form form = { 0 };
+	bool binary = info->binary;
+	if (trit_survey_needed(t) && !(e = start_threads(ld, err)))
+		e = trit_repack_survey(&ld->repack, &form, w, t, err);
+	*p = (struct plan){ .integer = true, .scaling = form.scaling };
+	if (info->packed && (wanted < 0 || !info->ternary || info->layout == wanted)) {
 		p->layout = trit_packed_layout(t);
+		p->scaling = trit_packed_scaling(t);
 		return TRIT_OK;
 	}
 	p->fate = REPACK;
-	if (ld->layout >= 0) {
-		p->layout = (enum trit_layout)ld->layout;
-		return TRIT_OK;
-	}
-	int e = is_binary(&binary, w, t, err);
-	p->layout = !e && binary ? TRIT_B1 : trit_default_layout(ld->m->kernels.tier);
+	if (info->packed)
+		p->scaling = trit_packed_scaling(t);
+	if (!e && wanted < 0 && !form.code_2 && !binary)
+		e = is_binary(&binary, w, t, err);
+	p->layout = form.code_2   ? TRIT_I4
+	            : wanted >= 0 ? (enum trit_layout)wanted
+	            : binary      ? TRIT_B1
+	                          : trit_default_layout(ld->m->kernels.tier);
 	return e;
 }
 
+/* Numbers. */
 static struct plan plan_dense(const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t)
 {
-	struct plan p = { .scaling = trit_tensor_scaling(t) };
+	struct plan p = { .fate = WIDEN };
 	if (trit_walk_kind(w) == TRIT_KIND_NORM)
 		p.fate = t->type == TRIT_GGML_F32 ? MAP : WIDEN;
-	else if (trit_ggml_type_info(t->type)->packed)
-		p.layout = trit_packed_layout(t);
-	else
-		p.fate = trit_dense_type(t->type) >= 0 ? MAP : WIDEN;
+	else if (trit_dense_type(t->type) >= 0)
+		p.fate = MAP;
+	else if (w->id == TRIT_TENSOR_TOKEN_EMBD)
+		p.fate = ROWS;
 	return p;
 }
 
-/* The head: what the file has, unless that is numbers and the model is ternary, or another form was asked for. */
-static struct plan plan_head(const struct loader *ld, const struct trit_tensor_walk *w,
-                             const struct trit_gguf_tensor *t)
+static int plan_projection(struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                           struct plan *p, struct trit_error *err)
 {
-	struct plan p = plan_dense(w, t);
-	bool packed = trit_ggml_type_info(t->type)->packed;
-	int head = ld->head;
+	if (p->integer)
+		return plan_integer(ld, w, t, p, err);
+	*p = plan_dense(w, t);
+	if (ld->online)
+		*p = (struct plan){ .integer = true, .fate = TERNARISE,
+			            .layout = ld->layout >= 0 ? (enum trit_layout)ld->layout
+			                                      : trit_default_layout(ld->m->kernels.tier) };
+	return TRIT_OK;
+}
+
+static int plan_matrix(struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                       struct plan *p, struct trit_error *err)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	if (trit_walk_kind(w) == TRIT_KIND_LINEAR)
+		return plan_projection(ld, w, t, p, err);
+	if (trit_walk_kind(w) == TRIT_KIND_EMBEDDING && (info->ternary || info->packed))
+		return plan_integer(ld, w, t, p, err);
+	*p = plan_dense(w, t);
+	return TRIT_OK;
+}
+
+/* The head: what the file has, unless that is numbers and the model is ternary, or another form was asked for. */
+static int plan_head(struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                     struct plan *p, struct trit_error *err)
+{
+	struct trit_tensor_walk as_head = *w;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	int head = ld->head, e = TRIT_OK;
 	if (head == HEAD_AUTO)
-		head = ld->n_integer && !packed ? HEAD_I8 : HEAD_EXACT;
-	if (head == HEAD_EXACT || (packed && p.layout == head_plans[head].layout && p.scaling == head_plans[head].scaling))
-		return p;
-	return head_plans[head];
+		head = ld->n_integer && !info->packed && !info->ternary ? HEAD_I8 : HEAD_EXACT;
+	as_head.id = TRIT_TENSOR_OUTPUT; /* all rows are needed, also of an embedding */
+	if (head == HEAD_EXACT || info->packed)
+		e = plan_matrix(ld, &as_head, t, p, err);
+	if (head != HEAD_EXACT && !(info->packed && p->layout == head_plans[head].layout &&
+	                            p->scaling == head_plans[head].scaling))
+		*p = head_plans[head];
+	return e;
 }
 
 /* The memory that a plan takes; in the second walk, where it is. */
@@ -157,7 +226,7 @@ static struct place take(struct trit_model *m, const struct plan *p, const struc
 	struct place at = { 0 };
 	if (p->fate == WIDEN)
 		at.floats = trit_arena_take(&m->arena, w->rows * w->cols, sizeof(float));
-	if (p->fate == REPACK || p->fate == QUANTISE) {
+	if (p->fate == REPACK || p->fate == QUANTISE || p->fate == TERNARISE) {
 		at.w = trit_arena_take(&m->arena, trit_layout_bytes(p->layout, w->rows, w->cols), 1);
 		at.floats = trit_arena_take(&m->arena, trit_scale_count(p->scaling, w->rows, w->cols), sizeof(float));
 	}
@@ -177,8 +246,10 @@ static int load_integer(struct loader *ld, const struct plan *p, const struct tr
 		                     .cols = (int)w->cols, .scale = at.floats, .w = at.w };
 	if (p->fate == QUANTISE)
 		return trit_repack_quantise(&ld->repack, p->layout, p->scaling, at.w, at.floats, &m->kernels, w, t, err);
+	if (p->fate == TERNARISE)
+		return trit_repack_ternarise(&ld->repack, p->layout, at.w, at.floats, &m->kernels, w, t, err);
 	if (p->fate == REPACK) {
-		e = trit_tensor_scales(&m->gguf, w, t, at.floats, err);
+		e = trit_tensor_scales(&m->gguf, w, t, p->scaling, at.floats, err);
 		return e ? e : trit_repack_codes(&ld->repack, p->layout, at.w, w, t, err);
 	}
 	out->w = t->data;
@@ -194,12 +265,16 @@ static int load_dense(struct loader *ld, const struct plan *p, const struct trit
 		out->type = (enum trit_dense_type)trit_dense_type(t->type);
 		return TRIT_OK;
 	}
-	int e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, 0, w->rows, at.floats, err);
-	if (e)
-		return trit_fail_prefix(err, e, "%s", t->name);
+	if (p->fate == ROWS) {
+		out->stored = trit_ggml_type_info(t->type);
+		return TRIT_OK;
+	}
 	out->type = TRIT_DENSE_F32;
 	out->w = (const unsigned char *)at.floats;
-	return TRIT_OK;
+	if (trit_walk_kind(w) != TRIT_KIND_NORM)
+		return trit_repack_floats(&ld->repack, at.floats, &ld->m->kernels, w, t, err);
+	int e = trit_ggml_decode_f32(t->type, t->data, w->rows, w->cols, 0, w->rows, at.floats, err);
+	return e ? trit_fail_prefix(err, e, "%s", t->name) : TRIT_OK;
 }
 
 /* Norms and biases. */
@@ -222,8 +297,8 @@ static int load_vector(struct loader *ld, const struct plan *p, const struct tri
 static int load_linear(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
                        const struct trit_gguf_tensor *t, struct trit_linear *out, struct trit_error *err)
 {
-	bool integer = p->fate == REPACK || p->fate == QUANTISE || trit_ggml_type_info(t->type)->packed;
-	return (integer ? load_integer : load_dense)(ld, p, w, t, out, err);
+	int e = p->fate == MAP || p->fate == ROWS ? TRIT_OK : start_threads(ld, err);
+	return e ? e : (p->integer ? load_integer : load_dense)(ld, p, w, t, out, err);
 }
 
 /* ---- the whole model --------------------------------------------------------------------------------------------- */
@@ -239,7 +314,7 @@ static void add_stats(struct loader *ld, const struct plan *p, const struct trit
                       const struct trit_gguf_tensor *t)
 {
 	struct trit_model_stats *s = &ld->m->stats;
-	if (trit_walk_kind(w) == TRIT_KIND_LINEAR && ld->n_integer && p->layout <= TRIT_B1) {
+	if (trit_walk_kind(w) == TRIT_KIND_LINEAR && p->integer && p->layout <= TRIT_B1) {
 		s->ternary_weights += (uint64_t)w->rows * w->cols;
 		s->ternary_bytes += t->bytes;
 	}
@@ -290,7 +365,7 @@ const struct trit_norm *trit_model_norm(const struct trit_model *m, enum trit_te
 const char *trit_linear_layout(const struct trit_linear *l)
 {
 	static const char *const dense[TRIT_N_DENSE] = { "f32", "f16", "bf16", "q8_0" };
-	return l->quantised ? trit_layouts[l->layout].name : dense[l->type];
+	return l->quantised ? trit_layouts[l->layout].name : l->stored ? l->stored->name : dense[l->type];
 }
 
 /* Where a norm's weights or a bias go. */
@@ -329,49 +404,67 @@ static int find_head(const struct trit_model *m, struct trit_tensor_walk *w, con
 	return trit_tensor_find(&m->gguf, w, t, err);
 }
 
-/* What the first walk does after deciding: memory, and what repacking will need. */
-static void count(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w)
+/* Before anything is decided: which projections hold integers, and how much there is. */
+static int look(struct loader *ld, struct trit_error *err)
 {
-	take(ld->m, p, w);
-	if (p->fate == REPACK || p->fate == QUANTISE)
-		ld->to_repack += w->rows * w->cols;
-	ld->widest = w->cols > ld->widest ? w->cols : ld->widest;
+	struct trit_model *m = ld->m;
+	struct trit_tensor_walk w = { 0 };
+	const struct trit_gguf_tensor *t;
+	int e = trit_gguf_get_bool(&m->gguf, "trit.weights.online", &ld->online, err);
+	e = e < 0 ? e : TRIT_OK;
+	while (!e && trit_tensor_next(&w, &m->config)) {
+		bool *integer = &ld->plans[w.step - 1].integer;
+		ld->widest = w.cols > ld->widest ? w.cols : ld->widest;
+		ld->weights += trit_walk_kind(&w) != TRIT_KIND_NORM ? w.rows * w.cols : 0;
+		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR || (e = trit_tensor_find(&m->gguf, &w, &t, err)) ||
+		    (e = is_integer(m, &w, t, integer, err)))
+			continue;
+		ld->n_integer += *integer;
+		ld->n_numbers += !*integer;
+	}
+	if (e)
+		return e;
+	if (!ld->online && m->config.arch->bit_linear && !ld->n_integer) {
+		ld->online = true;
+		trit_note(&m->file.notes, TRIT_NOTE_ASSUMED,
+		          "no projection is ternary: these are the weights that training works on, quantised when loaded");
+	} else if (!ld->online && ld->n_integer && ld->n_numbers) {
+		trit_note(&m->file.notes, TRIT_NOTE_FOUND, "%d of %d projections are not ternary and are used as the numbers "
+		          "they are", ld->n_numbers, ld->n_integer + ld->n_numbers);
+	}
+	ld->n_integer += ld->online ? ld->n_numbers : 0;
+	return TRIT_OK;
 }
 
 /* First walk: checks every tensor, decides, counts. */
 static int measure(struct loader *ld, struct trit_error *err)
 {
 	struct trit_model *m = ld->m;
-	struct trit_tensor_walk w = { 0 };
+	struct trit_tensor_walk w = { 0 }, embedding = { 0 };
 	const struct trit_gguf_tensor *t;
-	struct plan *head = &ld->plans[ld->n_plans - 1];
+	struct plan *head = &ld->plans[ld->n_plans - 1], *embd = &ld->plans[0];
 	int e = TRIT_OK;
 	trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		struct plan *p = &ld->plans[w.step - 1];
 		if (w.id == TRIT_TENSOR_OUTPUT && !w.bias)
 			continue;
-		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)))
+		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)) || (e = plan_matrix(ld, &w, t, p, err)))
 			break;
-		bool linear = trit_walk_kind(&w) == TRIT_KIND_LINEAR, integer = linear && is_integer(m, t);
-		ld->n_linear += linear;
-		ld->n_integer += integer;
-		if (ld->n_integer && ld->n_integer != ld->n_linear)
-			return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-			                 "%s: a dense projection in a ternary model (or the other way round) is not supported",
-			                 t->name);
-		if (integer)
-			e = plan_integer(ld, &w, t, p, err);
-		else
-			*p = plan_dense(&w, t);
-		count(ld, p, &w);
+		if (w.id == TRIT_TENSOR_TOKEN_EMBD && !w.bias)
+			embedding = w, embd = p;
+		take(m, p, &w);
 	}
-	if (!e && !(e = find_head(m, &w, &t, err))) {
-		*head = plan_head(ld, &w, t);
-		if (!m->config.tied || head->fate == QUANTISE)
-			count(ld, head, &w);
+	if (e || (e = find_head(m, &w, &t, err)) || (e = plan_head(ld, &w, t, head, err)))
+		return e;
+	if (m->config.tied && head->fate != QUANTISE) { /* one for both */
+		if (embd->fate == ROWS)
+			take(m, head, &embedding);
+		*embd = *head;
+	} else {
+		take(m, head, &w);
 	}
-	return e;
+	return TRIT_OK;
 }
 
 /* Second walk: the same, filling in. */
@@ -407,18 +500,9 @@ static int place(struct loader *ld, struct trit_error *err)
 	return e;
 }
 
-static int start_threads(struct loader *ld, int n, struct trit_error *err)
-{
-	if (n <= 0)
-		n = trit_cpu_count() < THREADS_MAX ? trit_cpu_count() : THREADS_MAX;
-	if (ld->to_repack < THREADS_FROM)
-		n = 1;
-	return ld->to_repack ? trit_repack_init(&ld->repack, n, ld->widest, err) : TRIT_OK;
-}
-
 int trit_weights_load(struct trit_model *m, const struct trit_model_options *o, struct trit_error *err)
 {
-	struct loader ld = { .m = m };
+	struct loader ld = { .m = m, .n_threads = o->n_threads };
 	int e;
 	if ((e = read_options(&ld, o, err)) || (e = check_unused(m, err)))
 		return e;
@@ -429,8 +513,8 @@ int trit_weights_load(struct trit_model *m, const struct trit_model_options *o, 
 	ld.plans = trit_calloc(ld.n_plans, sizeof *ld.plans);
 	if (!ld.plans)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a list of %zu tensors", ld.n_plans);
-	if (!(e = measure(&ld, err)) && !(e = trit_arena_alloc(&m->arena, "the weights", err)) &&
-	    !(e = start_threads(&ld, o->n_threads, err)))
+	if (!(e = look(&ld, err)) && !(e = measure(&ld, err)) &&
+	    !(e = trit_arena_alloc(&m->arena, "the weights", err)))
 		e = place(&ld, err);
 	trit_repack_release(&ld.repack);
 	trit_free(ld.plans);
