@@ -3,7 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <langinfo.h>
 #include <limits.h>
+#include <locale.h>
 #include <math.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -25,7 +27,7 @@ struct train_options {
 	struct trit_export_options export;
 };
 
-enum { MAX_OPTIONS = 64 };
+enum { MAX_OPTIONS = 64, SPARKS = 24 };
 
 /* ---- the command line -------------------------------------------------------------------------------------------- */
 
@@ -121,6 +123,9 @@ struct display {
 	int first_step;
 	double val_loss;     /* the newest one */
 	bool open; /* the line on the terminal is not ended */
+	bool bars; /* the terminal shows UTF-8 */
+	double losses[SPARKS]; /* the newest ones shown, oldest first */
+	int n_losses;
 };
 
 static int show_preparing(void *arg, const char *what, uint64_t done, uint64_t total)
@@ -136,11 +141,32 @@ static int show_preparing(void *arg, const char *what, uint64_t done, uint64_t t
 	return trit_interrupts > 0;
 }
 
+/* Bars of the losses shown last, from the lowest to the highest of them. */
+static void sparkline(char *out, size_t size, struct display *d, double loss)
+{
+	static const char bars[8][4] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	double low = loss, high = loss;
+	if (d->n_losses == SPARKS)
+		memmove(d->losses, d->losses + 1, (SPARKS - 1) * sizeof *d->losses);
+	else
+		d->n_losses++;
+	d->losses[d->n_losses - 1] = loss;
+	for (int i = 0; i < d->n_losses; i++) {
+		low = fmin(low, d->losses[i]);
+		high = fmax(high, d->losses[i]);
+	}
+	size_t used = (size_t)snprintf(out, size, "  ");
+	for (int i = 0; i < d->n_losses; i++) {
+		double height = high > low ? (d->losses[i] - low) / (high - low) : 0;
+		used += (size_t)snprintf(out + used, size - used, "%s", bars[height > 0 ? (int)(height * 7.99) : 0]);
+	}
+}
+
 static void show_step(struct display *d, const struct trit_step_report *r)
 {
 	double now = trit_clock(), done = r->step - d->first_step;
 	bool measured = !isnan(r->val_loss), last = r->step == r->steps;
-	char left[TRIT_NUMBER_BYTES], line[256];
+	char left[TRIT_NUMBER_BYTES], line[320];
 	if (measured)
 		d->val_loss = r->val_loss;
 	if (!measured && !last && r->step != d->first_step + 1 && now - d->last < (d->terminal ? 0.25 : 10.0))
@@ -159,8 +185,11 @@ static void show_step(struct display *d, const struct trit_step_report *r)
 		n += snprintf(line + n, sizeof line - (size_t)n, "  skipped %d", r->skipped);
 	struct winsize size;
 	bool stays = !d->terminal || measured;
-	if (!stays && !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1 && n >= size.ws_col)
-		line[size.ws_col - 1] = 0; /* a wrapped line could not be written over */
+	int columns = d->terminal && !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1 ? size.ws_col : 80;
+	if (d->terminal && d->bars && n + 2 + SPARKS < columns)
+		sparkline(line + n, sizeof line - (size_t)n, d, r->loss);
+	else if (!stays && n >= columns)
+		line[columns - 1] = 0; /* a wrapped line could not be written over */
 	fprintf(stderr, "%s%s%s", d->terminal ? "\r\033[K" : "", line, stays ? "\n" : "");
 	fflush(stderr);
 	d->open = !stays;
@@ -235,6 +264,8 @@ int trit_cmd_train(int argc, char **argv)
 		return status;
 	}
 	trit_interrupt_catch();
+	setlocale(LC_CTYPE, "");
+	d.bars = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	o.run.progress = show_preparing;
 	o.run.progress_arg = &d;
 	e = o.resume ? trit_trainer_resume(&t, &o.run, &err)

@@ -13,11 +13,13 @@ void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels
 	struct trit_weight_scale s = trit_weight_scale(k, b->kind, b->w, n);
 	b->scale = s.scale;
 	trit_weight_codes(k, b->kind, s, codes, b->w, n);
-	size_t sum = 0, nonzero = 0; /* sum modulo 2^64: +1 codes less -1 codes */
+	size_t sum = 0, nonzero = 0, flips = 0; /* sum modulo 2^64: +1 codes less -1 codes */
 	for (size_t i = 0; i < n; i++) {
 		sum += (size_t)codes[i];
 		nonzero += codes[i] != 0;
+		flips += codes[i] != (b->wq[i] > 0) - (b->wq[i] < 0);
 	}
+	b->flips = flips;
 	b->counts[2] = (nonzero + sum) / 2;
 	b->counts[0] = nonzero - b->counts[2];
 	b->counts[1] = n - nonzero;

@@ -24,6 +24,7 @@ struct trit_bitlinear {
 	float *dw;          /* [M, K] their gradient */
 	float scale;        /* g, of the last trit_bitlinear_quantise */
 	size_t counts[3];   /* how many codes were -1, 0, +1 then */
+	size_t flips;       /* how many were others than before; nothing sensible the first time */
 	unsigned char *t2;  /* packed codes; NULL in a full-precision model */
 	float *wq;          /* [M, K]: g T; in a full-precision model w itself */
 };

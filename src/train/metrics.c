@@ -66,9 +66,13 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 	put_number(f, "tokens_per_s", r->tokens_per_s);
 	put_number(f, "grad_norm", r->grad_norm);
 	if (r->share[0] + r->share[1] + r->share[2] > 0)
-		fprintf(f, ", \"share\": [%.6g, %.6g, %.6g]", r->share[0], r->share[1], r->share[2]);
+		fprintf(f, ", \"share\": [%.6g, %.6g, %.6g], \"flips\": %.6g", r->share[0], r->share[1], r->share[2], r->flips);
 	if (!isnan(r->val_loss))
 		put_number(f, "val_loss", r->val_loss);
+	for (int i = 0; i < r->n_scales; i++)
+		fprintf(f, "%s%.6g", i ? ", " : ", \"scales\": [", (double)r->scales[i]);
+	if (r->n_scales)
+		fputc(']', f);
 	fputs("}\n", f);
 	return trit_metrics_flush(f, err);
 }

@@ -2,9 +2,10 @@
  * metrics.h - what a training step tells, and metrics.jsonl: one line of JSON a step.
  *
  *     {"step": 1, "tokens": 8192, "loss": 8.317, "lr": 8e-06, "tokens_per_s": 15012, "grad_norm": 1.92,
- *      "share": [0.31, 0.38, 0.31], "val_loss": 8.31}
+ *      "share": [0.31, 0.38, 0.31], "flips": 0.0021, "val_loss": 8.31, "scales": [0.021, 0.019, ...]}
  *
- * val_loss only where it was measured, share only with quantised weights; a number that is not finite is null.
+ * val_loss and scales only where the loss was validated; share, flips and scales only with quantised weights; a number
+ * that is not finite is null. scales: query, key, value, output, gate, up, down of layer 0, then of layer 1 ...
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,6 +25,9 @@ struct trit_step_report {
 	double grad_norm;
 	double tokens_per_s; /* of this step */
 	double share[3];     /* of weights at -1, 0, +1; all 0 for full precision */
+	double flips;        /* share of weights that this step changed to another of these */
+	int n_scales;        /* of the projections, layer by layer; 0 where not told */
+	const float *scales; /* [n_scales] */
 	int skipped;         /* steps so far whose gradient was not finite */
 };
 

@@ -345,11 +345,9 @@ double trit_net_step(struct trit_net *net, int n, const trit_token *batch, float
 }
 
 /* The projections of a layer, in the order of the table of tensors. */
-enum { LINEARS = 7 };
-
-static void linears_of(struct trit_net_layer *l, struct trit_bitlinear *all[LINEARS])
+static void linears_of(struct trit_net_layer *l, struct trit_bitlinear *all[TRIT_NET_LINEARS])
 {
-	struct trit_bitlinear *list[LINEARS] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
+	struct trit_bitlinear *list[TRIT_NET_LINEARS] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
 	memcpy(all, list, sizeof list);
 }
 
@@ -357,10 +355,10 @@ static void quantise_thread(void *arg, int index, int threads)
 {
 	struct trit_net *n = arg;
 	for (int i = 0; i < n->config->n_layers; i++) {
-		struct trit_bitlinear *all[LINEARS];
+		struct trit_bitlinear *all[TRIT_NET_LINEARS];
 		linears_of(&n->layers[i], all);
-		for (int j = 0; j < LINEARS; j++)
-			if ((i * LINEARS + j) % threads == index)
+		for (int j = 0; j < TRIT_NET_LINEARS; j++)
+			if ((i * TRIT_NET_LINEARS + j) % threads == index)
 				trit_bitlinear_quantise(all[j], n->kernels, n->codes + (size_t)index * n->codes_stride);
 	}
 }
@@ -375,13 +373,37 @@ void trit_net_shares(const struct trit_net *net, double share[3])
 {
 	double counts[3] = { 0 }, all = 0;
 	for (int i = 0; i < net->config->n_layers; i++) {
-		struct trit_bitlinear *list[LINEARS];
+		struct trit_bitlinear *list[TRIT_NET_LINEARS];
 		linears_of(&net->layers[i], list);
-		for (int j = 0; j < LINEARS; j++)
+		for (int j = 0; j < TRIT_NET_LINEARS; j++)
 			for (int c = 0; c < 3; c++)
 				counts[c] += (double)list[j]->counts[c];
 	}
 	all = counts[0] + counts[1] + counts[2];
 	for (int c = 0; c < 3; c++)
 		share[c] = all > 0 ? counts[c] / all : 0;
+}
+
+double trit_net_flips(const struct trit_net *net)
+{
+	double flips = 0, all = 0;
+	for (int i = 0; i < net->config->n_layers && net->kind != TRIT_WEIGHT_FULL; i++) {
+		struct trit_bitlinear *list[TRIT_NET_LINEARS];
+		linears_of(&net->layers[i], list);
+		for (int j = 0; j < TRIT_NET_LINEARS; j++) {
+			flips += (double)list[j]->flips;
+			all += (double)list[j]->rows * (double)list[j]->cols;
+		}
+	}
+	return all > 0 ? flips / all : 0;
+}
+
+void trit_net_scales(const struct trit_net *net, float *scales)
+{
+	for (int i = 0; i < net->config->n_layers; i++) {
+		struct trit_bitlinear *list[TRIT_NET_LINEARS];
+		linears_of(&net->layers[i], list);
+		for (int j = 0; j < TRIT_NET_LINEARS; j++)
+			*scales++ = list[j]->scale;
+	}
 }

@@ -82,6 +82,11 @@ size_t trit_net_bytes(const struct trit_net *net);
 void trit_net_quantise(struct trit_net *net);
 /** Shares of the quantised weights at -1, 0 and +1; all 0 in a full-precision model. */
 void trit_net_shares(const struct trit_net *net, double share[3]);
+/** Share of the quantised weights that the last quantising changed; 0 in a full-precision model. */
+double trit_net_flips(const struct trit_net *net);
+#define TRIT_NET_LINEARS 7 /* projections of a layer: query, key, value, output, gate, up, down */
+/** The scales of the quantised weights [L, TRIT_NET_LINEARS]. */
+void trit_net_scales(const struct trit_net *net, float *scales);
 /** Sum of the losses (nats) of n sequences; batch [n, S + 1]. */
 double trit_net_loss(struct trit_net *net, int n, const trit_token *batch);
 /** The same, and adds loss_scale * d(sum of losses)/d(weights) to params->g. */

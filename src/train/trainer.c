@@ -117,7 +117,8 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	    (e = check_memory(t, err)) || (e = check_space(t, err)))
 		return e;
 	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
-	return t->batch ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
+	t->scales = trit_calloc((size_t)t->config.n_layers, TRIT_NET_LINEARS * sizeof *t->scales);
+	return t->batch && t->scales ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
 }
 
 static int open_trainer(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
@@ -140,6 +141,14 @@ static int lock_folder(struct trit_trainer *t, struct trit_error *err)
 		                 "%s: another trit train works in this folder; wait for it or choose another --out", t->out);
 	trit_remove_leftovers(t->out);
 	return TRIT_OK;
+}
+
+/* Weights and step are there. */
+static int begin(struct trit_trainer *t, const char *metrics, struct trit_error *err)
+{
+	trit_net_quantise(&t->net);
+	int e = trit_metrics_open(&t->metrics, metrics, t->progress.step, err);
+	return e ? e : trit_events_open(&t->events, t->out, t->progress.step, t->config.n_layers * TRIT_NET_LINEARS, err);
 }
 
 static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
@@ -168,7 +177,7 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 	t->recipe.steps = (int)steps;
 	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.train.n_tokens };
 	trit_params_randomise(&t->params, &t->config, t->recipe.seed);
-	if ((e = trit_metrics_open(&t->metrics, metrics, 0, err)))
+	if ((e = begin(t, metrics, err)))
 		return e;
 	return trit_trainer_save(t, err);
 }
@@ -192,7 +201,7 @@ static int resume(struct trit_trainer *t, const struct trit_train_options *o, st
 		                 (unsigned long long)t->data.train.n_tokens, (unsigned long long)t->progress.train_tokens);
 	if ((e = trit_checkpoint_load(path, &t->params, err)))
 		return e;
-	return trit_metrics_open(&t->metrics, metrics, t->progress.step, err);
+	return begin(t, metrics, err);
 }
 
 /* After a failure before the first checkpoint: removes what was written, and the folders if that leaves them empty. */
@@ -205,6 +214,7 @@ static void undo_create(const char *out)
 		return;
 	if (!path_of(path, out, "data", &ignored))
 		trit_shards_remove(path);
+	trit_events_remove(out);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (!path_of(path, out, names[i], &ignored))
 			remove(path);
@@ -242,6 +252,8 @@ void trit_trainer_close(struct trit_trainer *t)
 	trit_data_close(&t->data);
 	trit_tokenizer_free(t->tokenizer);
 	trit_pool_free(t->pool);
+	trit_events_close(t->events);
+	trit_free(t->scales);
 	trit_free(t->batch);
 	trit_free(t->out);
 	*t = (struct trit_trainer){ 0 };
@@ -266,7 +278,6 @@ double trit_trainer_validate(struct trit_trainer *t)
 	if (!n)
 		return (double)NAN;
 	double loss = 0;
-	trit_net_quantise(&t->net);
 	for (uint64_t i = 0; i < n;) {
 		int m = n - i < (uint64_t)t->recipe.micro_batch ? (int)(n - i) : t->recipe.micro_batch;
 		trit_data_val(&t->data, i, m, t->batch);
@@ -284,7 +295,6 @@ static double batch_gradient(struct trit_trainer *t)
 	float scale = 1.0f / ((float)r->batch * (float)r->seq_len);
 	double loss = 0;
 	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch, r->batch, t->batch);
-	trit_net_quantise(&t->net);
 	for (int i = 0; i < r->batch; i += r->micro_batch) {
 		int n = r->batch - i < r->micro_batch ? r->batch - i : r->micro_batch;
 		loss += trit_net_step(&t->net, n, t->batch + (size_t)i * length, scale);
@@ -297,11 +307,14 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	const struct trit_recipe *r = &t->recipe;
 	double begin = trit_clock();
 	int step = t->progress.step;
+	double flips = 0;
 	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->params, &t->kernels, t->pool);
 	float lr = trit_schedule_lr(r, step, t->progress.steps);
 	if (isfinite(norm) && isfinite(loss)) {
 		trit_optim_step(&t->params, &t->kernels, t->pool, r, norm, lr,
 		                trit_schedule_weight_decay(r, step, t->progress.steps), step + 1);
+		trit_net_quantise(&t->net);
+		flips = trit_net_flips(&t->net);
 		t->skipped_in_a_row = 0;
 	} else {
 		memset(t->params.g, 0, t->params.total * sizeof *t->params.g);
@@ -315,11 +328,17 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		                             .tokens = tokens * (uint64_t)t->progress.step, .loss = loss,
 		                             .val_loss = (double)NAN, .lr = lr, .grad_norm = norm,
 		                             .tokens_per_s = (double)tokens / (trit_clock() - begin),
-		                             .skipped = t->skipped };
+		                             .flips = flips, .skipped = t->skipped };
 	trit_net_shares(&t->net, report->share);
-	if (validate)
+	if (validate) {
 		report->val_loss = trit_trainer_validate(t);
+		report->n_scales = t->recipe.weights == TRIT_WEIGHT_FULL ? 0 : t->config.n_layers * TRIT_NET_LINEARS;
+		report->scales = t->scales;
+		trit_net_scales(&t->net, t->scales);
+	}
 	int e = trit_metrics_write(t->metrics, report, err);
+	if (!e)
+		e = trit_events_write(t->events, report, err);
 	if (e)
 		return trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);
 	if (t->skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW || loss > MAX_LOSS)

@@ -4,6 +4,7 @@
  * The output folder:
  *     data/train-*.safetensors, data/val-*.safetensors   tokens             vocab.gguf   the vocabulary
  *     checkpoint.safetensors   weights, moments, settings, step              metrics.jsonl   a line a step
+ *     events.out.tfevents.*    the same numbers for TensorBoard
  * model.gguf, the packed result, is made from the checkpoint by convert/.
  *
  * Order of use: _create or _resume, then _step until it says done, _save now and then, _close. Interrupting between two
@@ -16,6 +17,7 @@
 
 #include "train/checkpoint.h"
 #include "train/data.h"
+#include "train/events.h"
 #include "train/metrics.h"
 #include "train/net.h"
 
@@ -45,7 +47,9 @@ struct trit_trainer {
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
 	int skipped, skipped_in_a_row;
+	float *scales; /* [L, TRIT_NET_LINEARS] */
 	FILE *metrics;
+	struct trit_events *events;
 };
 
 /** Begins a run in an empty or new folder: vocabulary, shards, first weights. Errors: ARG, IO, FORMAT, MEMORY; IO when

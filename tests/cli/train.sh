@@ -16,7 +16,8 @@ done
 [ "$(wc -l <whole/metrics.jsonl)" -eq 12 ] || fail "metrics.jsonl has not a line a step"
 number='-?[0-9.]+(e[+-]?[0-9]+)?'
 line="\"step\": [0-9]+, \"tokens\": [0-9]+, \"loss\": $number, \"lr\": $number, \"tokens_per_s\": $number"
-line="$line, \"grad_norm\": $number, \"share\": \[$number, $number, $number\](, \"val_loss\": $number)?"
+line="$line, \"grad_norm\": $number, \"share\": \[$number, $number, $number\], \"flips\": $number"
+line="$line(, \"val_loss\": $number, \"scales\": \[$number(, $number){6}\])?"
 grep -qvE "^\{$line\}\$" whole/metrics.jsonl && fail "a line of metrics.jsonl has another form"
 [ "$(grep -c val_loss whole/metrics.jsonl)" -eq 2 ] || fail "val_loss is not where it was measured"
 expect 0 "$T" run -m whole/model.gguf -p "The" -n 5 -s 1
