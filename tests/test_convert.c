@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/num.h"
 #include "convert/convert.h"
 #include "format/ggml_type.h"
 #include "model/model.h"
@@ -253,6 +254,148 @@ static void test_automatic_types(void **state)
 	}
 }
 
+/* A scale that F16 holds is in the blocks; no tensor for it is needed. */
+static int coarse_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *e)
+{
+	const enum trit_scaling *scaling = arg;
+	int status = tiny_scales(arg, w, scales, e);
+
+	for (size_t i = 0; i < trit_scale_count(scaling ? *scaling : TRIT_SCALE_TENSOR, w->rows, w->cols); i++)
+		scales[i] = trit_f16_to_f32(trit_f32_to_f16(scales[i]));
+	return status;
+}
+
+static bool has_tensor(const char *path, const char *name, uint32_t type)
+{
+	struct trit_gguf g;
+
+	if (trit_gguf_open(&g, path, &err))
+		fail_msg("%s", err.message);
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(&g, name);
+	bool has = t && t->type == type;
+	trit_gguf_close(&g);
+	return has;
+}
+
+static void test_f16_scales(void **state)
+{
+	static const int with_f16[] = { TRIT_GGML_TQ1_0, TRIT_GGML_TQ2_0, TRIT_GGML_Q8_0, TRIT_GGML_F16, TRIT_GGML_Q4_0,
+		                        TRIT_GGML_Q6_K };
+	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		s.scales = tiny_scales;
+		export("fine.gguf", &s, with_f16[i], TRIT_GGML_F32);
+		check_model("fine.gguf", &s);
+		assert_true(has_tensor("fine.gguf", "blk.0.attn_q.scale", TRIT_GGML_F32));
+		s.scales = coarse_scales;
+		export("coarse.gguf", &s, with_f16[i], TRIT_GGML_F32);
+		check_model("coarse.gguf", &s);
+		assert_false(has_tensor("coarse.gguf", "blk.0.attn_q.scale", TRIT_GGML_F32));
+		convert("coarse.gguf", "back.gguf", TRIT_GGML_I2_S, TRIT_GGML_F32);
+		check_model("back.gguf", &s);
+	}
+}
+
+/* Scales of rows and groups in types that have them, as F16: to the bit, through each other and the packed ones. */
+static void test_group_scales(void **state)
+{
+	static const struct {
+		enum trit_scaling scaling;
+		int type;
+		bool binary;
+	} cases[] = {
+		{ TRIT_SCALE_ROW, TRIT_GGML_TQ2_0, false },     { TRIT_SCALE_ROW, TRIT_GGML_TQ1_0, false },
+		{ TRIT_SCALE_ROW, TRIT_GGML_Q2_0, false },      { TRIT_SCALE_GROUP64, TRIT_GGML_Q2_0, false },
+		{ TRIT_SCALE_GROUP128, TRIT_GGML_Q1_0, true },
+		{ TRIT_SCALE_TENSOR, TRIT_GGML_Q2_0, false },   { TRIT_SCALE_TENSOR, TRIT_GGML_Q1_0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		enum trit_scaling scaling = cases[i].scaling;
+		struct trit_source s = tiny_source(tiny_config("bitnet", 256, 512), true);
+		s.scaling = scaling;
+		s.arg = &scaling;
+		s.scales = coarse_scales;
+		s.codes = cases[i].binary ? tiny_binary_codes : tiny_codes;
+		export("t5.gguf", &s, TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), TRIT_GGML_F32);
+		convert("t5.gguf", "a.gguf", cases[i].type, TRIT_GGML_F32);
+		check_model("a.gguf", &s);
+		assert_true(has_tensor("a.gguf", "blk.1.ffn_down.weight", (uint32_t)cases[i].type));
+		convert("a.gguf", "back.gguf", TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), TRIT_GGML_F32);
+		scratch_check_same("t5.gguf", "back.gguf");
+		if (scaling == TRIT_SCALE_TENSOR)
+			continue;
+		convert("a.gguf", "b.gguf", -1, TRIT_GGML_F32); /* what several scales are written as: nothing is lost */
+		check_model("b.gguf", &s);
+		assert_true(has_tensor("b.gguf", "blk.1.ffn_down.weight", cases[i].binary ? TRIT_GGML_Q1_0 : TRIT_GGML_Q2_0));
+	}
+}
+
+/* Embeddings, and whole full-precision models, stay byte for byte what they are where nothing else is asked for. */
+static void test_copies(void **state)
+{
+	static const int kept[] = { TRIT_GGML_F32, TRIT_GGML_F16, TRIT_GGML_BF16, TRIT_GGML_Q8_0, TRIT_GGML_Q6_K,
+		                    TRIT_GGML_Q4_0 };
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
+		export("a.gguf", &s, TRIT_GGML_I2_S, kept[i]);
+		convert("a.gguf", "b.gguf", TRIT_GGML_TQ1_0, -1);
+		assert_true(has_tensor("b.gguf", "token_embd.weight", (uint32_t)kept[i]));
+		convert("b.gguf", "c.gguf", TRIT_GGML_I2_S, -1);
+		scratch_check_same("a.gguf", "c.gguf");
+		s = tiny_source(tiny_config("llama", 256, 256), false);
+		s.config.tied = false;
+		export("a.gguf", &s, kept[i], kept[i]);
+		convert("a.gguf", "b.gguf", -1, -1);
+		scratch_check_same("a.gguf", "b.gguf");
+	}
+}
+
+/* Keys that the model does not need are carried over; those of another file's form are not. */
+static void test_keys(void **state)
+{
+	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
+	struct trit_gguf_writer *w;
+	struct trit_gguf g;
+	const char *text = "";
+	size_t len = 0;
+	uint64_t n;
+
+	(void)state;
+	scratch_remove("keys.gguf");
+	assert_int_equal(trit_gguf_writer_new(&w, "keys.gguf", &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "general.architecture", 6, "bitnet", &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "general.license", 3, "mit", &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "general.author", 5, "Alice", &err), 0);
+	assert_int_equal(trit_gguf_put_u32(w, "general.file_type", 1, &err), 0);
+	assert_int_equal(trit_gguf_put_u32(w, "split.count", 1, &err), 0);
+	assert_int_equal(trit_gguf_put_bool(w, "trit.rope.half", true, &err), 0);
+	assert_int_equal(trit_gguf_put_u32(w, "bitnet.block_count", 99, &err), 0);
+	assert_int_equal(trit_gguf_writer_commit(w, &err), 0);
+	trit_gguf_writer_free(w);
+	if (trit_gguf_open(&g, "keys.gguf", &err))
+		fail_msg("%s", err.message);
+	s.keys = &g;
+	export("out.gguf", &s, TRIT_GGML_TQ2_0, -1);
+	trit_gguf_close(&g);
+	assert_int_equal(trit_gguf_open(&g, "out.gguf", &err), 0);
+	assert_int_equal(trit_gguf_get_string(&g, "general.license", &text, &len, &err), 0);
+	assert_true(len == 3 && !memcmp(text, "mit", 3));
+	assert_int_equal(trit_gguf_get_string(&g, "general.author", &text, &len, &err), 0);
+	assert_int_equal(trit_gguf_get_u64(&g, "general.file_type", 1000, &n, &err), 0);
+	assert_int_equal(n, 37);
+	assert_int_equal(trit_gguf_get_u64(&g, "bitnet.block_count", 1000, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_null(trit_gguf_find_key(&g, "split.count"));
+	assert_null(trit_gguf_find_key(&g, "trit.rope.half"));
+	trit_gguf_close(&g);
+}
+
 /* ---- packed types ----------------------------------------------------------------------------------------------- */
 
 #define PACKED(layout) TRIT_GGML_PACKED_TYPE(layout, 0)
@@ -326,7 +469,7 @@ static void test_scalings(void **state)
 		convert("t2.gguf", "back.gguf", -1, TRIT_GGML_F32);
 		scratch_check_same("t5.gguf", "back.gguf");
 		assert_int_equal(trit_convert("t2.gguf", "no.gguf", &tq2, &err), TRIT_ERR_ARG);
-		assert_non_null(strstr(err.message, "one scale a tensor and this model has more"));
+		assert_non_null(strstr(err.message, i == 0 ? "scales in 16 bits" : "fewer scales than this model has"));
 		assert_int_equal(trit_path_kind("no.gguf"), -1);
 	}
 }
@@ -645,6 +788,8 @@ int main(void)
 		cmocka_unit_test(test_packed_shapes),   cmocka_unit_test(test_scalings),
 		cmocka_unit_test(test_binary),          cmocka_unit_test(test_integer_embeddings),
 		cmocka_unit_test(test_stop),            cmocka_unit_test(test_integer_projections),
+		cmocka_unit_test(test_f16_scales),      cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_keys),            cmocka_unit_test(test_group_scales),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -25,7 +25,11 @@ static const struct {
 	{ "tq2_0", TRIT_GGML_TQ2_0, NOT_HERE },
 	{ "tq1_0", TRIT_GGML_TQ1_0, NOT_HERE },
 	{ "i2_s", TRIT_GGML_I2_S, NOT_HERE },
+	{ "q2_0", TRIT_GGML_Q2_0, NOT_HERE },
+	{ "q1_0", TRIT_GGML_Q1_0, NOT_HERE },
 	{ "q8_0", TRIT_GGML_Q8_0, TRIT_GGML_Q8_0 },
+	{ "q6_k", TRIT_GGML_Q6_K, TRIT_GGML_Q6_K },
+	{ "q4_0", TRIT_GGML_Q4_0, TRIT_GGML_Q4_0 },
 	{ "f16", TRIT_GGML_F16, TRIT_GGML_F16 },
 	{ "bf16", TRIT_GGML_BF16, TRIT_GGML_BF16 },
 	{ "f32", TRIT_GGML_F32, TRIT_GGML_F32 },
@@ -41,7 +45,7 @@ static const struct {
 static int parse_type(const struct trit_opt_table *table, const char *option, bool projections, const char *name,
                       int *out)
 {
-	char names[160] = "";
+	char names[200] = "";
 	size_t used = 0;
 	for (int i = 0; i < TRIT_N(types); i++) {
 		int id = projections ? types[i].projections : types[i].embeddings;

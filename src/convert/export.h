@@ -5,9 +5,9 @@
  * Projections are written in one of the ternary types (or a dense one), embedding and head in a dense or an integer
  * type, norms as F32. Nothing but those rows is held in memory, whatever the size of the model.
  *
- * Exact scales: I2_S and the packed types hold their scales as fp32. The other types would round it to fp16, so they
- * hold the codes with scale 1 and the scale goes to a tensor of its own, "blk.N.attn_q.scale", F32 [1], by which
- * llama.cpp's bitnet graph multiplies the product. The binary weights of BitNet b1 are ternary codes without a 0.
+ * Exact scales: I2_S and the packed types hold their scales as fp32. The other types have fp16; a tensor whose scale is
+ * no such number holds the codes with scale 1, and the scale goes to a tensor of its own, "blk.N.attn_q.scale", F32
+ * [1], by which llama.cpp multiplies the product. The binary weights of BitNet b1 are ternary codes without a 0.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,11 +24,12 @@ enum trit_linear_class {
 };
 
 struct trit_export_options {
-	int type;           /* enum trit_ggml_type of projections; -1: F16, or of a quantised model TQ2_0, I2_S, Q8_0 or
-	                     * F16, the first that all shapes allow (I2_S first where no reader has scale tensors). A
-	                     * packed type is given as the one with one scale a tensor; the source's scales decide */
-	int embedding_type; /* of the embedding; -1: packed int8 beside packed projections, else Q8_0 where the width
-	                     * allows, else F16 */
+	int type;           /* enum trit_ggml_type of projections; -1: as they are in the source, or F16; of a quantised
+	                     * model TQ2_0, I2_S, Q8_0 or F16, the first that all shapes allow (I2_S first where no reader
+	                     * has scale tensors), with several scales a tensor Q1_0 or Q2_0 if exact, or T5. A packed type
+	                     * is given as the one with one scale a tensor; the source's scales decide */
+	int embedding_type; /* of the embedding; -1: packed int8 beside packed projections, else as it is in the source if
+	                     * that can be copied, else Q8_0 where the width allows, else F16 */
 	int head_type;      /* of the head; -1: as the embedding. Of a tied head, which is the embedding, only one of the
 	                     * two is given */
 	/** Called now and then with how many of all weights are done; false ends with an IO error. NULL: nobody asks. */

@@ -73,6 +73,19 @@ static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0,
 	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
 }
 
+static int gguf_bytes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, unsigned char *out,
+                      struct trit_error *err)
+{
+	const struct trit_gguf_tensor *t;
+	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
+	if (e)
+		return e;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	size_t row = w->cols / (size_t)info->block * (size_t)info->block_bytes;
+	memcpy(out, t->data + row0 * row, n * row);
+	return TRIT_OK;
+}
+
 static void gguf_done(void *arg, const struct trit_tensor_walk *w)
 {
 	const struct trit_gguf_tensor *t;
@@ -111,7 +124,7 @@ static int open_model(struct trit_input *in, const char *path, struct trit_error
 		return e;
 	*s = (struct trit_source){ .arg = in, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
 		                   .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes, .floats = gguf_floats,
-		                   .done = gguf_done };
+		                   .bytes = gguf_bytes, .done = gguf_done };
 	if ((e = trit_config_read(&s->config, g, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	const struct trit_gguf_tensor *q = trit_gguf_find_tensor(g, "blk.0.attn_q.weight");

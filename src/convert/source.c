@@ -109,6 +109,21 @@ static int reordered_floats(void *arg, const struct trit_tensor_walk *w, size_t 
 	return e;
 }
 
+static int reordered_bytes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, unsigned char *out,
+                           struct trit_error *err)
+{
+	const struct trit_reordered *r = arg;
+	const struct trit_source *s = r->from;
+	int e = TRIT_OK;
+	if (!is_rotated(w) || w->bias)
+		return s->bytes(s->arg, w, row0, n, out, err);
+	const struct trit_ggml_type_info *info = trit_ggml_type_info((uint32_t)s->type(s->arg, w));
+	size_t row = w->cols / (size_t)info->block * (size_t)info->block_bytes;
+	for (size_t i = 0; i < n && !e; i++)
+		e = s->bytes(s->arg, w, row_of(r, row0 + i), 1, out + i * row, err);
+	return e;
+}
+
 static void reordered_done(void *arg, const struct trit_tensor_walk *w)
 {
 	const struct trit_reordered *r = arg;
@@ -126,6 +141,7 @@ void trit_source_reorder(struct trit_source *out, struct trit_reordered *r, cons
 	out->scales = reordered_scales;
 	out->codes = reordered_codes;
 	out->floats = reordered_floats;
+	out->bytes = from->bytes ? reordered_bytes : NULL;
 	out->config.rope_half = half;
 	out->done = from->done ? reordered_done : NULL;
 }

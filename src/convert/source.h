@@ -30,6 +30,10 @@ struct trit_source {
 	/** Numbers [n, cols] of any other tensor. */
 	int (*floats)(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
 	              struct trit_error *err);
+	/** Rows of a tensor as they lie in its type, which has them one after the other in whole blocks. NULL: not to be
+	 * had. */
+	int (*bytes)(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, unsigned char *out,
+	             struct trit_error *err);
 	/** The tensor is not needed any more, for now. NULL: never mind. */
 	void (*done)(void *arg, const struct trit_tensor_walk *w);
 };

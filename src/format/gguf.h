@@ -133,6 +133,8 @@ TRIT_MUST_CHECK int trit_gguf_put_string(struct trit_gguf_writer *w, const char 
 TRIT_MUST_CHECK int trit_gguf_put_u32(struct trit_gguf_writer *w, const char *name, uint32_t v, struct trit_error *err);
 TRIT_MUST_CHECK int trit_gguf_put_f32(struct trit_gguf_writer *w, const char *name, float v, struct trit_error *err);
 TRIT_MUST_CHECK int trit_gguf_put_bool(struct trit_gguf_writer *w, const char *name, bool v, struct trit_error *err);
+/** Whether a key of this name was written. */
+bool trit_gguf_writer_has(const struct trit_gguf_writer *w, size_t len, const char *name);
 /** general.alignment, a power of two from 8 on; before the first tensor. */
 TRIT_MUST_CHECK int trit_gguf_put_alignment(struct trit_gguf_writer *w, uint32_t alignment, struct trit_error *err);
 /** Array of n elements of a number type, as raw little-endian bytes. */

@@ -109,6 +109,11 @@ static int begin_key(struct trit_gguf_writer *w, size_t name_len, const char *na
 	return status;
 }
 
+bool trit_gguf_writer_has(const struct trit_gguf_writer *w, size_t len, const char *name)
+{
+	return trit_name_list_has(&w->keys, len, name);
+}
+
 int trit_gguf_put_string(struct trit_gguf_writer *w, const char *name, size_t len, const char *text,
                          struct trit_error *err)
 {

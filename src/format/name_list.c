@@ -26,6 +26,22 @@ static uint64_t hash_name(size_t len, const char *name)
 	return h;
 }
 
+static bool has(const struct trit_name_list *l, uint64_t hash, size_t len, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct trit_named *e = &l->entries[i];
+
+		if (e->hash == hash && strlen(e->name) == len && memcmp(e->name, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool trit_name_list_has(const struct trit_name_list *l, size_t len, const char *name)
+{
+	return has(l, hash_name(len, name), len, name);
+}
+
 int trit_name_list_add(struct trit_name_list *l, const char *what, size_t len, const char *name, size_t max,
                        struct trit_error *err)
 {
@@ -36,12 +52,8 @@ int trit_name_list_add(struct trit_name_list *l, const char *what, size_t len, c
 	if (len == 0 || len > max)
 		return trit_fail(err, TRIT_ERR_ARG, "%s '%.*s': a name of %zu bytes; 1 to %zu are possible", what,
 		                 shown, name, len, max);
-	for (size_t i = 0; i < l->n; i++) {
-		const struct trit_named *e = &l->entries[i];
-
-		if (e->hash == hash && strlen(e->name) == len && memcmp(e->name, name, len) == 0)
-			return trit_fail(err, TRIT_ERR_ARG, "%s '%.*s' is given twice", what, shown, name);
-	}
+	if (has(l, hash, len, name))
+		return trit_fail(err, TRIT_ERR_ARG, "%s '%.*s' is given twice", what, shown, name);
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 64;
 		struct trit_named *grown = NULL;

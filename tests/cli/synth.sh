@@ -49,11 +49,11 @@ has out '^width +3200$' '^feed-forward width +8640, SwiGLU' '^heads +32 of width
 refuse 1 'no vocabulary' "$T" tokenize -m t5.gguf hello
 
 refuse 2 'argument' "$T" synth
-refuse 2 '--type q4_0: there are auto, tq2_0, .*t5, t2, b1' "$T" synth x.gguf --type q4_0
+refuse 2 '--type q4_1: there are auto, tq2_0, .*t5, t2, b1' "$T" synth x.gguf --type q4_1
 refuse 2 '--head-type t5: there are auto, q8_0, .*i8, i6, i4' "$T" synth x.gguf --head-type t5
 refuse 1 'no size is called "9b"; there are 700m' "$T" synth x.gguf --size 9b
 refuse 1 '700m.*5000 columns, not a multiple of 256|5000 columns' "$T" synth x.gguf --size 700m --d-ff 5000 --type tq2_0
-refuse 1 'one scale a tensor and this model has more' "$T" synth x.gguf --type i2_s --scales row
+refuse 1 'fewer scales than this model has, one for each row' "$T" synth x.gguf --type i2_s --scales row
 refuse 1 'heads cannot share' "$T" synth x.gguf --heads 6 --kv-heads 4
 refuse 1 'missing/x.gguf' "$T" synth missing/x.gguf --layers 1
 refuse 1 'the head of this model is its embedding' "$T" synth x.gguf --embedding-type f16 --head-type i8
