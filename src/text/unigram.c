@@ -12,6 +12,7 @@
 #include "text/utf8.h"
 
 #define UNKNOWN_PENALTY 10.0f
+#define LOWEST_SUM -1e5f /* below it sums begin again at 0, as in SentencePiece, so that they stay precise */
 #define NOWHERE UINT32_MAX
 
 /* The best way to a place in the word: its last token, where that begins, and the sum. */
@@ -73,10 +74,20 @@ static int reserve(struct trit_unigram_work *w, size_t len, struct trit_error *e
 }
 
 /* A token from `start` to the step's place, if that is better than what is known. */
-static void offer(struct trit_unigram_step *step, uint32_t start, trit_token token, double sum)
+static void offer(struct trit_unigram_step *step, uint32_t start, trit_token token, float sum)
 {
-	if (step->start == NOWHERE || sum > (double)step->sum)
-		*step = (struct trit_unigram_step){ (float)sum, start, token };
+	if (step->start == NOWHERE || sum > step->sum)
+		*step = (struct trit_unigram_step){ sum, start, token };
+}
+
+/* Lifts all sums that are still of use by that of the place i. */
+static void lift(const struct trit_tokenizer *t, struct trit_unigram_step *best, size_t len, size_t i)
+{
+	float sum = best[i].sum;
+
+	for (size_t k = i; k <= len && k <= i + t->longest + 4; k++)
+		if (k == i || best[k].start != NOWHERE)
+			best[k].sum -= sum;
 }
 
 /* All tokens that begin at `start`, whose character has n bytes. */
@@ -96,16 +107,15 @@ static void offer_tokens(const struct trit_tokenizer *t, struct trit_unigram_ste
 			break;
 		id = trit_trie_token(&u->trie, node);
 		if (id >= 0) {
-			double score = t->vocab.pieces[id].type == TRIT_TOKEN_USER
-			                   ? (double)((float)(i - start) * u->max_score) - 0.1
-			                   : (double)t->vocab.scores[id];
+			float score = t->vocab.pieces[id].type == TRIT_TOKEN_USER ? (float)(i - start) * u->max_score - 0.1f
+			                                                          : t->vocab.scores[id];
 
-			offer(&best[i], start, id, score + (double)sum);
+			offer(&best[i], start, id, score + sum);
 			known = known || i - start == n;
 		}
 	}
 	if (!known)
-		offer(&best[start + n], start, -1, (double)(u->unknown_score + sum));
+		offer(&best[start + n], start, -1, u->unknown_score + sum);
 }
 
 /* Turns the links of the best way round: each place's `start` then says where the token that begins there ends. */
@@ -134,6 +144,8 @@ int trit_unigram_encode(const struct trit_tokenizer *t, struct trit_unigram_work
 	for (uint32_t i = 0; i < len;) {
 		size_t step = trit_utf8_stride(len - i, text + i);
 
+		if (w->best[i].sum < LOWEST_SUM)
+			lift(t, w->best, len, i);
 		offer_tokens(t, w->best, len, text, i, step);
 		i += (uint32_t)step;
 	}

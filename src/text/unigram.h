@@ -3,8 +3,9 @@
  * greatest sum (Kudo 2018), found by Viterbi's algorithm.
  *
  * A character that is no token by itself may be unknown, at the lowest score of all tokens less 10. User-defined
- * symbols weigh next to nothing, so that they are nearly always taken. Sums are kept in single precision, as
- * SentencePiece keeps them: among tokenizations of all but the same probability its choice is the rounding's.
+ * symbols weigh next to nothing, so that they are nearly always taken. Sums are kept in single precision and
+ * rounded as SentencePiece (0.2.3) does: among tokenizations of all but the same probability its choice is the
+ * rounding's.
  *
  * SPDX-License-Identifier: MIT
  */
