@@ -80,3 +80,29 @@ int trit_gguf_settle_types(struct trit_gguf *g, uint64_t data_bytes, struct trit
 	}
 	return status;
 }
+
+void trit_gguf_note_types(const struct trit_gguf *g, struct trit_notes *notes)
+{
+	for (uint64_t i = 0; i < g->n_tensors; i++)
+		switch (g->tensors[i].type) {
+		case TRIT_GGML_Q2_0:
+			trit_note(notes, TRIT_NOTE_FOUND, "type 42 is Q2_0 in blocks of 64, as llama.cpp has it: the tensors have "
+			          "that size");
+			break;
+		case TRIT_GGML_Q2_0_G128:
+			trit_note(notes, TRIT_NOTE_FOUND, "type 42 is Q2_0 in blocks of 128, as PrismML's llama.cpp has it: the "
+			          "tensors have that size");
+			break;
+		case TRIT_GGML_MXFP4:
+			trit_note(notes, TRIT_NOTE_FOUND, "type 39 is MXFP4, not TL2: the tensors have that size");
+			break;
+		case TRIT_GGML_TL1:
+		case TRIT_GGML_TL2:
+			trit_note(notes, TRIT_NOTE_ASSUMED, "%s has tiles whose sizes are not in the file; taken for those that "
+			          "bitnet.cpp publishes for matrices of these shapes",
+			          trit_ggml_type_info(g->tensors[i].type)->name);
+			break;
+		default:
+			break;
+		}
+}

@@ -12,6 +12,7 @@
 #ifndef TRIT_FORMAT_GGUF_TYPES_H
 #define TRIT_FORMAT_GGUF_TYPES_H
 
+#include "base/notes.h"
 #include "format/gguf.h"
 
 /** Whether a number in a file has several meanings, so that a tensor's size is not known before all offsets are. */
@@ -19,5 +20,7 @@ bool trit_gguf_type_unsure(uint32_t file_id);
 /** Sets type and bytes of all tensors with such a number. tensor_index is sorted by offset, offsets count from the
  * beginning of the data, of which there are data_bytes. Errors: FORMAT. */
 TRIT_MUST_CHECK int trit_gguf_settle_types(struct trit_gguf *g, uint64_t data_bytes, struct trit_error *err);
+/** Notes what was decided, and what of a type is not in the file. */
+void trit_gguf_note_types(const struct trit_gguf *g, struct trit_notes *notes);
 
 #endif

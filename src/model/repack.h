@@ -38,6 +38,8 @@ TRIT_MUST_CHECK int trit_repack_quantise(struct trit_repack *r, enum trit_layout
 /** Looks at all of a tensor that needs it (tensor_form.h). Errors: as trit_survey_rows. */
 TRIT_MUST_CHECK int trit_repack_survey(struct trit_repack *r, struct trit_form *form, const struct trit_tensor_walk *w,
                                        const struct trit_gguf_tensor *t, struct trit_error *err);
+/** Whether all of a tensor's numbers are ternary with one scale. */
+bool trit_repack_is_ternary(struct trit_repack *r, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t);
 /** Master weights (F32, F16, BF16), quantised as in training (quant.h), and their scale. Errors: MEMORY; UNSUPPORTED
  * (another type); FORMAT for a number that is not finite, or a 0 where the layout is b1. */
 TRIT_MUST_CHECK int trit_repack_ternarise(struct trit_repack *r, enum trit_layout layout, unsigned char *out,
@@ -45,10 +47,6 @@ TRIT_MUST_CHECK int trit_repack_ternarise(struct trit_repack *r, enum trit_layou
                                           const struct trit_gguf_tensor *t, struct trit_error *err);
 /** The numbers of a tensor, [rows, cols]. Errors: as trit_tensor_floats. */
 TRIT_MUST_CHECK int trit_repack_floats(struct trit_repack *r, float *out, const struct trit_kernels *k,
-                                       const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
-                                       struct trit_error *err);
-/** The same in IEEE half, rounded to nearest. Errors: also UNSUPPORTED for a number beyond its range, or none. */
-TRIT_MUST_CHECK int trit_repack_halves(struct trit_repack *r, uint16_t *out, const struct trit_kernels *k,
                                        const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
                                        struct trit_error *err);
 

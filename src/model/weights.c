@@ -23,7 +23,6 @@ enum fate {
 	QUANTISE,  /* numbers to integer weights */
 	TERNARISE, /* master weights to ternary ones */
 	WIDEN,     /* numbers to fp32 */
-	HALVE,     /* numbers of a type of blocks to IEEE half, which is finer than they are */
 };
 
 /* What becomes of a tensor. */
@@ -106,13 +105,18 @@ static int looks_ternary(bool *ternary, const struct trit_tensor_walk *w, const 
 }
 
 /* Whether a projection is multiplied as integers: by its type, or because the architecture says that it is ternary,
- * whatever the type, and so it is. */
-static int is_integer(const struct trit_model *m, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+ * whatever the type, and so it is. Rounded to a type with blocks, ternary weights may be so here and there only. */
+static int is_integer(struct loader *ld, const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
                       bool *integer, struct trit_error *err)
 {
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
 	*integer = info->ternary || info->packed;
-	return *integer || !m->config.arch->bit_linear ? TRIT_OK : looks_ternary(integer, w, t, err);
+	if (*integer || !ld->m->config.arch->bit_linear)
+		return TRIT_OK;
+	int e = looks_ternary(integer, w, t, err);
+	if (!e && *integer && info->block > 1 && !(e = start_threads(ld, err)))
+		*integer = trit_repack_is_ternary(&ld->repack, w, t);
+	return e;
 }
 
 /* *binary: no weight of the tensor is 0. Of ternary tensors the first rows tell. */
@@ -170,8 +174,6 @@ static struct plan plan_dense(const struct trit_tensor_walk *w, const struct tri
 		p.fate = MAP;
 	else if (w->id == TRIT_TENSOR_TOKEN_EMBD)
 		p.fate = ROWS;
-	else if (trit_walk_kind(w) == TRIT_KIND_LINEAR && trit_ggml_type_info(t->type)->block > 1)
-		p.fate = HALVE;
 	return p;
 }
 
@@ -229,8 +231,6 @@ static struct place take(struct trit_model *m, const struct plan *p, const struc
 	struct place at = { 0 };
 	if (p->fate == WIDEN)
 		at.floats = trit_arena_take(&m->arena, w->rows * w->cols, sizeof(float));
-	if (p->fate == HALVE)
-		at.w = trit_arena_take(&m->arena, w->rows * w->cols, sizeof(uint16_t));
 	if (p->fate == REPACK || p->fate == QUANTISE || p->fate == TERNARISE) {
 		at.w = trit_arena_take(&m->arena, trit_layout_bytes(p->layout, w->rows, w->cols), 1);
 		at.floats = trit_arena_take(&m->arena, trit_scale_count(p->scaling, w->rows, w->cols), sizeof(float));
@@ -273,11 +273,6 @@ static int load_dense(struct loader *ld, const struct plan *p, const struct trit
 	if (p->fate == ROWS) {
 		out->stored = trit_ggml_type_info(t->type);
 		return TRIT_OK;
-	}
-	if (p->fate == HALVE) {
-		out->type = TRIT_DENSE_F16;
-		out->w = at.w;
-		return trit_repack_halves(&ld->repack, (uint16_t *)(void *)at.w, &ld->m->kernels, w, t, err);
 	}
 	out->type = TRIT_DENSE_F32;
 	out->w = (const unsigned char *)at.floats;
@@ -414,27 +409,27 @@ static int find_head(const struct trit_model *m, struct trit_tensor_walk *w, con
 	return trit_tensor_find(&m->gguf, w, t, err);
 }
 
-/* Before anything is decided: which projections hold integers, and how much there is. */
+/* Before anything is decided: which projections hold integers. */
 static int look(struct loader *ld, struct trit_error *err)
 {
 	struct trit_model *m = ld->m;
 	struct trit_tensor_walk w = { 0 };
 	const struct trit_gguf_tensor *t;
+	bool rounded = false; /* in types that do not hold numbers as they were */
 	int e = trit_gguf_get_bool(&m->gguf, "trit.weights.online", &ld->online, err);
 	e = e < 0 ? e : TRIT_OK;
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		bool *integer = &ld->plans[w.step - 1].integer;
-		ld->widest = w.cols > ld->widest ? w.cols : ld->widest;
-		ld->weights += trit_walk_kind(&w) != TRIT_KIND_NORM ? w.rows * w.cols : 0;
 		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR || (e = trit_tensor_find(&m->gguf, &w, &t, err)) ||
-		    (e = is_integer(m, &w, t, integer, err)))
+		    (e = is_integer(ld, &w, t, integer, err)))
 			continue;
 		ld->n_integer += *integer;
 		ld->n_numbers += !*integer;
+		rounded = rounded || trit_ggml_type_info(t->type)->block > 1;
 	}
 	if (e)
 		return e;
-	if (!ld->online && m->config.arch->bit_linear && !ld->n_integer) {
+	if (!ld->online && m->config.arch->bit_linear && !ld->n_integer && !rounded) {
 		ld->online = true;
 		trit_note(&m->file.notes, TRIT_NOTE_ASSUMED,
 		          "no projection is ternary: these are the weights that training works on, quantised when loaded");
@@ -517,8 +512,10 @@ int trit_weights_load(struct trit_model *m, const struct trit_model_options *o, 
 	if ((e = read_options(&ld, o, err)) || (e = check_unused(m, err)))
 		return e;
 	struct trit_tensor_walk w = { 0 };
-	while (trit_tensor_next(&w, &m->config))
-		continue;
+	while (trit_tensor_next(&w, &m->config)) {
+		ld.widest = w.cols > ld.widest ? w.cols : ld.widest;
+		ld.weights += trit_walk_kind(&w) != TRIT_KIND_NORM ? w.rows * w.cols : 0;
+	}
 	ld.n_plans = (size_t)w.step + 1;
 	ld.plans = trit_calloc(ld.n_plans, sizeof *ld.plans);
 	if (!ld.plans)
