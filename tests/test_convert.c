@@ -718,7 +718,7 @@ static void test_errors(void **state)
 	assert_int_equal(unlink("run/vocab.gguf"), 0);
 	check_fails("run", "old.gguf", -1, -1, TRIT_ERR_IO, "run/vocab.gguf");
 	assert_int_equal(unlink("run/checkpoint.safetensors"), 0);
-	check_fails("run", "old.gguf", -1, -1, TRIT_ERR_IO, "run/checkpoint.safetensors");
+	check_fails("run", "old.gguf", -1, -1, TRIT_ERR_FORMAT, "run: is a directory without a model");
 
 	bytes = scratch_read("old.gguf", &len); /* what was there is there */
 	assert_string_equal(bytes, "old");

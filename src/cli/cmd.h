@@ -67,7 +67,7 @@ extern const char *const trit_kv_names[];
 /* ---- options that several commands have, as rows of a table ------------------------------------------------------ */
 
 #define TRIT_ROW_MODEL(path)                                                                                           \
-	{ 'm', "model", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "model, a GGUF file", .env = "TRIT_MODEL",\
+	{ 'm', "model", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "model: GGUF file or folder", .env = "TRIT_MODEL",\
 	  .required = true }
 #define TRIT_ROW_THREADS(n)                                                                                            \
 	{ 't', "threads", TRIT_OPT_INT, &(n), .max = 256, .metavar = "N", .help = "threads that compute",              \

@@ -123,8 +123,8 @@ static int open_model(struct trit_input *in, const char *path, struct trit_error
 	    (e = trit_model_file_check_weights(&in->file, path, err)))
 		return e;
 	*s = (struct trit_source){ .arg = in, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
-		                   .type = gguf_type, .scales = gguf_scales, .codes = gguf_codes, .floats = gguf_floats,
-		                   .bytes = gguf_bytes, .done = gguf_done };
+		                   .folder = in->file.folder, .type = gguf_type, .scales = gguf_scales,
+		                   .codes = gguf_codes, .floats = gguf_floats, .bytes = gguf_bytes, .done = gguf_done };
 	if ((e = trit_config_read(&s->config, g, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	const struct trit_gguf_tensor *q = trit_gguf_find_tensor(g, "blk.0.attn_q.weight");
@@ -262,17 +262,28 @@ static int open_checkpoint(struct trit_input *in, const char *path, struct trit_
 
 /* ---- either ------------------------------------------------------------------------------------------------------ */
 
+/* Whether a file is another program's safetensors: a sound one without the metadata of a checkpoint of trit train. */
+static bool is_others_safetensors(const char *path)
+{
+	struct trit_safetensors s;
+	if (trit_safetensors_open(&s, path, NULL))
+		return false;
+	bool is = !trit_safetensors_meta(&s, "weights");
+	trit_safetensors_close(&s);
+	return is;
+}
+
 static int open_path(struct trit_input *in, const char *path, struct trit_error *err)
 {
+	static const char suffix[] = ".safetensors";
 	char file[PATH_BYTES];
 	size_t len = strlen(path);
-	static const char suffix[] = ".safetensors";
 	if (trit_path_kind(path) == 1) {
 		if (snprintf(file, sizeof file, "%s/checkpoint%s", path, suffix) >= PATH_BYTES)
 			return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", path);
-		return open_checkpoint(in, file, err);
+		return trit_path_kind(file) == 0 ? open_checkpoint(in, file, err) : open_model(in, path, err);
 	}
-	if (len > sizeof suffix && !strcmp(path + len - (sizeof suffix - 1), suffix))
+	if (len > sizeof suffix && !strcmp(path + len - (sizeof suffix - 1), suffix) && !is_others_safetensors(path))
 		return open_checkpoint(in, path, err);
 	return open_model(in, path, err);
 }

@@ -10,6 +10,8 @@
 #include "format/gguf_vocab.h"
 #include "format/llama2c.h"
 #include "format/vocab_file.h"
+#include "model/hf_import.h"
+#include "model/hf_vocab.h"
 #include "model/i2_s_layout.h"
 
 void trit_maps_close(struct trit_maps *m)
@@ -59,6 +61,41 @@ static int open_llama2c(struct trit_model_file *f, const char *path, bool want_v
 	return TRIT_OK;
 }
 
+/* A Hugging Face folder; `weights` is the file in it that was named, or NULL. */
+static int open_hf(struct trit_model_file *f, const char *folder, const char *weights, bool want_vocab,
+                   struct trit_error *err)
+{
+	char run[4096];
+	int e = trit_hf_import(&f->gguf, &f->maps, &f->kind, folder, weights, &f->notes, err);
+	f->bytes = f->maps.bytes;
+	if (!e && want_vocab)
+		e = trit_hf_read_vocab(&f->vocab, &f->has_vocab, folder, &f->notes, err);
+	if (e)
+		return e;
+	f->folder = trit_strndup(folder, strlen(folder));
+	if (!f->folder)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory");
+	f->training_run = snprintf(run, sizeof run, "%s/checkpoint.safetensors", folder) < (int)sizeof run &&
+	                  trit_path_kind(run) == 0;
+	if (!f->gguf.n_tensors && !f->has_vocab && !f->training_run)
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "%s: is a directory without a model: neither model.safetensors nor pytorch_model.bin, nor an "
+		                 "index of either, nor a tokenizer", folder);
+	return TRIT_OK;
+}
+
+/* A file of weights of a Hugging Face folder. */
+static int open_hf_file(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? trit_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : trit_strndup(".", 1);
+	if (!folder)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory");
+	int e = open_hf(f, folder, slash ? slash + 1 : path, want_vocab, err);
+	trit_free(folder);
+	return e;
+}
+
 /* What the file is. */
 static int find_kind(enum trit_file_kind *kind, const char *path, struct trit_error *err)
 {
@@ -73,14 +110,30 @@ static int find_kind(enum trit_file_kind *kind, const char *path, struct trit_er
 	return TRIT_OK;
 }
 
+static int open_any(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
+{
+	if (trit_path_kind(path) == 1)
+		return open_hf(f, path, NULL, want_vocab, err);
+	int e = find_kind(&f->kind, path, err);
+	if (e)
+		return e;
+	switch (f->kind) {
+	case TRIT_KIND_SAFETENSORS:
+	case TRIT_KIND_PYTORCH:
+		return open_hf_file(f, path, want_vocab, err);
+	case TRIT_KIND_LLAMA2C:
+		return open_llama2c(f, path, want_vocab, err);
+	default:
+		return open_gguf(f, path, want_vocab, err);
+	}
+}
+
 int trit_model_file_open(struct trit_model_file *f, const char *path, const struct trit_model_file_options *options,
                          struct trit_error *err)
 {
 	const char *tokenizer = options ? options->tokenizer : NULL;
 	*f = (struct trit_model_file){ 0 };
-	int e = find_kind(&f->kind, path, err);
-	if (!e)
-		e = (f->kind == TRIT_KIND_LLAMA2C ? open_llama2c : open_gguf)(f, path, !tokenizer, err);
+	int e = open_any(f, path, !tokenizer, err);
 	if (!e && tokenizer && !(e = trit_vocab_file_read(tokenizer, &f->vocab, err)))
 		f->has_vocab = true;
 	if (e)
@@ -96,6 +149,7 @@ void trit_model_file_close(struct trit_model_file *f)
 	trit_maps_close(&f->maps);
 	trit_vocab_release(&f->vocab);
 	trit_notes_release(&f->notes);
+	trit_free(f->folder);
 	*f = (struct trit_model_file){ 0 };
 }
 
@@ -103,6 +157,9 @@ int trit_model_file_check_weights(const struct trit_model_file *f, const char *p
 {
 	if (f->gguf.n_tensors)
 		return TRIT_OK;
+	if (f->training_run)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "%s: a training run; make a model of it first: trit convert %s OUT.gguf", path, path);
 	return trit_fail(err, TRIT_ERR_UNSUPPORTED,
 	                 f->has_vocab ? "%s: a vocabulary without weights: trit tokenize can use it, but nothing else"
 	                              : "%s: holds neither weights nor a vocabulary",

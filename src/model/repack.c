@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "model/quant.h"
 
 /* Weights of a piece: its codes and numbers stay in a core's second-level cache. */
@@ -42,6 +43,7 @@ struct job {
 	struct trit_weight_scale scale; /* of master weights */
 	float *sums;                    /* of their magnitudes, piece by piece */
 	float *floats;                  /* to be filled */
+	uint16_t *halves;               /* likewise */
 	/* Does rows [row, row + n). */
 	int (*piece)(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n);
 };
@@ -246,6 +248,28 @@ int trit_repack_floats(struct trit_repack *r, float *out, const struct trit_kern
 {
 	struct job j = { .repack = r, .w = w, .t = t, .rows = w->rows, .cols = w->cols, .kernels = k, .floats = out,
 		         .piece = floats_piece };
+	return run_job(&j, err);
+}
+
+static int halves_piece(const struct job *j, struct trit_repack_thread *t, size_t row, size_t n)
+{
+	int e = read_floats(j, t, row, n);
+	uint16_t *out = j->halves + row * j->cols;
+	for (size_t i = 0; i < n * j->cols && !e; i++) {
+		if (!(fabsf(t->floats[i]) < 65520)) /* what rounds to infinity, and what is no number */
+			e = trit_fail(&t->err, TRIT_ERR_UNSUPPORTED,
+			              "%s: weight %g in row %zu is beyond IEEE half; convert the file with --type f32",
+			              j->t->name, (double)t->floats[i], row + i / j->cols);
+		out[i] = trit_f32_to_f16(t->floats[i]);
+	}
+	return e;
+}
+
+int trit_repack_halves(struct trit_repack *r, uint16_t *out, const struct trit_kernels *k,
+                       const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t, struct trit_error *err)
+{
+	struct job j = { .repack = r, .w = w, .t = t, .rows = w->rows, .cols = w->cols, .kernels = k, .halves = out,
+		         .piece = halves_piece };
 	return run_job(&j, err);
 }
 

@@ -49,6 +49,10 @@ TRIT_MUST_CHECK int trit_repack_ternarise(struct trit_repack *r, enum trit_layou
 TRIT_MUST_CHECK int trit_repack_floats(struct trit_repack *r, float *out, const struct trit_kernels *k,
                                        const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
                                        struct trit_error *err);
+/** The same in IEEE half, rounded to nearest. Errors: also UNSUPPORTED for a number beyond its range, or none. */
+TRIT_MUST_CHECK int trit_repack_halves(struct trit_repack *r, uint16_t *out, const struct trit_kernels *k,
+                                       const struct trit_tensor_walk *w, const struct trit_gguf_tensor *t,
+                                       struct trit_error *err);
 
 /** Counts the weights -1, 0 and +1 of a matrix in layout t2, t5 or b1. */
 void trit_count_codes(struct trit_repack *r, uint64_t counts[3], enum trit_layout layout, const unsigned char *w,

@@ -23,6 +23,7 @@ enum fate {
 	QUANTISE,  /* numbers to integer weights */
 	TERNARISE, /* master weights to ternary ones */
 	WIDEN,     /* numbers to fp32 */
+	HALVE,     /* numbers of a type of blocks to IEEE half, which is finer than they are */
 };
 
 /* What becomes of a tensor. */
@@ -174,6 +175,8 @@ static struct plan plan_dense(const struct trit_tensor_walk *w, const struct tri
 		p.fate = MAP;
 	else if (w->id == TRIT_TENSOR_TOKEN_EMBD)
 		p.fate = ROWS;
+	else if (trit_walk_kind(w) == TRIT_KIND_LINEAR && trit_ggml_type_info(t->type)->block > 1)
+		p.fate = HALVE;
 	return p;
 }
 
@@ -231,6 +234,8 @@ static struct place take(struct trit_model *m, const struct plan *p, const struc
 	struct place at = { 0 };
 	if (p->fate == WIDEN)
 		at.floats = trit_arena_take(&m->arena, w->rows * w->cols, sizeof(float));
+	if (p->fate == HALVE)
+		at.w = trit_arena_take(&m->arena, w->rows * w->cols, sizeof(uint16_t));
 	if (p->fate == REPACK || p->fate == QUANTISE || p->fate == TERNARISE) {
 		at.w = trit_arena_take(&m->arena, trit_layout_bytes(p->layout, w->rows, w->cols), 1);
 		at.floats = trit_arena_take(&m->arena, trit_scale_count(p->scaling, w->rows, w->cols), sizeof(float));
@@ -273,6 +278,11 @@ static int load_dense(struct loader *ld, const struct plan *p, const struct trit
 	if (p->fate == ROWS) {
 		out->stored = trit_ggml_type_info(t->type);
 		return TRIT_OK;
+	}
+	if (p->fate == HALVE) {
+		out->type = TRIT_DENSE_F16;
+		out->w = at.w;
+		return trit_repack_halves(&ld->repack, (uint16_t *)(void *)at.w, &ld->m->kernels, w, t, err);
 	}
 	out->type = TRIT_DENSE_F32;
 	out->w = (const unsigned char *)at.floats;

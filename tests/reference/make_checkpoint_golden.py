@@ -180,7 +180,6 @@ def pack(folder, divide):
         state[name] = pack_weights((w / scale).round().clamp(-1, 1))
         state[name + "_scale"] = (1 / scale if divide else scale).reshape(1).to(torch.bfloat16)
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod(0o644)
 
 
 def quantised(folder, linear_class, mode):
@@ -211,6 +210,20 @@ def llama_bitlinear():
     finish(folder)
 
 
+def bitnet_unpacked():
+    """The same before it is packed: codes as bf16 numbers, as transformers saves such a model again."""
+    folder = save("bitnet_unpacked", build(bitnet_config(), 9))
+    state = load_file(folder / "model.safetensors")
+    for name in list(state):
+        if name.split(".")[-2] in PROJECTIONS:
+            scale = state[name].float().abs().mean()
+            state[name] = (state[name].float() / scale).round().clamp(-1, 1).to(torch.bfloat16)
+            state[name + "_scale"] = scale.reshape(1).to(torch.bfloat16)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    quantised(folder, "autobitlinear", "offline")
+    finish(folder)
+
+
 def bitnet_first():
     """As 1bitLLM/bitnet_b1_58-large: a LLaMA by its name, with sub-norms and masters. Logits of the same network as
     transformers' bitnet with SiLU."""
@@ -226,13 +239,26 @@ def bitnet_first():
             name = name.replace(new, old)
         renamed[name] = w
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod(0o644)
 
     def change(c):
         del c["quantization_config"]
         c.update(architectures=["BitnetForCausalLM"], model_type="llama", weight_bits=1, input_bits=8)
         old_style(c)
     edit(folder, change)
+
+
+def with_vocabulary():
+    """A vocabulary, what is special in it told by four files, and a chat template."""
+    folder = save("with_vocabulary", build(tf.LlamaConfig(**dict(SMALL, vocab_size=280, hidden_size=16,
+                                                                 intermediate_size=24)), 14))
+    shutil.copy(OUT.parent / "format" / "gpt2_style.json", folder / "tokenizer.json")
+    end, user = 0, json.loads((folder / "tokenizer.json").read_text())["added_tokens"][-1]["id"]
+    write = lambda name, value: (folder / name).write_text(json.dumps(value, indent=1) + "\n")
+    write("generation_config.json", dict(bos_token_id=1, eos_token_id=[end, user], transformers_version="5.23.0"))
+    write("tokenizer_config.json", dict(add_bos_token=True, bos_token="!", eos_token=dict(content="<|endoftext|>"),
+                                        chat_template="unused", tokenizer_class="PreTrainedTokenizerFast"))
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    finish(folder)
 
 
 def llama2c():
@@ -332,11 +358,13 @@ def torch_files():
 
 def main():
     cases = [llama, mistral_sharded, llama3_bin, qwen2_bins, qwen3_yarn, gemma2, gemma3, stablelm, bitnet_offline,
-             bitnet_online, llama_bitlinear, bitnet_first, llama2c, torch_files]
+             bitnet_online, bitnet_unpacked, llama_bitlinear, bitnet_first, with_vocabulary, llama2c, torch_files]
     for case in cases:
         if len(sys.argv) < 2 or case.__name__ in sys.argv[1:]:
             print(case.__name__)
             case()
+    for path in OUT.rglob("*.*"):
+        path.chmod(0o644)
 
 
 if __name__ == "__main__":
