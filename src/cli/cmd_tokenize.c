@@ -3,9 +3,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <time.h>
+
 #include "cli/cmd.h"
+#include "cli/dialogue.h"
 
 #include "base/file.h"
+#include "format/json_value.h"
 #include "format/vocab_file.h"
 #include "model/model_file.h"
 #include "text/tokenizer.h"
@@ -13,7 +17,7 @@
 #define MAX_TEXT_BYTES ((size_t)1 << 30)
 
 struct tokenize_options {
-	const char *model, *tokenizer, *text;
+	const char *model, *tokenizer, *text, *chat, *template;
 	bool ids, bos, special;
 };
 
@@ -29,6 +33,10 @@ static int parse(struct tokenize_options *o, int argc, char **argv)
 		  .help = "neither begin with BOS nor end with EOS, even if the model asks for it" },
 		{ 0, "special", TRIT_OPT_FLAG, &o->special,
 		  .help = "read <|endoftext|> and the like in the text as special tokens" },
+		{ 0, "chat", TRIT_OPT_STRING, &o->chat, .metavar = "FILE",
+		  .help = "the tokens of a conversation: JSON, a list of {\"role\", \"content\"}" },
+		{ 0, "chat-template", TRIT_OPT_STRING, &o->template, .metavar = "NAME",
+		  .help = "how it is written: see trit chat --help", .shown = "the model's own" },
 		TRIT_ROW_TOKENIZER(o->tokenizer),
 	};
 	struct trit_opt_table table = {
@@ -106,22 +114,60 @@ static int open_tokenizer(const struct tokenize_options *o, struct trit_tokenize
 	return e;
 }
 
+/* The tokens of a conversation in JSON: a list of messages, or an object with "messages", maybe "tools",
+ * "add_generation_prompt" and whatever else the template knows. */
+static int encode_chat(const struct tokenize_options *o, const struct trit_tokenizer *tokenizer,
+                       struct trit_encoder *encoder, const struct trit_buf *json, struct trit_tokens *tokens,
+                       struct trit_error *err)
+{
+	const struct trit_vocab *v = trit_tokenizer_vocab(tokenizer);
+	struct trit_chat_options options = { .add_generation_prompt = true, .now = time(NULL) };
+	struct trit_chat_template chat;
+	struct trit_value messages;
+	struct trit_string text;
+	struct trit_heap heap;
+	int e = trit_chat_open(&chat, v, o->template, err);
+	if (e)
+		return e;
+	trit_heap_init(&heap, TRIT_JINJA_MAX_MEMORY, TRIT_JINJA_MAX_STEPS);
+	if (chat.note)
+		trit_cmd_note("tokenize", "%s", chat.note);
+	if ((e = trit_json_value(&heap, json->len, json->data ? json->data : "", true, &messages, err)))
+		trit_fail_prefix(err, e, "%s", o->chat);
+	if (!e && messages.kind == TRIT_VALUE_DICT) {
+		struct trit_pair *p = trit_value_find(&heap, messages, trit_value_of(trit_string_c("messages")));
+		options.more = messages;
+		messages = p ? p->value : trit_value_none();
+	}
+	if (!e && messages.kind != TRIT_VALUE_LIST)
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: a list of messages is expected, or an object that has one", o->chat);
+	if (!e && !(e = trit_chat_render(&chat, v, &heap, messages, &options, &text, err)))
+		e = trit_encode_rendered(encoder, text, tokens, err);
+	trit_heap_release(&heap);
+	trit_chat_close(&chat);
+	return e;
+}
+
 static int tokenize(const struct tokenize_options *o, struct trit_error *err)
 {
 	struct trit_tokenizer *tokenizer = NULL;
 	struct trit_encoder *encoder = NULL;
 	struct trit_buf text;
+	const char *file = o->chat ? o->chat : "-";
 	struct trit_tokens tokens;
 	unsigned flags = (o->bos ? TRIT_TOKENIZE_BOS | TRIT_TOKENIZE_EOS : 0) | (o->special ? TRIT_TOKENIZE_SPECIAL : 0);
 	trit_buf_init(&text, MAX_TEXT_BYTES);
 	trit_tokens_init(&tokens, SIZE_MAX / sizeof(trit_token));
 
-	int e = o->text ? trit_buf_append(&text, strlen(o->text), o->text, err) : trit_file_read(&text, "-", err);
+	int e = o->text && !o->chat ? trit_buf_append(&text, strlen(o->text), o->text, err)
+	                            : trit_file_read(&text, file, err);
 	if (!e)
 		e = open_tokenizer(o, &tokenizer, err);
 	if (!e)
 		e = trit_encoder_new(&encoder, tokenizer, err);
-	if (!e)
+	if (!e && o->chat)
+		e = encode_chat(o, tokenizer, encoder, &text, &tokens, err);
+	else if (!e)
 		e = trit_encode(encoder, text.len, text.data ? text.data : "", flags, &tokens, err);
 	for (size_t i = 0; i < tokens.len && !e && trit_out_alive(); i++) {
 		if (o->ids)

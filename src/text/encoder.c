@@ -335,11 +335,55 @@ static trit_token last_token(const struct trit_vocab *v)
 	return v->add_eos && v->eos >= 0 ? v->eos : v->add_sep ? v->sep : -1;
 }
 
+/* The special token that begins at byte i of a marked text, or -1: none whose text has a marked byte in it, but for
+ * user-defined ones that are no part of a conversation's form. */
+static trit_token match_marked(const struct trit_tokenizer *t, size_t len, const char *text, const char *marks,
+                               size_t i)
+{
+	size_t most = len - i < t->longest ? len - i : t->longest;
+	const char *marked = memchr(marks + i, 1, most);
+	size_t own = marked ? (size_t)(marked - marks) - i : most;
+	trit_token id = own > 0 ? trit_special_match(&t->all, &t->vocab, own, text + i) : -1, user = -1;
+
+	if (own < most)
+		user = trit_special_match(&t->user, &t->vocab, most, text + i);
+	if (user >= 0 && t->vocab.pieces[user].len > own && trit_is_turn_token(t, user))
+		return id;
+	return id < 0 || (user >= 0 && t->vocab.pieces[user].len > t->vocab.pieces[id].len) ? user : id;
+}
+
+/* As trit_special_find, for what `flags` and marks (NULL: none) allow. */
+static trit_token find_special(const struct trit_tokenizer *t, size_t len, const char *text, const char *marks,
+                               unsigned flags, size_t from, size_t *at, size_t *end)
+{
+	const struct trit_special *special = flags & TRIT_TOKENIZE_SPECIAL ? &t->all : &t->user;
+
+	if (!marks)
+		return trit_special_find(special, &t->vocab, len, text, from, at, end);
+	for (size_t i = from; i < len; i++) {
+		unsigned c = (unsigned char)text[i];
+		trit_token id = -1;
+
+		if (t->all.n > 0 && t->all.first[c] < t->all.first[c + 1])
+			id = match_marked(t, len, text, marks, i);
+		*at = i;
+		if (id >= 0 && trit_special_fits(&t->vocab.pieces[id], len, text, from, at, end))
+			return id;
+	}
+	*at = len;
+	return -1;
+}
+
 int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned flags, struct trit_tokens *out,
                 struct trit_error *err)
 {
+	return trit_encode_marked(e, len, text, NULL, flags, out, err);
+}
+
+int trit_encode_marked(struct trit_encoder *e, size_t len, const char *text, const char *marks, unsigned flags,
+                       struct trit_tokens *out, struct trit_error *err)
+{
 	const struct trit_tokenizer *t = e->tokenizer;
-	const struct trit_special *special = flags & TRIT_TOKENIZE_SPECIAL ? &t->all : &t->user;
 	size_t len_before = out->len, from = 0;
 	int status = 0;
 
@@ -347,7 +391,7 @@ int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned f
 		status = trit_tokens_append(out, t->vocab.bos, err);
 	while (from < len && status == 0) {
 		size_t at = len, end = len;
-		trit_token id = trit_special_find(special, &t->vocab, len, text, from, &at, &end);
+		trit_token id = find_special(t, len, text, marks, flags, from, &at, &end);
 
 		status = append_text(e, at - from, text + from, out, err);
 		if (id < 0)

@@ -126,12 +126,21 @@ static void take_spaces(const struct trit_piece *p, size_t len, const char *text
 		*end += trit_space_at_begin(len - *end, text + *end);
 }
 
+bool trit_special_fits(const struct trit_piece *p, size_t len, const char *text, size_t from, size_t *at, size_t *end)
+{
+	*end = *at + p->len;
+	if (!p->flags)
+		return true;
+	if (p->flags & TRIT_PIECE_WORD && !stands_alone(len, text, *at, *end))
+		return false;
+	take_spaces(p, len, text, from, at, end);
+	return true;
+}
+
 trit_token trit_special_find(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text,
                              size_t from, size_t *at, size_t *end)
 {
-	if (s->n == 0)
-		return -1;
-	for (size_t i = from; i < len; i++) {
+	for (size_t i = from; i < len && s->n > 0; i++) {
 		unsigned c = (unsigned char)text[i];
 		const struct trit_piece *p;
 		trit_token id;
@@ -143,14 +152,10 @@ trit_token trit_special_find(const struct trit_special *s, const struct trit_voc
 			continue;
 		p = &v->pieces[id];
 		*at = i;
-		*end = i + p->len;
-		if (!p->flags)
+		if (trit_special_fits(p, len, text, from, at, end))
 			return id;
-		if (!(p->flags & TRIT_PIECE_WORD) || stands_alone(len, text, *at, *end)) {
-			take_spaces(p, len, text, from, at, end);
-			return id;
-		}
 		i += p->len - 1;
 	}
+	*at = *end = len;
 	return -1;
 }

@@ -21,8 +21,12 @@ TRIT_MUST_CHECK int trit_special_init(struct trit_special *s, const struct trit_
 void trit_special_release(struct trit_special *s);
 /** The longest of the texts that the text, len >= 1, begins with: the token, or -1. */
 trit_token trit_special_match(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text);
+/** Whether token p, whose text stands at byte *at, may be taken there after what was taken up to `from`: with the white
+ * space that its flags ask for it covers [*at, *end). */
+bool trit_special_fits(const struct trit_piece *p, size_t len, const char *text, size_t from, size_t *at, size_t *end);
 /** The first place at or after `from` where one of the texts stands, and the longest that does: returns the token, or
- * -1. It covers bytes [*at, *end), the white space included that its flags (enum trit_piece_flags) ask for. */
+ * -1 (then *at and *end are len). It covers bytes [*at, *end), the white space included that its flags (enum
+ * trit_piece_flags) ask for. */
 trit_token trit_special_find(const struct trit_special *s, const struct trit_vocab *v, size_t len, const char *text,
                              size_t from, size_t *at, size_t *end);
 

@@ -350,3 +350,15 @@ int trit_is_end_token(const struct trit_tokenizer *t, trit_token id)
 			return 1;
 	return 0;
 }
+
+int trit_is_turn_token(const struct trit_tokenizer *t, trit_token id)
+{
+	static const char *const beginnings[] = { "<|", "<｜", "<start_of_turn>", "<s>", "[INST]", "[/INST]", "[TOOL_",
+		                                  "[AVAILABLE_", "[SYSTEM_" };
+	const struct trit_piece *p = &t->vocab.pieces[id];
+
+	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+		if (p->len >= strlen(beginnings[i]) && !memcmp(beginnings[i], p->text, strlen(beginnings[i])))
+			return 1;
+	return trit_is_end_token(t, id);
+}

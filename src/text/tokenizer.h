@@ -58,6 +58,12 @@ void trit_encoder_free(struct trit_encoder *e);
 TRIT_MUST_CHECK int trit_encode(struct trit_encoder *e, size_t len, const char *text, unsigned flags,
                                 struct trit_tokens *out, struct trit_error *err);
 
+/** The same for a text of which some bytes came from outside (marks[len]: 1; 0: the text's own; NULL: all its own, then
+ * `flags` decide). Own bytes are read with their special tokens; what came from outside becomes no control token, nor a
+ * user-defined one that belongs to the form of a conversation, whatever it says. */
+TRIT_MUST_CHECK int trit_encode_marked(struct trit_encoder *e, size_t len, const char *text, const char *marks,
+                                       unsigned flags, struct trit_tokens *out, struct trit_error *err);
+
 /** The token's bytes, decoded; inside the tokenizer. Tokens that are not text (control, unknown, unused) give zero
  * bytes, but SentencePiece's unknown token is " U+2047 " and its unused ones are text. What depends on the tokens
  * before it is text/detokenizer's. */
@@ -66,5 +72,8 @@ const char *trit_decode_token(const struct trit_tokenizer *t, trit_token id, siz
 trit_token trit_find_token(const struct trit_tokenizer *t, size_t len, const char *text);
 /** 1 if generation stops after this token: EOS, EOT, or a token with a well-known name of one. */
 int trit_is_end_token(const struct trit_tokenizer *t, trit_token id);
+/** 1 for a special token that by its name belongs to the form of a conversation: <|user|>, <start_of_turn>, [INST], or
+ * one that ends an answer. */
+int trit_is_turn_token(const struct trit_tokenizer *t, trit_token id);
 
 #endif

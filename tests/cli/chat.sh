@@ -40,6 +40,38 @@ seq 500 | tr '\n' ' ' >lines
 expect 1 "$T" chat -m "$MODEL" -c 32 <lines
 has err 'tokens at once do not fit the context of 32: write less or raise -c'
 
+# With a chat template: the tokens of a conversation, and the same answer whether the session kept the beginning or not.
+printf 'Once upon a time\n' >lines
+chat -n 12 --temp 0 --chat-template plain
+cp out one
+has err '^\[ Prompt: '
+expect 0 "$T" run -m "$MODEL" -n 12 --temp 0 --no-echo -p 'User: Once upon a time
+Assistant:'
+same one out "chat and run, the same text"
+printf 'Once upon a time\n/regen\n/clear\n\nOnce upon a time\n' >lines
+chat -n 12 --temp 0 --chat-template plain
+cat one one one >want
+same out want "/regen and /clear with a template"
+printf 'User: Once upon a time\nAssistant:%s\nUser: And then?\nAssistant:' "$(cat one)" >prompt
+printf 'Once upon a time\nAnd then?\n' >lines
+chat -n 12 --temp 0 --chat-template plain
+cp out both
+expect 0 "$T" run -m "$MODEL" -n 12 --temp 0 --no-echo -f prompt
+cat one out >want
+same both want "the second answer"
+chat -n 4 --system-prompt 'A test.' --chat-template '{{ messages[0].content }} {{ messages|length }}' -c 64
+for i in $(seq 20); do echo "Then the king of land number $i came along."; done >lines
+chat -n 5 -c 96 --chat-template chatml
+has err 'the context of 96 tokens is full; forgetting the oldest [0-9]+ messages'
+[ "$(grep -c Generation err)" -eq 20 ] || fail "not 20 answers"
+expect 0 "$T" chat -m "$MODEL" --chat-template zephyr --show-template
+has out 'add_generation_prompt'
+echo hello >lines
+expect 1 "$T" chat -m "$MODEL" --chat-template "{{ raise_exception('no greetings') }}" <lines
+has err 'the template refuses these messages: no greetings'
+refuse 1 'line 1, column 8: }} instead of an expression' "$T" chat -m "$MODEL" --chat-template '{{ 1 + }}'
+refuse 1 'not the name of a built-in one' "$T" chat -m "$MODEL" --chat-template nothing
+
 # Ctrl-C stops an answer without end, and the next line is answered.
 mkfifo pipe
 "$T" chat -m "$MODEL" -s 3 -c 64 -n -1 --repeat-penalty 1.1 <pipe >out 2>err &

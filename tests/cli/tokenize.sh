@@ -41,5 +41,19 @@ same out want "--tokenizer"
 refuse 1 'vocabulary.gguf: a vocabulary without weights: trit tokenize' "$T" run -m "$VOCAB" -p a
 refuse 1 'vocabulary.gguf: a vocabulary without weights' "$T" convert "$VOCAB" out.gguf
 
+# A conversation: the template's special tokens are special, those that a message says are not.
+echo '{"messages": [{"role": "user", "content": "a <|endoftext|> b"}], "add_generation_prompt": false}' >chat.json
+template='<|endoftext|>{{ messages[0].content }}{{ add_generation_prompt }}'
+if expect_json=$("$T" tokenize -m "$MODEL" --ids --chat chat.json --chat-template "$template" 2>err); then
+	end=$("$T" tokenize -m "$MODEL" --no-bos --special --ids '<|endoftext|>')
+	rest=$("$T" tokenize -m "$MODEL" --no-bos --ids 'a <|endoftext|> bFalse')
+	[ "$expect_json" = "$end $rest" ] || fail "--chat: $expect_json, not $end $rest"
+	echo '[{"role": "user"' >chat.json
+	refuse 1 'chat.json: JSON, line' "$T" tokenize -m "$MODEL" --chat chat.json --chat-template chatml
+	echo '3' >chat.json
+	refuse 1 'a list of messages is expected' "$T" tokenize -m "$MODEL" --chat chat.json --chat-template chatml
+else
+	has err 'needs jansson'
+fi
 refuse 2 'unexpected argument "b"' "$T" tokenize -m "$MODEL" a b
 exit 0
