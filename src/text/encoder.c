@@ -194,6 +194,25 @@ static int encode_byte_level(struct trit_encoder *e, size_t len, const char *byt
 	return trit_bpe_merge(&t->bpe, &e->work, e->tokens, len, n, err);
 }
 
+/* A word of SentencePiece's characters merged by rank, as the tokenizers library does. */
+static int encode_by_rank(struct trit_encoder *e, size_t len, const char *text, size_t *n_out, struct trit_error *err)
+{
+	const struct trit_tokenizer *t = e->tokenizer;
+	size_t n = 0;
+
+	for (size_t i = 0, step; i < len; i += step) {
+		trit_token id;
+
+		step = trit_utf8_stride(len - i, text + i);
+		id = trit_find_token(t, step, text + i);
+		if (id >= 0 && TRIT_TEXT_TYPES >> t->vocab.pieces[id].type & 1)
+			e->tokens[n++] = id;
+		else
+			n = trit_spm_put_unknown(t, step, text + i, e->tokens, n);
+	}
+	return trit_bpe_merge(&t->bpe, &e->work, e->tokens, n, n_out, err);
+}
+
 /* A word's tokens into e->tokens. */
 static int encode_word(struct trit_encoder *e, size_t len, const char *bytes, size_t *n, struct trit_error *err)
 {
@@ -204,6 +223,8 @@ static int encode_word(struct trit_encoder *e, size_t len, const char *bytes, si
 		return status;
 	switch (t->kind) {
 	case TRIT_TOKENIZER_SPM:
+		if (t->by_rank)
+			return encode_by_rank(e, len, bytes, n, err);
 		return trit_spm_encode(t, &e->spm, len, bytes, e->tokens, n, err);
 	case TRIT_TOKENIZER_UNIGRAM:
 		return trit_unigram_encode(t, &e->unigram, len, bytes, e->tokens, n, err);
@@ -306,12 +327,12 @@ static int append_byte_level(struct trit_encoder *e, size_t len, const char *tex
 	return status;
 }
 
-/* Text without special tokens. */
-static int append_text(struct trit_encoder *e, size_t len, const char *text, struct trit_tokens *out,
+/* Text without special tokens; first: nothing comes before it. */
+static int append_text(struct trit_encoder *e, bool first, size_t len, const char *text, struct trit_tokens *out,
                        struct trit_error *err)
 {
 	if (e->tokenizer->normalizer) {
-		int status = trit_normalize(e->tokenizer->normalizer, &e->normal, len, text, &len, &text, err);
+		int status = trit_normalize(e->tokenizer->normalizer, &e->normal, first, len, text, &len, &text, err);
 
 		if (status < 0)
 			return status;
@@ -393,7 +414,7 @@ int trit_encode_marked(struct trit_encoder *e, size_t len, const char *text, con
 		size_t at = len, end = len;
 		trit_token id = find_special(t, len, text, marks, flags, from, &at, &end);
 
-		status = append_text(e, at - from, text + from, out, err);
+		status = append_text(e, from == 0, at - from, text + from, out, err);
 		if (id < 0)
 			break;
 		if (status == 0)

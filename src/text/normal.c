@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "text/chars.h"
+#include "text/charsmap.h"
 #include "text/normal.h"
 #include "text/regex.h"
 #include "text/utf8.h"
@@ -21,6 +22,7 @@
 #define MAX_STRETCH 4096 /* utf8proc sorts a run of marks in quadratic time */
 
 struct trit_normalizer {
+	struct trit_charsmap charsmap;
 	int n;
 	struct step {
 		uint8_t kind;
@@ -58,14 +60,16 @@ static int make_step(struct step *s, const struct trit_normal_step *from, struct
 	return s->kind == TRIT_NORMAL_REPLACE_REGEX ? trit_regex_new(&s->regex, text, 0, err) : 0;
 }
 
-int trit_normalizer_new(struct trit_normalizer **out, int n, const struct trit_normal_step *steps,
-                        struct trit_error *err)
+int trit_normalizer_new(struct trit_normalizer **out, const struct trit_vocab *v, int n,
+                        const struct trit_normal_step *steps, struct trit_error *err)
 {
 	struct trit_normalizer *made = trit_calloc(1, sizeof *made);
 	int status = 0;
 
 	if (!made)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a normalizer");
+	if (v->charsmap_bytes > 0)
+		status = trit_charsmap_init(&made->charsmap, v->charsmap_bytes, v->charsmap, err);
 	for (int i = 0; i < n && status == 0; i++) {
 		if (!lacks_tables(steps[i].kind))
 			status = make_step(&made->steps[made->n++], &steps[i], err);
@@ -421,12 +425,33 @@ static int replace_regex(const struct step *s, struct trit_normal_work *w, size_
 	return status;
 }
 
+/* By SentencePiece's rules, the longest first. */
+static int replace_by_rules(const struct trit_charsmap *m, size_t len, const char *text, struct trit_buf *out,
+                            struct trit_error *err)
+{
+	int status = 0;
+
+	for (size_t i = 0, n; i < len && status == 0; i += n) {
+		const char *by = text + i;
+		size_t by_len = 0;
+
+		n = trit_charsmap_match(m, len - i, text + i, &by, &by_len);
+		if (n == 0) {
+			trit_utf8_next(len - i, text + i, &n);
+			by = text + i;
+			by_len = n;
+		}
+		status = trit_buf_append(out, by_len, by, err);
+	}
+	return status;
+}
+
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-static int apply(const struct step *s, struct trit_normal_work *w, size_t len, const char *text, struct trit_buf *out,
-                 struct trit_error *err)
+static int apply(const struct trit_normalizer *all, const struct step *s, struct trit_normal_work *w, size_t len,
+                 const char *text, struct trit_buf *out, struct trit_error *err)
 {
-	const char *before = s->kind == TRIT_NORMAL_SPACE ? " " : s->text;
+	const char *before = s->kind == TRIT_NORMAL_PREPEND ? s->text : " ";
 	size_t n = 0;
 	int status;
 
@@ -444,11 +469,14 @@ static int apply(const struct step *s, struct trit_normal_work *w, size_t len, c
 	case TRIT_NORMAL_STRIP_RIGHT:
 		return trit_buf_append(out, trit_space_at_end(len, text), text, err);
 	case TRIT_NORMAL_SPACE:
+	case TRIT_NORMAL_SPACE_FIRST:
 	case TRIT_NORMAL_PREPEND:
 		status = len > 0 ? trit_buf_append(out, strlen(before), before, err) : 0;
 		return status < 0 ? status : trit_buf_append(out, len, text, err);
 	case TRIT_NORMAL_REPLACE:
 		return replace(s, len, text, out, err);
+	case TRIT_NORMAL_CHARSMAP:
+		return replace_by_rules(&all->charsmap, len, text, out, err);
 	case TRIT_NORMAL_REPLACE_REGEX:
 		return replace_regex(s, w, len, text, out, err);
 	default:
@@ -457,12 +485,12 @@ static int apply(const struct step *s, struct trit_normal_work *w, size_t len, c
 }
 
 /* Whether the step certainly leaves the text as it is. */
-static bool is_idle(const struct step *s, size_t len, const char *text)
+static bool is_idle(const struct step *s, bool first, size_t len, const char *text)
 {
 	if (len == 0)
 		return true;
-	if (s->kind == TRIT_NORMAL_SPACE)
-		return text[0] == ' ';
+	if (s->kind == TRIT_NORMAL_SPACE || s->kind == TRIT_NORMAL_SPACE_FIRST)
+		return text[0] == ' ' || (s->kind == TRIT_NORMAL_SPACE_FIRST && !first);
 #ifdef TRIT_HAVE_UTF8PROC
 	if (s->kind >= TRIT_NORMAL_NFC && s->kind <= TRIT_NORMAL_NFKD)
 		return plain_length(s->kind, len, text) == len;
@@ -470,8 +498,8 @@ static bool is_idle(const struct step *s, size_t len, const char *text)
 	return false;
 }
 
-int trit_normalize(const struct trit_normalizer *n, struct trit_normal_work *w, size_t len, const char *text,
-                   size_t *out_len, const char **out, struct trit_error *err)
+int trit_normalize(const struct trit_normalizer *n, struct trit_normal_work *w, bool first, size_t len,
+                   const char *text, size_t *out_len, const char **out, struct trit_error *err)
 {
 	struct trit_buf *to = &w->a;
 	size_t max = len < (SIZE_MAX >> 5) ? 16 * len + (1 << 20) : SIZE_MAX;
@@ -479,11 +507,11 @@ int trit_normalize(const struct trit_normalizer *n, struct trit_normal_work *w, 
 	for (int i = 0; i < n->n; i++) {
 		int status;
 
-		if (is_idle(&n->steps[i], len, text))
+		if (is_idle(&n->steps[i], first, len, text))
 			continue;
 		trit_buf_reset(to);
 		to->max = max;
-		status = apply(&n->steps[i], w, len, text, to, err);
+		status = apply(n, &n->steps[i], w, len, text, to, err);
 		if (status < 0)
 			return status;
 		text = to->data ? to->data : "";

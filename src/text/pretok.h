@@ -31,6 +31,9 @@ unsigned trit_pretok_traits(const char *name);
 /** The name that has these stages, and of the traits WHOLE_WORDS and NFC exactly these; NULL when there is none. */
 const char *trit_pretok_name(int n, const struct trit_split *splits, unsigned traits);
 
+/** GPT-2's expression, which the tokenizers library's ByteLevel has in it. */
+#define TRIT_GPT2_SPLIT \
+	"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 /** What the tokenizers library takes for punctuation. */
 #define TRIT_PUNCTUATION "[\\p{P}!-/:-@\\[-`{-~]"
 /** What it takes for digits once the text is in the alphabet of ByteLevel (text/alphabet.h): also the bytes whose

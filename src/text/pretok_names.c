@@ -15,7 +15,6 @@
 
 /* The last space of a run goes with the word that follows. */
 #define SPACES "\\s+(?!\\S)|\\s+"
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|" SPACES
 #define SHORT_FORMS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define LLAMA3_WITH(digits) \
 	SHORT_FORMS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|" SPACES
@@ -51,17 +50,18 @@
 #define ISOLATE_BYTES(expression) { .pattern = expression, .behavior = TRIT_SPLIT_ISOLATED, .bytes = true }
 #define END { .pattern = NULL }
 
-static const struct trit_split gpt2[] = { TILE(GPT2), END };
+static const struct trit_split gpt2[] = { TILE(TRIT_GPT2_SPLIT), END };
 static const struct trit_split llama3[] = { TILE(LLAMA3_WITH("\\p{N}{1,3}")), END };
 static const struct trit_split qwen2[] = { TILE(LLAMA3_WITH("\\p{N}")), END };
 static const struct trit_split qwen35[] = { TILE(QWEN35), END };
 static const struct trit_split tekken[] = { TILE(CASED_WITH("", "\\p{N}")), END };
 static const struct trit_split gpt4o[] = { TILE(CASED_WITH(SHORT_FORMS "?", "\\p{N}{1,3}")), END };
 static const struct trit_split kimi[] = { TILE(KIMI), END };
-static const struct trit_split smollm[] = { ISOLATE("\\p{N}"), TILE(GPT2), END };
+static const struct trit_split smollm[] = { ISOLATE("\\p{N}"), TILE(TRIT_GPT2_SPLIT), END };
 static const struct trit_split superbpe[] = { ISOLATE("\\p{N}+"), ISOLATE("(?=(\\d{3})+(?!\\d))"), END };
 static const struct trit_split falcon[] = {
-	ISOLATE(PUNCTUATION), TILE(GPT2), ISOLATE_BYTES(TRIT_DIGIT_BYTES "+"), ISOLATE_BYTES("[0-9][0-9][0-9]"), END
+	ISOLATE(PUNCTUATION), TILE(TRIT_GPT2_SPLIT), ISOLATE_BYTES(TRIT_DIGIT_BYTES "+"), ISOLATE_BYTES("[0-9][0-9][0-9]"),
+	END
 };
 static const struct trit_split bloom[] = { ISOLATE(BLOOM), END };
 static const struct trit_split viking[] = { ISOLATE(BLOOM), ISOLATE("\\p{N}"), END };
@@ -73,7 +73,7 @@ static const struct trit_split deepseek_coder[] = {
 	ISOLATE("[\\r\\n]"), ISOLATE("\\s?\\p{L}+"), ISOLATE("\\s?\\p{P}+"), ISOLATE("[一-龥ࠀ-一가-퟿]+"), ISOLATE("\\p{N}"), END
 };
 static const struct trit_split deepseek3[] = { ISOLATE("\\p{N}{1,3}"), ISOLATE(CJK), ISOLATE(DEEPSEEK3), END };
-static const struct trit_split unnamed[] = { ISOLATE("[\\p{P}$+<=>^~|]+"), TILE(GPT2), ISOLATE("\\p{N}+"),
+static const struct trit_split unnamed[] = { ISOLATE("[\\p{P}$+<=>^~|]+"), TILE(TRIT_GPT2_SPLIT), ISOLATE("\\p{N}+"),
 	                                     ISOLATE("[0-9][0-9][0-9]"), END };
 
 #define WHOLE TRIT_PRETOK_WHOLE_WORDS

@@ -92,7 +92,7 @@ int trit_spm_text_init(struct trit_spm_text *t, const struct trit_vocab *vocab, 
 		note_pairs(t->pairs, vocab->pieces[i].len, vocab->pieces[i].text);
 	if (vocab->inline_user)
 		status = trit_special_init(&t->user, vocab, 1u << TRIT_TOKEN_USER, err);
-	if (status == 0 && vocab->charsmap_bytes > 0)
+	if (status == 0 && vocab->charsmap_bytes > 0 && !vocab->custom)
 		status = trit_charsmap_init(&t->charsmap, vocab->charsmap_bytes, vocab->charsmap, err);
 	return status;
 }
@@ -155,12 +155,23 @@ static int put(const struct trit_spm_text *t, size_t len, const char *bytes, str
 	return status;
 }
 
+/* A vocabulary with a normalizer of its own (text/normal) has done these two before. */
+static bool squeezes(const struct trit_vocab *v)
+{
+	return v->squeeze_spaces && !v->custom;
+}
+
+static bool adds_space(const struct trit_vocab *v)
+{
+	return v->space_prefix && !v->custom;
+}
+
 /* Appends all of the text, dropping spaces that follow a space if those are to be squeezed. What is copied as it stands
  * is copied in runs: `from` is where the present one begins. */
 static int put_text(const struct trit_spm_text *t, size_t len, const char *text, struct trit_buf *out,
                     struct trit_error *err)
 {
-	bool squeeze = t->vocab->squeeze_spaces, after_space = squeeze;
+	bool squeeze = squeezes(t->vocab), after_space = squeeze;
 	size_t from = 0, i = 0;
 	int status = 0;
 
@@ -192,7 +203,7 @@ int trit_spm_prepare(const struct trit_spm_text *t, size_t len, const char *text
 	int status = 0;
 
 	trit_buf_reset(out);
-	while (v->squeeze_spaces && i < len) {
+	while (squeezes(v) && i < len) {
 		const char *by = NULL;
 		size_t by_len = 0, consumed = replace(t, len - i, text + i, &by, &by_len);
 
@@ -202,13 +213,13 @@ int trit_spm_prepare(const struct trit_spm_text *t, size_t len, const char *text
 	}
 	if (i == len)
 		return 0; /* nothing, or nothing but spaces: no tokens */
-	if (v->space_prefix && !v->space_suffix)
+	if (adds_space(v) && !v->space_suffix)
 		status = put_space(t, out, err);
 	if (status == 0)
 		status = put_text(t, len - i, text + i, out, err);
-	while (v->squeeze_spaces && out->len >= n && !memcmp(out->data + out->len - n, space, n))
+	while (squeezes(v) && out->len >= n && !memcmp(out->data + out->len - n, space, n))
 		out->data[out->len -= n] = 0;
-	if (status == 0 && v->space_prefix && v->space_suffix)
+	if (status == 0 && adds_space(v) && v->space_suffix)
 		status = put_space(t, out, err);
 	return status;
 }

@@ -215,6 +215,10 @@ static int build_spm(struct trit_tokenizer *t, struct trit_error *err)
 {
 	int status = find_spm_bytes(t, err);
 
+	if (status == 0 && t->vocab.custom && t->vocab.n_merges > 0) {
+		status = add_merges(t, err);
+		t->by_rank = true;
+	}
 	if (status == 0 && !t->vocab.scores)
 		status = trit_fail(err, TRIT_ERR_FORMAT, "a SentencePiece vocabulary without scores");
 	for (int i = 0; i < t->vocab.n_tokens && status == 0; i++)
@@ -249,9 +253,9 @@ static int make_normalizer(struct trit_tokenizer *t, struct trit_error *err)
 	const struct trit_vocab *v = &t->vocab;
 
 	if (v->n_normal > 0)
-		return trit_normalizer_new(&t->normalizer, v->n_normal, v->normal, err);
+		return trit_normalizer_new(&t->normalizer, v, v->n_normal, v->normal, err);
 	if (t->kind == TRIT_TOKENIZER_BPE && !v->custom && trit_pretok_traits(v->pre) & TRIT_PRETOK_NFC)
-		return trit_normalizer_new(&t->normalizer, 1, &nfc, err);
+		return trit_normalizer_new(&t->normalizer, v, 1, &nfc, err);
 	return 0;
 }
 

@@ -44,6 +44,7 @@ struct trit_tokenizer {
 	/* SentencePiece */
 	struct trit_spm_text spm_text;
 	bool byte_fallback; /* what is no token becomes its bytes */
+	bool by_rank;       /* "llama" of a tokenizer.json: characters merge by its list of merges, not by score */
 	bool has_unused;    /* some token is of type "unused" */
 	struct trit_unigram unigram;
 	/* WordPiece */

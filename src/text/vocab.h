@@ -90,8 +90,9 @@ struct trit_vocab {
 	struct trit_split *splits;       /* [n_splits], instead of those of `pre` */
 	int n_owned;
 	char **owned;                    /* [n_owned] the texts of both */
-	bool custom;                     /* these count, not `pre`, also if there are none */
-	bool ignore_merges;              /* a word that is a token is taken as it is */
+	bool custom;                     /* these count, not `pre`, also if there are none; and for SentencePiece not
+	                                  * space_prefix, squeeze_spaces and charsmap, which serve files written from it */
+	bool ignore_merges;              /* of custom ones: a word that is a token is taken as it is */
 
 	/* How SentencePiece ("llama", "t5") prepares a text, text/spm_text.h. */
 	bool space_prefix;        /* puts a space before the text (add_dummy_prefix) ... */
