@@ -181,6 +181,7 @@ static int answer(struct chat *c, struct trit_error *err)
 	int e = TRIT_OK;
 	c->pending = -1;
 	c->answer_at = c->held.len;
+	trit_generator_begin_text(&c->g);
 	for (int n = 0; n != c->n_predict && !trit_interrupts && trit_out_alive(); n++) {
 		if (c->pending >= 0) {
 			e = make_room(c, 1, err);

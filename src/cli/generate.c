@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/model.h"
 
 /* Tokens of a prompt between two looks at trit_interrupts. */
 #define FEED_PIECE 256
@@ -34,6 +35,12 @@ int trit_generator_init(struct trit_generator *g, const struct trit_model *model
 		if (!g->logits)
 			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d logits", trit_model_vocab_size(model));
 	}
+	if (!e && model->tokenizer) {
+		trit_detokenizer_init(&g->text, model->tokenizer, false);
+		g->piece = trit_calloc(trit_detokenizer_room(model->tokenizer), 1);
+		if (!g->piece)
+			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the text of a token");
+	}
 	if (e)
 		trit_generator_release(g);
 	return e;
@@ -44,6 +51,7 @@ void trit_generator_release(struct trit_generator *g)
 	trit_session_free(g->session);
 	trit_sampler_free(g->sampler);
 	trit_free(g->logits);
+	trit_free(g->piece);
 	*g = (struct trit_generator){ 0 };
 }
 
@@ -98,22 +106,23 @@ void trit_generator_echo(struct trit_generator *g, size_t len, const char *text)
 	trit_out_flush();
 }
 
+void trit_generator_begin_text(struct trit_generator *g)
+{
+	if (g->piece)
+		trit_detokenizer_init(&g->text, g->model->tokenizer, true);
+}
+
 void trit_generator_print(struct trit_generator *g, trit_token token)
 {
-	char text[3 * (TRIT_MAX_TOKEN_BYTES + 4)];
-	size_t len;
-	const char *bytes = trit_token_bytes(g->model, token, &len);
-	for (size_t n; len; bytes += n, len -= n) {
-		n = len < TRIT_MAX_TOKEN_BYTES ? len : TRIT_MAX_TOKEN_BYTES;
-		print(g, trit_utf8_stream_feed(&g->utf8, n, bytes, text), text);
-	}
+	if (g->piece && token < trit_tokenizer_vocab(g->model->tokenizer)->n_tokens)
+		print(g, trit_detokenizer_feed(&g->text, token, g->piece), g->piece);
 	trit_out_flush();
 }
 
 void trit_generator_end_line(struct trit_generator *g)
 {
 	char text[12];
-	print(g, trit_utf8_stream_end(&g->utf8, text), text);
+	print(g, trit_detokenizer_end(&g->text, text), text);
 	if (g->last != '\n')
 		print(g, 1, "\n");
 	trit_out_flush();

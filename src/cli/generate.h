@@ -8,7 +8,7 @@
 
 #include "cli/cmd.h"
 
-#include "text/tokenizer.h"
+#include "text/detokenizer.h"
 
 /** What the options say. */
 struct trit_generate_options {
@@ -42,7 +42,8 @@ struct trit_generator {
 	struct trit_sampler *sampler;
 	float *logits; /* [V], a copy to edit; NULL when nothing is edited */
 
-	struct trit_utf8_stream utf8;
+	struct trit_detokenizer text;
+	char *piece; /* what a token adds to the text; NULL when the model has no vocabulary */
 	char last; /* last byte printed, 0 before the first */
 
 	int n_prompt, n_generated; /* how many tokens were fed by _feed and chosen by _next, */
@@ -63,6 +64,9 @@ TRIT_MUST_CHECK int trit_generator_feed(struct trit_generator *g, size_t n, cons
 int trit_generator_next(struct trit_generator *g, trit_token previous, struct trit_error *err);
 /** Prints the text of a prompt. */
 void trit_generator_echo(struct trit_generator *g, size_t len, const char *text);
+/** The tokens to be printed next are a text of their own, an answer, not the continuation of a prompt: it does not
+ * begin with the space that SentencePiece puts before words. */
+void trit_generator_begin_text(struct trit_generator *g);
 /** Prints a token as far as it makes whole characters. */
 void trit_generator_print(struct trit_generator *g, trit_token token);
 /** Ends a text: prints what is unfinished, and a newline unless one was just printed. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""make_spm_golden.py - makes tests/data/spm: small SentencePiece and WordPiece vocabularies, awkward strings, and what
-the reference implementations make of them.
+"""make_spm_golden.py - makes tests/data/spm: small SentencePiece and WordPiece vocabularies, awkward strings, what the
+reference implementations make of them, and the corpora of the fuzzers for them.
 
     pip install sentencepiece==0.2.3 tokenizers==0.23.3 protobuf
     python3 tests/reference/make_spm_golden.py [--show NAME LINE]
@@ -31,6 +31,7 @@ from make_tokenizer_golden import PLAIN
 HERE = pathlib.Path(__file__).resolve().parent.parent / "data"
 CORPUS = HERE / "tokenizer" / "corpus.txt"
 DATA = HERE / "spm"
+FUZZ = HERE.parent / "fuzz" / "corpus"
 STRINGS = 2000
 DECODED = 300
 USER = ["<tool>", "<tool>s", "  ¶  ", "Δημο", "x▁y", "\n\n"]
@@ -206,6 +207,30 @@ def results(name, data):
         yield ids, reference.decode(ids).encode()
 
 
+def write_seeds():
+    """Small models and some texts for the fuzzers to begin with."""
+    models, texts = FUZZ / "spm_model", FUZZ / "spm_text"
+    models.mkdir(exist_ok=True)
+    texts.mkdir(exist_ok=True)
+    for name in MODELS:
+        model = sentencepiece_model_pb2.ModelProto.FromString((DATA / f"{name}.model").read_bytes())
+        pieces = [p for p in model.pieces if p.type not in (p.NORMAL, p.UNUSED, p.BYTE)]
+        pieces += [p for p in model.pieces if p.type in (p.NORMAL, p.UNUSED)][:40]
+        if name == "llama":  # one with bytes
+            pieces += [p for p in model.pieces if p.type == p.BYTE]
+        del model.pieces[:]
+        model.pieces.extend(pieces)
+        if len(model.normalizer_spec.precompiled_charsmap) > 10000:
+            model.normalizer_spec.precompiled_charsmap = b""
+        (models / name).write_bytes(model.SerializeToString())
+    for i, (kind, settings, text) in enumerate([
+            (0, 1, "the cat  that\n--- aaaaaaa"), (0, 1, "ä中中👍 e\u0301 ▁x the"), (1, 1, "the cat  that\n--- aaaaaaa"),
+            (2, 3, "The Ätherisch, the 中中 bc-a.b\ta"), (0, 17, "a<tool>b x\u0301b"), (0, 4, "   a   the    "),
+            (1, 7, " \u00c3 x  thes "), (0, 33, "abcabcthesthes"), (1, 65, "unknown ones"), (0, 10, "a the a"),
+            (21, 1, "<s>a<|im|>the</s>")]):
+        (texts / str(i)).write_bytes(bytes([kind, settings]) + text.encode())
+
+
 def main():
     data = strings()
     if sys.argv[1:2] == ["--show"]:
@@ -225,6 +250,7 @@ def main():
                 show_progress=False)
         vocab = t.get_vocab()
         (DATA / f"{name}.vocab").write_text("".join(s + "\n" for s in sorted(vocab, key=vocab.get)))
+    write_seeds()
     for name in list(MODELS) + list(WORDPIECE):
         (DATA / f"{name}.golden").write_text("".join(f"{fnv(out) >> 32:08x}\n" for _, out in results(name, data)))
 
