@@ -18,6 +18,7 @@
 #include "train/self_attention.h"
 #include "train/bitlinear.h"
 #include "train/optim.h"
+#include "train/muon.h"
 #include "train/schedule.h"
 
 static struct trit_kernels kernels; /* plain C */
@@ -246,9 +247,11 @@ static const struct trit_config small = { .n_vocab = 19, .n_layers = 1, .d_model
 enum { STEPS = 6 };
 
 /* STEPS steps on given gradients; the second is large enough to be clipped. */
-static void optimise(struct trit_params *p, struct trit_config *c, struct trit_pool *pool, double *norms)
+static void optimise(struct trit_params *p, struct trit_config *c, enum trit_optimizer optimizer,
+                     struct trit_pool *pool, double *norms)
 {
 	struct trit_recipe r = trit_recipe_defaults();
+	struct trit_optim o;
 	struct trit_rng gradients;
 	struct trit_error err;
 
@@ -256,16 +259,19 @@ static void optimise(struct trit_params *p, struct trit_config *c, struct trit_p
 	trit_config_set_arch(c, trit_arch_by_name("bitnet", 6));
 	assert_int_equal(trit_params_init(p, c, &err), 0);
 	trit_params_randomise(p, c, 3);
+	r.optimizer = optimizer;
+	assert_int_equal(trit_optim_init(&o, p, &kernels, pool, &r, &err), 0);
 	trit_rng_init(&gradients, 8);
 	for (int t = 1; t <= STEPS; t++) {
 		for (int i = 0; i < p->n; i++)
 			for (size_t j = 0; j < p->list[i].rows * p->list[i].cols; j++)
 				p->g[p->list[i].offset + j] = (t == 2 ? 1.0f : 0.01f) * trit_rng_normal(&gradients);
-		norms[t - 1] = trit_optim_grad_norm(p, &kernels, pool);
-		trit_optim_step(p, &kernels, pool, &r, norms[t - 1], 0.003f * (float)t, 0.1f, t);
+		norms[t - 1] = trit_optim_grad_norm(&o);
+		trit_optim_step(&o, norms[t - 1], 0.003f * (float)t, 0.1f, t);
 		for (size_t i = 0; i < p->total; i++)
 			assert_true(p->g[i] == 0);
 	}
+	trit_optim_release(&o);
 }
 
 static void test_adamw(void **state)
@@ -277,7 +283,7 @@ static void test_adamw(void **state)
 	double norms[STEPS];
 
 	(void)state;
-	optimise(&p, &c, NULL, norms);
+	optimise(&p, &c, TRIT_OPTIMIZER_ADAMW, NULL, norms);
 	assert_int_equal(trit_params_init(&first, &c, &err), 0);
 	trit_params_randomise(&first, &c, 3);
 	double *w = trit_calloc(p.total, sizeof *w), *m = trit_calloc(p.total, sizeof *m);
@@ -320,24 +326,135 @@ static void test_adamw(void **state)
 	trit_params_release(&p);
 }
 
-static void test_adamw_threads(void **state)
+static void test_optim_threads(void **state)
 {
-	struct trit_params one, many;
-	struct trit_config c, d;
 	struct trit_pool *pool;
 	struct trit_error err;
-	double norms[2][STEPS];
 
 	(void)state;
 	assert_int_equal(trit_pool_new(&pool, 5, &err), 0);
-	optimise(&one, &c, NULL, norms[0]);
-	optimise(&many, &d, pool, norms[1]);
-	assert_memory_equal(norms[0], norms[1], sizeof norms[0]);
-	assert_memory_equal(one.w, many.w, one.total * sizeof *one.w);
-	assert_memory_equal(one.v, many.v, one.total * sizeof *one.v);
-	trit_params_release(&one);
-	trit_params_release(&many);
+	for (int optimizer = TRIT_OPTIMIZER_ADAMW; optimizer <= TRIT_OPTIMIZER_NORMUON; optimizer++) {
+		struct trit_params one, many;
+		struct trit_config c, d;
+		double norms[2][STEPS];
+		optimise(&one, &c, (enum trit_optimizer)optimizer, NULL, norms[0]);
+		optimise(&many, &d, (enum trit_optimizer)optimizer, pool, norms[1]);
+		assert_memory_equal(norms[0], norms[1], sizeof norms[0]);
+		assert_memory_equal(one.w, many.w, one.total * sizeof *one.w);
+		assert_memory_equal(one.v, many.v, one.total * sizeof *one.v);
+		trit_params_release(&one);
+		trit_params_release(&many);
+	}
 	trit_pool_free(pool);
+}
+
+/* ---- Muon, in double, by plain loops ---------------------------------------------------------------------------- */
+
+enum { MUON_MOST = 24 };
+
+/* c [n, p] = a [n, m] b [m, p] */
+static void multiply(double c[][MUON_MOST], double a[][MUON_MOST], double b[][MUON_MOST], int n, int m, int p)
+{
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < p; j++) {
+			c[i][j] = 0;
+			for (int k = 0; k < m; k++)
+				c[i][j] += a[i][k] * b[k][j];
+		}
+}
+
+static double frobenius(double a[][MUON_MOST], int n, int m)
+{
+	double sum = 0;
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < m; j++)
+			sum += a[i][j] * a[i][j];
+	return sqrt(sum);
+}
+
+/* X = a X + (b X X^T + c (X X^T)^2) X, whatever the shape. */
+static void newton_schulz(double x[][MUON_MOST], int n, int m)
+{
+	double t[MUON_MOST][MUON_MOST], gram[MUON_MOST][MUON_MOST], square[MUON_MOST][MUON_MOST], y[MUON_MOST][MUON_MOST];
+	double norm = frobenius(x, n, m);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < m; j++)
+			x[i][j] /= norm;
+	for (int round = 0; round < 5; round++) {
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < m; j++)
+				t[j][i] = x[i][j];
+		multiply(gram, x, t, n, m, n);
+		multiply(square, gram, gram, n, n, n);
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < n; j++)
+				gram[i][j] = -4.7750 * gram[i][j] + 2.0315 * square[i][j];
+		multiply(y, gram, x, n, n, m);
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < m; j++)
+				x[i][j] = 3.4445 * x[i][j] + y[i][j];
+	}
+}
+
+static void check_muon(int n, int m, bool even)
+{
+	struct trit_muon o = { .lr = 0.01f, .momentum = 0.9f, .weight_decay = 0.1f, .g_scale = 0.5f, .even = even,
+		               .beta2 = 0.95f };
+	size_t all = (size_t)n * (size_t)m;
+	float *w = trit_calloc(all, 4), *mom = trit_calloc(all, 4), *g = trit_calloc(all, 4);
+	float *v = trit_calloc((size_t)n, 4);
+	float *scratch = trit_calloc(trit_muon_scratch((size_t)n, (size_t)m), sizeof *scratch);
+	double dw[MUON_MOST][MUON_MOST], dm[MUON_MOST][MUON_MOST] = { { 0 } }, x[MUON_MOST][MUON_MOST];
+	double dv[MUON_MOST] = { 0 };
+
+	assert_true(w && mom && v && g && scratch);
+	trit_rng_init(&rng, (uint64_t)(n * 100 + m));
+	for (size_t i = 0; i < all; i++)
+		dw[i / (size_t)m][i % (size_t)m] = (double)(w[i] = trit_rng_normal(&rng));
+	for (int step = 0; step < 3; step++) {
+		for (size_t i = 0; i < all; i++)
+			g[i] = trit_rng_normal(&rng);
+		trit_muon_step(w, mom, v, g, (size_t)n, (size_t)m, &o, &kernels, scratch);
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < m; j++) {
+				double in = 0.1 * 0.5 * (double)g[i * m + j];
+				dm[i][j] = 0.9 * dm[i][j] + in;
+				x[i][j] = 0.9 * dm[i][j] + in;
+			}
+		newton_schulz(x, n, m);
+		for (int i = 0; i < n && even; i++) {
+			double mean = 0;
+			for (int j = 0; j < m; j++)
+				mean += x[i][j] * x[i][j] / m;
+			dv[i] = 0.95 * dv[i] + 0.05 * mean;
+			for (int j = 0; j < m; j++)
+				x[i][j] /= sqrt(dv[i]);
+		}
+		double norm = frobenius(x, n, m);
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < m; j++)
+				dw[i][j] -= 0.01 * (0.2 * sqrt((double)n * m) / norm * x[i][j] + 0.1 * dw[i][j]);
+	}
+	for (size_t i = 0; i < all; i++)
+		check_close("w", i, w[i], dw[i / (size_t)m][i % (size_t)m], 2e-5);
+	trit_free(w);
+	trit_free(mom);
+	trit_free(v);
+	trit_free(g);
+	trit_free(scratch);
+}
+
+static void test_muon(void **state)
+{
+	(void)state;
+	for (int even = 0; even < 2; even++) {
+		check_muon(7, 19, even);
+		check_muon(19, 7, even);
+		check_muon(16, 16, even);
+		check_muon(1, 24, even);
+		check_muon(24, 1, even);
+	}
+	assert_true(trit_muon_scratch(SIZE_MAX / 2, 3) == SIZE_MAX);
 }
 
 static void test_first_weights(void **state)
@@ -392,6 +509,18 @@ static void test_schedule(void **state)
 	check_close("lr", 0, trit_schedule_lr(&r, 0, 20), 1e-3 * 0.5, 1e-10);
 	check_close("lr", 1, trit_schedule_lr(&r, 1, 20), 1e-3 * 0.95, 1e-10);
 	check_close("lr", 2, trit_schedule_lr(&r, 0, 1), 5e-4, 1e-10); /* a run of one step: no warm-up */
+
+	r.schedule = TRIT_SCHEDULE_LINEAR; /* no drop half-way */
+	check_close("linear", 60, trit_schedule_lr(&r, 60, 100), 1e-3 * 0.4, 1e-10);
+	r.schedule = TRIT_SCHEDULE_COSINE;
+	check_close("cosine", 50, trit_schedule_lr(&r, 50, 100), 1e-3 * 0.55, 1e-9);
+	check_close("cosine", 99, trit_schedule_lr(&r, 99, 100), 1e-3 * (0.55 + 0.45 * cos(acos(-1) * 0.99)), 1e-9);
+	r.schedule = TRIT_SCHEDULE_WSD;
+	r.decay_share = 0.2f;
+	check_close("wsd", 79, trit_schedule_lr(&r, 79, 100), 1e-3, 1e-9);
+	check_close("wsd", 90, trit_schedule_lr(&r, 90, 100), 5e-4, 1e-9);
+	r.decay_share = 0; /* constant */
+	check_close("wsd", 99, trit_schedule_lr(&r, 99, 100), 1e-3, 1e-9);
 }
 
 /* ---- recipe ----------------------------------------------------------------------------------------------------- */
@@ -463,7 +592,8 @@ int main(void)
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_bitlinear),
 		cmocka_unit_test(test_adamw),
-		cmocka_unit_test(test_adamw_threads),
+		cmocka_unit_test(test_optim_threads),
+		cmocka_unit_test(test_muon),
 		cmocka_unit_test(test_first_weights),
 		cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_settings_as_text),

@@ -1,10 +1,13 @@
 /*
- * optim.h - AdamW over all parameters, with gradient clipping by the global norm [LH19; Tips, table 2].
+ * optim.h - a step of the optimiser over all parameters, with gradient clipping by the global norm.
+ *
+ * AdamW [LH19; Tips, table 2]:
  *
  *     g' = g * min(1, clip / |g|)        m = b1 m + (1 - b1) g'      v = b2 v + (1 - b2) g'^2
  *     w -= lr (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + wd w)
  *
- * Norm weights do not decay. The norm of the gradient is summed over pieces of 4096 in fixed order.
+ * Norm weights do not decay. Projections may go by Muon instead (muon.h), each one thread's. The norm of the gradient
+ * is summed over pieces of 4096 in fixed order.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,10 +19,24 @@
 #include "train/params.h"
 #include "train/recipe.h"
 
+/** Keeps params, kernels, pool and recipe by reference. Zeroed: nothing to release. */
+struct trit_optim {
+	struct trit_params *params;
+	const struct trit_kernels *kernels;
+	struct trit_pool *pool;
+	const struct trit_recipe *recipe;
+	float *scratch; /* [threads][thread_scratch], of Muon; NULL for AdamW */
+	size_t thread_scratch;
+};
+
+/** Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_optim_init(struct trit_optim *o, struct trit_params *p, const struct trit_kernels *k,
+                                    struct trit_pool *pool, const struct trit_recipe *r, struct trit_error *err);
+void trit_optim_release(struct trit_optim *o);
+
 /** Norm of params->g, in fp64 over pieces. Inf or NaN when a gradient is. */
-double trit_optim_grad_norm(const struct trit_params *p, const struct trit_kernels *k, struct trit_pool *pool);
+double trit_optim_grad_norm(const struct trit_optim *o);
 /** One step, t = 1, 2, ...; then sets the gradients to zero. */
-void trit_optim_step(struct trit_params *p, const struct trit_kernels *k, struct trit_pool *pool,
-                     const struct trit_recipe *r, double grad_norm, float lr, float weight_decay, int t);
+void trit_optim_step(const struct trit_optim *o, double grad_norm, float lr, float weight_decay, int t);
 
 #endif

@@ -10,6 +10,8 @@
 
 static const char *const weight_names[] = { "ternary", "binary", "full", NULL };
 static const char *const activation_names[] = { "silu", "relu2", NULL };
+static const char *const schedule_names[] = { "two-stage", "linear", "cosine", "wsd", NULL };
+static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
 
 #define AT(member) offsetof(struct trit_recipe, member)
 
@@ -34,17 +36,26 @@ const struct trit_setting trit_settings[] = {
 	  "sequences computed at once (0: about 2048 tokens); less memory, same gradient", NULL },
 	{ "steps", TRIT_SETTING_INT, AT(steps), 0, 999999999, "N", "optimiser steps (0: as --epochs says)", NULL },
 	{ "epochs", TRIT_SETTING_FLOAT, AT(epochs), 0, 1e6, "X", "passes over the text, when --steps is not given", NULL },
+	{ "optimizer", TRIT_SETTING_CHOICE, AT(optimizer), 0, 0, "NAME",
+	  "of the projections; embedding, head and norms always go by AdamW", optimizer_names },
+	{ "schedule", TRIT_SETTING_CHOICE, AT(schedule), 0, 0, "NAME",
+	  "of the learning rate: the paper's two stages, linear to 0, cosine to a\n"
+	  "tenth, or constant and then linear to 0",
+	  schedule_names },
+	{ "decay-share", TRIT_SETTING_FLOAT, AT(decay_share), 0, 1, "X", "share of the steps at the end that wsd decays in",
+	  NULL },
 	{ "warmup", TRIT_SETTING_INT, AT(warmup), 0, INT_MAX, "N",
 	  "steps over which the learning rate rises (at most a tenth of all)", NULL },
 	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate of the first half (0: by size)", NULL },
 	{ "lr2", TRIT_SETTING_FLOAT, AT(lr2), 0, 10, "X",
-	  "peak learning rate of the second half (0: 2/3 of --lr; for full weights the same)", NULL },
+	  "of two-stage: peak of the second half (0: 2/3 of --lr; for full weights the same)", NULL },
 	{ "weight-decay", TRIT_SETTING_FLOAT, AT(weight_decay), 0, 10, "X", "in the first half", NULL },
 	{ "weight-decay2", TRIT_SETTING_FLOAT, AT(weight_decay2), 0, 10, "X",
 	  "in the second half (0; for full weights as in the first unless given)", NULL },
 	{ "beta1", TRIT_SETTING_FLOAT, AT(beta1), 0, 0.9999999, "X", "AdamW's first moment", NULL },
 	{ "beta2", TRIT_SETTING_FLOAT, AT(beta2), 0, 0.9999999, "X", "AdamW's second moment", NULL },
 	{ "adam-eps", TRIT_SETTING_FLOAT, AT(adam_eps), 1e-16, 1, "X", "AdamW's epsilon", NULL },
+	{ "momentum", TRIT_SETTING_FLOAT, AT(momentum), 0, 0.9999999, "X", "Muon's", NULL },
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
@@ -56,7 +67,8 @@ struct trit_recipe trit_recipe_defaults(void)
 {
 	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 16, .epochs = 4,
 		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .beta1 = 0.9f,
-		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .clip = 1, .val_share = 0.01f, .seed = 1337 };
+		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
+		                     .val_share = 0.01f, .seed = 1337 };
 }
 
 /* ---- sizes by name ----------------------------------------------------------------------------------------------- */

@@ -11,6 +11,9 @@
 
 #include "model/config.h"
 
+enum trit_optimizer { TRIT_OPTIMIZER_ADAMW, TRIT_OPTIMIZER_MUON, TRIT_OPTIMIZER_NORMUON };
+enum trit_schedule { TRIT_SCHEDULE_TWO_STAGE, TRIT_SCHEDULE_LINEAR, TRIT_SCHEDULE_COSINE, TRIT_SCHEDULE_WSD };
+
 struct trit_recipe {
 	/* the network; 0: from the size */
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim;
@@ -23,11 +26,14 @@ struct trit_recipe {
 	int micro_batch;    /* sequences computed at once; 0: about 2048 tokens */
 	int steps;          /* 0: from epochs */
 	float epochs;
+	int optimizer;      /* enum trit_optimizer */
+	int schedule;       /* enum trit_schedule */
+	float decay_share;  /* of the steps, of wsd */
 	int warmup;
 	float lr, lr2;      /* peak learning rates of the two stages; 0: from the size and method */
 	float weight_decay; /* of the first stage */
 	float weight_decay2;
-	float beta1, beta2, adam_eps, clip;
+	float beta1, beta2, adam_eps, momentum, clip;
 	float val_share;    /* of the documents, held out */
 	uint64_t seed;
 };

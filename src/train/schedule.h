@@ -1,10 +1,15 @@
 /*
- * schedule.h - learning rate and weight decay of each step: the paper's two stages [Tips, fig. 1].
+ * schedule.h - learning rate and weight decay of each step t = 0 .. steps - 1.
  *
- *     t = 0 .. steps - 1                         stage 1: t < steps / 2, peak lr, decay wd;  stage 2: peak lr2, decay
- * wd2 lr(t) = peak * warm * (1 - t / steps)      warm = min(1, (t + 1) / warmup)
+ *     lr(t) = peak * warm * f(t / steps)      warm = min(1, (t + 1) / warmup)
  *
- * So the rate falls linearly to 0, and drops by lr2 / lr half-way. Warm-up is at most a tenth of all steps.
+ *     two-stage   f(x) = 1 - x; the peak drops from lr to lr2 half-way [Tips, fig. 1]
+ *     linear      f(x) = 1 - x
+ *     cosine      f(x) = 0.1 + 0.9 (1 + cos(pi x)) / 2
+ *     wsd         f(x) = 1, then linearly to 0 in the last decay_share of the steps (warm-up, stable, decay)
+ *
+ * Weight decay is weight_decay in the first half and weight_decay2 in the second. Warm-up is at most a tenth of all
+ * steps.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -114,6 +114,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
 	    (e = trit_net_init(&t->net, &t->config, (enum trit_weight_kind)t->recipe.weights, &t->params, &t->kernels,
 	                       t->pool, t->recipe.seq_len, t->recipe.micro_batch, err)) ||
+	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, err)) ||
 	    (e = check_memory(t, err)) || (e = check_space(t, err)))
 		return e;
 	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
@@ -247,6 +248,7 @@ void trit_trainer_close(struct trit_trainer *t)
 		fclose(t->metrics);
 	if (t->out && t->lock >= 0)
 		close(t->lock);
+	trit_optim_release(&t->optim);
 	trit_net_release(&t->net);
 	trit_params_release(&t->params);
 	trit_data_close(&t->data);
@@ -308,11 +310,10 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	double begin = trit_clock();
 	int step = t->progress.step;
 	double flips = 0;
-	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->params, &t->kernels, t->pool);
+	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->optim);
 	float lr = trit_schedule_lr(r, step, t->progress.steps);
 	if (isfinite(norm) && isfinite(loss)) {
-		trit_optim_step(&t->params, &t->kernels, t->pool, r, norm, lr,
-		                trit_schedule_weight_decay(r, step, t->progress.steps), step + 1);
+		trit_optim_step(&t->optim, norm, lr, trit_schedule_weight_decay(r, step, t->progress.steps), step + 1);
 		trit_net_quantise(&t->net);
 		flips = trit_net_flips(&t->net);
 		t->skipped_in_a_row = 0;

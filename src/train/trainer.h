@@ -20,6 +20,7 @@
 #include "train/events.h"
 #include "train/metrics.h"
 #include "train/net.h"
+#include "train/optim.h"
 
 /** What does not change the result. */
 struct trit_train_options {
@@ -42,6 +43,7 @@ struct trit_trainer {
 	struct trit_data data;
 	struct trit_params params;
 	struct trit_net net;
+	struct trit_optim optim;
 	trit_token *batch; /* [batch, S + 1] */
 	char *out;
 	int lock; /* the folder, locked against another trainer; -1 before */
