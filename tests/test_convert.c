@@ -128,7 +128,9 @@ static void export(const char *path, const struct trit_source *s, int type, int 
 
 static void convert(const char *in, const char *out, int type, int embedding_type)
 {
-	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = -1 };
+	struct trit_verified verified;
+	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = -1,
+		                         .verified = strcmp(in, out) ? &verified : NULL };
 
 	if (trit_convert(in, out, &o, &err))
 		fail_msg("%s", err.message);
@@ -353,6 +355,88 @@ static void test_copies(void **state)
 		export("a.gguf", &s, kept[i], kept[i]);
 		convert("a.gguf", "b.gguf", -1, -1);
 		scratch_check_same("a.gguf", "b.gguf");
+	}
+}
+
+/* Weights that are numbers become ternary ones without loss if they are ternary, and otherwise only by force. */
+static void test_force(void **state)
+{
+	struct trit_source s = tiny_source(tiny_config("llama", 256, 256), true), numbers = s;
+	struct trit_notes notes = { 0 };
+	struct trit_verified verified;
+	struct trit_export_options o = { .type = TRIT_GGML_TQ2_0, .embedding_type = TRIT_GGML_F32, .head_type = -1,
+		                         .notes = &notes, .verified = &verified };
+
+	(void)state;
+	s.scales = coarse_scales;
+	export("ternary.gguf", &s, TRIT_GGML_I2_S, TRIT_GGML_F32);
+	convert("ternary.gguf", "f16.gguf", TRIT_GGML_F16, TRIT_GGML_F32);
+	assert_int_equal(trit_convert("f16.gguf", "out.gguf", &o, &err), 0);
+	check_model("out.gguf", &s);
+	assert_int_equal(notes.n, 0);
+	assert_true(verified.codes > 0 && verified.rounded == 0);
+
+	numbers = tiny_source(tiny_config("llama", 256, 256), false);
+	export("full.gguf", &numbers, TRIT_GGML_BF16, TRIT_GGML_F32);
+	assert_int_equal(trit_convert("full.gguf", "no.gguf", &o, &err), TRIT_ERR_ARG);
+	assert_int_equal(trit_path_kind("no.gguf"), -1);
+	assert_non_null(strstr(err.message, "not ternary"));
+	assert_non_null(strstr(err.message, "--force"));
+	assert_int_equal(notes.n, 7 + 5); /* kinds of projections, the five worst */
+	assert_non_null(strstr(notes.lines[0].text, "attn_q: "));
+	assert_non_null(strstr(notes.lines[7].text, "the worst"));
+	trit_notes_release(&notes);
+
+	o.force = true;
+	if (trit_convert("full.gguf", "forced.gguf", &o, &err))
+		fail_msg("%s", err.message);
+	struct trit_model *m = load("forced.gguf");
+	struct trit_tensor_walk q = { .id = TRIT_TENSOR_ATTN_Q, .layer = 1, .rows = 256, .cols = 256 };
+	float *w = trit_calloc(256 * 256, sizeof *w);
+	int8_t *codes = trit_calloc(2, 256 * 256);
+	assert_int_equal(tiny_floats(NULL, &q, 0, 256, w, &err), 0);
+	for (size_t i = 0; i < 256 * 256; i++)
+		w[i] = trit_bf16_to_f32(trit_f32_to_bf16(w[i]));
+	struct trit_weight_scale scale = trit_weight_scale(&m->kernels, TRIT_WEIGHT_TERNARY, w, 256 * 256);
+	trit_weight_codes(&m->kernels, TRIT_WEIGHT_TERNARY, scale, codes, w, 256 * 256);
+	trit_unpack_rows(m->layers[1].q.layout, codes + 256 * 256, m->layers[1].q.w, 0, 256, 256);
+	assert_memory_equal(codes, codes + 256 * 256, 256 * 256);
+	assert_true(m->layers[1].q.scale[0] == scale.scale);
+	trit_free(w);
+	trit_free(codes);
+	trit_model_close(m);
+	trit_notes_release(&notes);
+}
+
+/* A byte of the result that is not what it should be is found, wherever it is. */
+static void test_verify(void **state)
+{
+	static const int written[] = { TRIT_GGML_I2_S, TRIT_GGML_TQ1_0, TRIT_GGML_Q8_0, TRIT_GGML_PACKED_TYPE(TRIT_T2, 0) };
+	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
+	struct trit_verified v;
+	struct trit_gguf g;
+	size_t len;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		export("a.gguf", &s, written[i], TRIT_GGML_F16);
+		if (trit_verify("a.gguf", &s, &v, &err))
+			fail_msg("%s", err.message);
+		assert_int_equal(v.codes, 14 / 7 * (256 * 256 * 5 + 256 * 128 * 2));
+		assert_true(v.exact > 0 && v.rounded > 0 && v.scale_error == 0 && v.worst <= 1);
+		assert_int_equal(trit_gguf_open(&g, "a.gguf", &err), 0);
+		size_t places[4] = { trit_gguf_find_tensor(&g, "blk.1.ffn_down.weight")->offset + 40,
+			             trit_gguf_find_tensor(&g, "token_embd.weight")->offset + 101,
+			             trit_gguf_find_tensor(&g, "output_norm.weight")->offset,
+			             trit_gguf_find_tensor(&g, "blk.0.attn_q.weight")->offset + 77 };
+		trit_gguf_close(&g);
+		for (int place = 0; place < 4; place++) {
+			char *bytes = scratch_read("a.gguf", &len);
+			bytes[places[place]] ^= place == 1 ? 0x10 : 1;
+			scratch_write("b.gguf", len, bytes);
+			trit_free(bytes);
+			assert_int_equal(trit_verify("b.gguf", &s, &v, &err), TRIT_ERR_FORMAT);
+		}
 	}
 }
 
@@ -694,7 +778,7 @@ static void test_errors(void **state)
 	assert_non_null(strstr(err.message, "48 columns, not a multiple of 256"));
 	check_fails("narrow.gguf", "old.gguf", TRIT_GGML_I2_S, -1, TRIT_ERR_ARG, "--type");
 	check_fails("narrow.gguf", "old.gguf", -1, TRIT_GGML_Q8_0, TRIT_ERR_ARG, "token_embd.weight");
-	check_fails("full.gguf", "old.gguf", TRIT_GGML_TQ1_0, -1, TRIT_ERR_ARG, "full precision");
+	check_fails("full.gguf", "old.gguf", TRIT_GGML_TQ1_0, -1, TRIT_ERR_ARG, "full.gguf: its weights are not ternary");
 	check_fails("missing.gguf", "old.gguf", -1, -1, TRIT_ERR_IO, "missing.gguf");
 	check_fails("old.gguf", "new.gguf", -1, -1, TRIT_ERR_FORMAT, "old.gguf");
 	check_fails("full.gguf", "no/such/folder/x.gguf", -1, -1, TRIT_ERR_IO, "no/such/folder/x.gguf");
@@ -790,6 +874,7 @@ int main(void)
 		cmocka_unit_test(test_stop),            cmocka_unit_test(test_integer_projections),
 		cmocka_unit_test(test_f16_scales),      cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_keys),            cmocka_unit_test(test_group_scales),
+		cmocka_unit_test(test_force),           cmocka_unit_test(test_verify),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -36,6 +36,7 @@ static const struct {
 	{ "t5", TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), NOT_HERE },
 	{ "t2", TRIT_GGML_PACKED_TYPE(TRIT_T2, 0), NOT_HERE },
 	{ "b1", TRIT_GGML_PACKED_TYPE(TRIT_B1, 0), NOT_HERE },
+	{ "packed", TRIT_GGML_HF_U2, NOT_HERE },
 	{ "i8", NOT_HERE, TRIT_GGML_PACKED_TYPE(TRIT_I8, 1) }, /* a scale a row */
 	{ "i6", NOT_HERE, TRIT_GGML_PACKED_TYPE(TRIT_I6, 1) },
 	{ "i4", NOT_HERE, TRIT_GGML_PACKED_TYPE(TRIT_I4, 2) }, /* a scale for 64 columns */
@@ -111,6 +112,27 @@ int trit_export_finish(const char *command, const char *path, int e, const struc
 	return 0;
 }
 
+/* ---- what was found ---------------------------------------------------------------------------------------------- */
+
+static void show_notes(const struct trit_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		trit_cmd_note("convert", "%s", notes->lines[i].text);
+}
+
+static void show_verified(const struct trit_verified *v)
+{
+	if (v->codes)
+		trit_cmd_note("convert", "verified: %llu ternary weights and %llu scales are the same%s",
+		              (unsigned long long)v->codes, (unsigned long long)v->scales,
+		              v->scale_error > 0 ? ", but for the last places of some scales" : "");
+	if (v->scale_error > 0)
+		trit_cmd_note("convert", "verified: scales differ by %.1g of themselves at most, as masters give them back",
+		              v->scale_error);
+	trit_cmd_note("convert", "verified: %llu other numbers are the same, %llu as their type rounds them",
+	              (unsigned long long)v->exact, (unsigned long long)v->rounded);
+}
+
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 int trit_cmd_convert(int argc, char **argv)
@@ -119,6 +141,9 @@ int trit_cmd_convert(int argc, char **argv)
 	static const char *const classes[] = { "auto", "bitlinear", "autobitlinear", NULL };
 	const char *type = "auto", *embedding_type = "auto", *head_type = "auto";
 	int format = 0, linear_class = 0;
+	bool verify = false;
+	struct trit_notes notes = { 0 };
+	struct trit_verified verified;
 	struct trit_export_options o = { 0 };
 	struct trit_error err;
 	struct trit_opt options[] = {
@@ -129,7 +154,11 @@ int trit_cmd_convert(int argc, char **argv)
 			  "(--type auto) or as f32, f16, bf16 numbers; auto: hf where OUT ends in / or is a folder" },
 		{ 0, "linear-class", TRIT_OPT_CHOICE, &linear_class, .metavar = "NAME", .choices = classes,
 		  .help = "class of packed weights in such a folder: bitlinear, autobitlinear" },
-		{ 0, "force", TRIT_OPT_FLAG, &o.force, .help = "replace the model in a folder that has files" },
+		{ 0, "verify", TRIT_OPT_FLAG, &verify,
+		  .help = "read the result again and compare every weight and scale with IN" },
+		{ 0, "force", TRIT_OPT_FLAG, &o.force,
+		  .help = "round weights that are not ternary to ternary types, scales to 16 bits where a type has no more;\n"
+			  "replace the model in a folder that has files" },
 	};
 	struct trit_opt_table table = {
 		.command = "convert",
@@ -153,7 +182,14 @@ int trit_cmd_convert(int argc, char **argv)
 	o.folder = format == 2 || (format == 0 && trit_convert_to_folder(out));
 	if (linear_class && !o.folder)
 		return trit_opt_error(&table, "--linear-class is of a Hugging Face folder; OUT is a file (--format hf)");
+	o.notes = &notes;
+	o.verified = verify ? &verified : NULL;
 	trit_export_watch("convert", &o);
 	int e = trit_convert(table.args[0], out, &o, &err);
-	return trit_export_finish("convert", out, e, &err);
+	show_notes(&notes);
+	trit_notes_release(&notes);
+	status = trit_export_finish("convert", out, e, &err);
+	if (!status && verify)
+		show_verified(&verified);
+	return status;
 }

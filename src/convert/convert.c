@@ -6,7 +6,7 @@
 #include "convert/convert.h"
 
 #include "convert/hf_export.h"
-#include "convert/input.h"
+#include "convert/ternary.h"
 
 bool trit_convert_to_folder(const char *out)
 {
@@ -20,7 +20,14 @@ int trit_convert(const char *in, const char *out, const struct trit_export_optio
 	int e = trit_input_open(&input, in, err);
 	if (e)
 		return e;
-	e = (o->folder ? trit_hf_export : trit_export)(out, trit_input_source(input), o, err);
+	struct trit_source *s = trit_input_source(input);
+	const struct trit_ggml_type_info *info = o->type < 0 ? NULL : trit_ggml_type_info((uint32_t)o->type);
+	if (info && info->ternary && !s->quantised && (e = trit_make_ternary(input, o->force, o->notes, err)))
+		trit_fail_prefix(err, e, "%s", in);
+	if (!e)
+		e = (o->folder ? trit_hf_export : trit_export)(out, s, o, err);
+	if (!e && o->verified)
+		e = trit_verify(out, s, o->verified, err);
 	trit_input_close(input);
 	return e;
 }

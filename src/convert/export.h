@@ -14,7 +14,8 @@
 #ifndef TRIT_CONVERT_EXPORT_H
 #define TRIT_CONVERT_EXPORT_H
 
-#include "convert/source.h"
+#include "base/notes.h"
+#include "convert/verify.h"
 
 /** Which of transformers' classes multiplies with packed weights. */
 enum trit_linear_class {
@@ -35,7 +36,9 @@ struct trit_export_options {
 	/** Called now and then with how many of all weights are done; false ends with an IO error. NULL: nobody asks. */
 	bool (*go_on)(void *arg, int64_t done, int64_t total);
 	void *arg;
-	bool force; /* quantise weights that are not ternary; write into a folder that has files */
+	bool force; /* quantise weights that are not ternary, round scales; write into a folder that has files */
+	struct trit_notes *notes;       /* trit_convert: what was found; may be NULL */
+	struct trit_verified *verified; /* trit_convert: compare the result and say what was compared; NULL: do not */
 	bool folder; /* trit_convert: a Hugging Face folder, not a GGUF file */
 	enum trit_linear_class linear_class; /* of that */
 	uint64_t shard_bytes; /* of its files; 0: 5 GB */

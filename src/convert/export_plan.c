@@ -150,6 +150,9 @@ static int choose_linear_type(struct planner *p, struct trit_error *err)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "type %s holds ternary weights and this model's are full precision; choose q8_0, f16, bf16 or "
 		                 "f32", info->name);
+	if (s->quantised && !info->packed && !info->writes_trits)
+		return trit_fail(err, TRIT_ERR_ARG, "type %s is not written%s", info->name,
+		                 p->type == TRIT_GGML_HF_U2 ? " into a GGUF file; it is that of a Hugging Face folder" : "");
 	if (info->packed)
 		p->type = (int)packed_with(info, s->scaling);
 	else if (s->quantised && info->ternary && !holds_scaling(info, s->scaling))

@@ -73,7 +73,7 @@ static uint32_t ggml_type(enum trit_dtype t)
 
 static bool is_number_type(int type)
 {
-	return type < 0 || type == TRIT_GGML_F32 || type == TRIT_GGML_F16 || type == TRIT_GGML_BF16;
+	return type == TRIT_GGML_F32 || type == TRIT_GGML_F16 || type == TRIT_GGML_BF16;
 }
 
 static enum trit_dtype dtype_of(int type)
@@ -118,24 +118,26 @@ static int choose(struct writer *w, struct trit_error *err)
 {
 	const struct trit_source *s = w->s;
 	const struct trit_export_options *o = w->o;
-	if (!is_number_type(o->type) || !is_number_type(o->embedding_type) || o->head_type >= 0)
+	bool packed = o->type < 0 || o->type == TRIT_GGML_HF_U2;
+	if ((!packed && !is_number_type(o->type)) || (o->embedding_type >= 0 && !is_number_type(o->embedding_type)) ||
+	    o->head_type >= 0)
 		return trit_fail(err, TRIT_ERR_ARG,
-		                 "a Hugging Face folder holds ternary weights packed (auto), and numbers of one of f32, f16, "
-		                 "bf16 (--type or --embedding-type); for others write a GGUF file");
+		                 "a Hugging Face folder holds ternary weights packed (auto, packed), and numbers of one of f32, "
+		                 "f16, bf16 (--type or --embedding-type); for others write a GGUF file");
 	w->linear = TRIT_HF_PLAIN;
-	if (s->quantised && s->scaling != TRIT_SCALE_TENSOR && o->type < 0)
+	if (s->quantised && s->scaling != TRIT_SCALE_TENSOR && packed)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "transformers' packed weights have one scale a matrix and this model's have more; write "
 		                 "them as numbers (--type f16, bf16 or f32)");
-	if (s->quantised && s->scaling == TRIT_SCALE_TENSOR && o->type >= 0)
+	if (s->quantised && s->scaling == TRIT_SCALE_TENSOR && !packed)
 		w->linear = TRIT_HF_ONLINE;
 	else if (s->quantised && s->scaling == TRIT_SCALE_TENSOR)
 		w->linear = o->linear_class == TRIT_CLASS_BITLINEAR ||
 		                            (o->linear_class == TRIT_CLASS_AUTO && trit_hf_divides(&s->config))
 		                    ? TRIT_HF_DIVIDE
 		                    : TRIT_HF_MULTIPLY;
-	if (o->type >= 0 || o->embedding_type >= 0) {
-		w->dtype = dtype_of(o->type >= 0 ? o->type : o->embedding_type);
+	if (!packed || o->embedding_type >= 0) {
+		w->dtype = dtype_of(packed ? o->embedding_type : o->type);
 		return TRIT_OK;
 	}
 	if (s->quantised)

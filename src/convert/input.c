@@ -114,6 +114,99 @@ static int find_scaling(struct trit_input *in, struct trit_error *err)
 	return e;
 }
 
+/* ---- from a model's master weights ------------------------------------------------------------------------------- */
+
+/* Sums of magnitudes of 4096 weights at a time, as training has them (model/quant.h). */
+static int sum_pieces(const struct trit_input *in, const struct trit_gguf_tensor *t, size_t n, float *sums,
+                      struct trit_error *err)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	float *piece = trit_calloc(TRIT_QUANT_PIECE, sizeof *piece);
+	if (!piece)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d weights", TRIT_QUANT_PIECE);
+	for (size_t i = 0; i < n; i += TRIT_QUANT_PIECE) {
+		size_t len = n - i < TRIT_QUANT_PIECE ? n - i : TRIT_QUANT_PIECE;
+		trit_ggml_decode_row(t->type, t->data + i / (size_t)info->block * (size_t)info->block_bytes, len, 0, piece);
+		sums[i / TRIT_QUANT_PIECE] = in->checkpoint.kernels.sum_abs(piece, (int)len);
+	}
+	trit_free(piece);
+	return TRIT_OK;
+}
+
+static int master_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
+{
+	struct trit_input *in = arg;
+	const struct trit_gguf_tensor *t;
+	size_t n = w->rows * w->cols;
+	int e = trit_tensor_find(&in->file.gguf, w, &t, err);
+	if (e)
+		return e;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	if (info->packed || info->ternary || info->stripe != 1 || info->stripe_bytes)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: weights of type %s cannot be quantised", t->name, info->name);
+	float *sums = trit_calloc(n / TRIT_QUANT_PIECE + 1, sizeof *sums);
+	e = sums ? sum_pieces(in, t, n, sums, err) : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu sums", n);
+	if (!e) {
+		in->checkpoint.scale = trit_weight_scale_of_sums(sums, n);
+		*scales = in->checkpoint.scale.scale;
+		if (!isfinite(*scales))
+			e = trit_fail(err, TRIT_ERR_FORMAT, "%s: a number that is not finite", t->name);
+	}
+	trit_free(sums);
+	return e;
+}
+
+static int master_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
+                        struct trit_error *err)
+{
+	const struct trit_input *in = arg;
+	const struct checkpoint *c = &in->checkpoint;
+	float *floats = trit_calloc(n * w->cols, sizeof *floats);
+	if (!floats)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu weights", n * w->cols);
+	int e = gguf_floats(arg, w, row0, n, floats, err);
+	if (!e)
+		trit_weight_codes(&c->kernels, TRIT_WEIGHT_TERNARY, c->scale, codes, floats, n * w->cols);
+	trit_free(floats);
+	return e;
+}
+
+void trit_input_quantise(struct trit_input *in)
+{
+	struct trit_source *s = &in->source;
+	s->quantised = s->masters = true;
+	s->scaling = TRIT_SCALE_TENSOR;
+	trit_kernels_fill(&in->checkpoint.kernels, trit_best_tier());
+	if (s->arg == &in->checkpoint) {
+		in->checkpoint.kind = TRIT_WEIGHT_TERNARY;
+		return;
+	}
+	s->scales = master_scales;
+	s->codes = master_codes;
+}
+
+/* In a network that is ternary by definition numbers that are not are what training works on (model/weights.c): as far
+ * as the first rows of the first projection tell. */
+static int has_masters(struct trit_input *in, bool *masters, struct trit_error *err)
+{
+	struct trit_tensor_walk q = { .id = TRIT_TENSOR_ATTN_Q };
+	const struct trit_gguf_tensor *t;
+	int e = trit_gguf_get_bool(&in->file.gguf, "trit.weights.online", masters, err);
+	trit_tensor_shape(&in->source.config, q.id, &q.rows, &q.cols);
+	if (e < 0 || *masters || !in->source.config.arch->bit_linear)
+		return e < 0 ? e : TRIT_OK;
+	if ((e = trit_tensor_find(&in->file.gguf, &q, &t, err)))
+		return e;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	size_t n = q.rows < TRIT_BLOCK_ROWS ? q.rows : TRIT_BLOCK_ROWS;
+	int8_t *codes = trit_calloc(n, q.cols);
+	if (!codes)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu rows of weights", n);
+	*masters = !info->ternary && !info->packed && trit_tensor_codes(&q, t, 0, n, codes, NULL) != TRIT_OK;
+	trit_free(codes);
+	return TRIT_OK;
+}
+
 static int open_model(struct trit_input *in, const char *path, struct trit_error *err)
 {
 	struct trit_gguf *g = &in->file.gguf;
@@ -129,8 +222,13 @@ static int open_model(struct trit_input *in, const char *path, struct trit_error
 		return trit_fail_prefix(err, e, "%s", path);
 	const struct trit_gguf_tensor *q = trit_gguf_find_tensor(g, "blk.0.attn_q.weight");
 	const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
+	bool masters = false;
 	s->quantised = s->config.arch->bit_linear || (info && info->ternary);
-	e = find_scaling(in, err);
+	e = has_masters(in, &masters, err);
+	if (!e && masters)
+		trit_input_quantise(in);
+	else if (!e)
+		e = find_scaling(in, err);
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
@@ -248,7 +346,7 @@ static int open_checkpoint(struct trit_input *in, const char *path, struct trit_
 	int e = trit_safetensors_open(&c->file, path, err);
 	if (e)
 		return e;
-	*s = (struct trit_source){ .arg = c, .vocab = &in->vocab, .masters = true, .scales = checkpoint_scales,
+	*s = (struct trit_source){ .arg = c, .vocab = &in->vocab, .scales = checkpoint_scales,
 		                   .codes = checkpoint_codes, .floats = checkpoint_floats };
 	if ((e = weight_kind(&c->file, &c->kind, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
@@ -256,6 +354,7 @@ static int open_checkpoint(struct trit_input *in, const char *path, struct trit_
 		return e;
 	trit_kernels_fill(&c->kernels, trit_best_tier());
 	s->quantised = c->kind != TRIT_WEIGHT_FULL;
+	s->masters = c->kind == TRIT_WEIGHT_TERNARY;
 	name_model(&s->config, path);
 	return TRIT_OK;
 }

@@ -68,6 +68,24 @@ refuse 2 'linear-class is of a Hugging Face folder' "$T" convert i2_s.gguf out.g
 refuse 1 'write a GGUF file' "$T" convert i2_s.gguf none/ --type tq2_0
 [ -e none ] && fail "a refused conversion leaves a folder"
 
+# There and back, compared; what is not ternary is not made so without a word.
+expect 0 "$T" convert i2_s.gguf tq1.gguf --type tq1_0 --verify
+has err 'verified: [0-9]+ ternary weights and 7 scales are the same$'
+expect 0 "$T" convert hf back.gguf --type i2_s --verify
+has err 'verified: [0-9]+ ternary weights and 7 scales are the same$'
+expect 0 "$T" perplexity -m hf -f part.txt -c 32 -o json --head exact
+sed 's/"model".*//' out >want
+expect 0 "$T" perplexity -m i2_s.gguf -f part.txt -c 32 -o json --head exact
+sed 's/"model".*//' out >got
+same want got "a folder"
+expect 0 "$T" train --data "$text" --out full --size 260k --vocab-size 300 --d-model 256 --d-ff 256 --layers 1 \
+	--seq-len 32 --batch 4 --steps 1 -t 2 --weights full
+expect 1 "$T" convert full/model.gguf none.gguf --type tq2_0
+has err 'attn_q: [0-9]+ % of the weights' 'blk.0.*the worst$' 'its weights are not ternary.*--force'
+[ -e none.gguf ] && fail "a refused conversion leaves a file"
+expect 0 "$T" convert full/model.gguf forced.gguf --type tq2_0 --force --verify
+refuse 1 'not ternary|Hugging Face folder' "$T" convert i2_s.gguf none.gguf --type packed
+
 refuse 1 'nothing.gguf' "$T" convert nothing.gguf out.gguf
 refuse 1 'part.txt' "$T" convert part.txt out.gguf
 refuse 2 '--type q4_k: there are auto, tq2_0' "$T" convert run out.gguf --type q4_k
