@@ -94,6 +94,147 @@ static void check_logits(const char *name, const char *file)
 	trit_free(g.text);
 }
 
+/* ---- what is said of them, and damage ---------------------------------------------------------------------------- */
+
+/* Copies a folder into the current one, config.json with the first `from` replaced by `to`. */
+static void copy_folder(const char *name, const char *from, const char *to)
+{
+	char path[512];
+	DIR *dir;
+	struct dirent *d;
+	scratch_remove(name);
+	assert_int_equal(mkdir(name, 0777), 0);
+	snprintf(path, sizeof path, DATA "%s", name);
+	assert_non_null((dir = opendir(path)));
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		size_t len;
+		snprintf(path, sizeof path, DATA "%s/%s", name, d->d_name);
+		char *text = scratch_read(path, &len), *at = from ? strstr(text, from) : NULL;
+		snprintf(path, sizeof path, "%s/%s", name, d->d_name);
+		if (at && !strcmp(d->d_name, "config.json")) {
+			char changed[4096];
+			int n = snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+			scratch_write(path, (size_t)n, changed);
+		} else {
+			scratch_write(path, len, text);
+		}
+		trit_free(text);
+	}
+	closedir(dir);
+}
+
+/* Opens a changed copy and looks for a note. */
+static void check_note(const char *name, const char *from, const char *to, enum trit_note_kind kind, const char *part)
+{
+	struct trit_model_file f;
+	struct trit_error err;
+	bool found = false;
+	copy_folder(name, from, to);
+	if (trit_model_file_open(&f, name, NULL, &err))
+		fail_msg("%s: %s", name, err.message);
+	for (size_t i = 0; i < f.notes.n; i++)
+		found = found || (f.notes.lines[i].kind == kind && strstr(f.notes.lines[i].text, part));
+	if (!found)
+		fail_msg("%s: no note \"%s\"", name, part);
+	trit_model_file_close(&f);
+}
+
+static void test_notes(void **state)
+{
+	(void)state;
+	check_note("bitnet_offline", NULL, NULL, TRIT_NOTE_FOUND, "weight_scale multiplies, says config.json");
+	check_note("bitnet_offline", "autobitlinear", "bitlinear", TRIT_NOTE_WARNING, "not plausible");
+	check_note("bitnet_offline", "quantization_config", "nothing", TRIT_NOTE_ASSUMED, "it multiplies (quite sure)");
+	check_note("llama_bitlinear", NULL, NULL, TRIT_NOTE_FOUND, "weight_scale divides, says config.json");
+	check_note("llama_bitlinear", "quantization_config", "nothing", TRIT_NOTE_ASSUMED, "it divides (not sure)");
+	check_note("llama_bitlinear", "bitlinear", "autobitlinear", TRIT_NOTE_WARNING, "not plausible");
+	check_note("bitnet_online", NULL, NULL, TRIT_NOTE_FOUND, "master weights");
+	check_note("bitnet_online", "quantization_config", "nothing", TRIT_NOTE_ASSUMED, "master weights");
+	check_note("llama", "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true", TRIT_NOTE_FOUND,
+	           "lm_head.weight is not used");
+}
+
+static void check_refused(const char *name, const char *from, const char *to, enum trit_status status, const char *part)
+{
+	struct trit_model_file f;
+	struct trit_error err;
+	copy_folder(name, from, to);
+	int e = trit_model_file_open(&f, name, NULL, &err);
+	if (e != (int)status || !strstr(err.message, part))
+		fail_msg("%s: status %d, \"%s\"; expected %d, \"%s\"", name, e, e ? err.message : "", status, part);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	check_refused("llama", "\"model_type\": \"llama\"", "\"model_type\": \"opt\"", TRIT_ERR_UNSUPPORTED, "\"opt\"");
+	check_refused("llama", "\"model_type\": \"llama\",", "", TRIT_ERR_FORMAT, "model_type");
+	check_refused("llama", "silu", "gelu", TRIT_ERR_UNSUPPORTED, "activation \"gelu\"");
+	check_refused("llama", "\"hidden_size\": 32", "\"hidden_size\": \"wide\"", TRIT_ERR_FORMAT, "hidden_size");
+	check_refused("llama", "\"hidden_size\": 32", "\"hidden_size\": 1e300", TRIT_ERR_FORMAT, "hidden_size");
+	check_refused("llama", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", TRIT_ERR_FORMAT,
+	              "model.layers.2.input_layernorm.weight (blk.2.attn_norm.weight) is missing");
+	check_refused("llama3_bin", "\"llama3\"", "\"longrope\"", TRIT_ERR_UNSUPPORTED, "longrope");
+	check_refused("bitnet_offline", "\"bitnet\",\n    \"linear_class\"", "\"gptq\",\n    \"linear_class\"",
+	              TRIT_ERR_UNSUPPORTED, "gptq");
+	check_refused("gemma3", "\"full_attention\"\n", "\"linear_attention\"\n", TRIT_ERR_UNSUPPORTED, "linear_attention");
+}
+
+/* Every file cut short in many places: an error that names the file, never a crash. */
+static void test_truncated(void **state)
+{
+	static const char *const files[][2] = {
+		{ "mistral_sharded", "config.json" },
+		{ "mistral_sharded", "model.safetensors.index.json" },
+		{ "mistral_sharded", "model-00002-of-00003.safetensors" },
+		{ "qwen2_bins", "pytorch_model.bin.index.json" },
+		{ "qwen2_bins", "pytorch_model-00001-of-00002.bin" },
+		{ "with_vocabulary", "tokenizer.json" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		struct trit_model_file f;
+		struct trit_error err;
+		char path[256];
+		size_t len;
+		copy_folder(files[i][0], NULL, NULL);
+		snprintf(path, sizeof path, "%s/%s", files[i][0], files[i][1]);
+		char *text = scratch_read(path, &len);
+		for (size_t n = 0; n + 2 < len; n += 1 + len / 60) { /* JSON may lack its last newline */
+			scratch_write(path, n, text);
+			if (trit_model_file_open(&f, files[i][0], NULL, &err) == 0)
+				fail_msg("%zu of %zu bytes of %s open", n, len, path);
+			if (!strstr(err.message, files[i][1]))
+				fail_msg("%zu bytes of %s: \"%s\"", n, path, err.message);
+		}
+		trit_free(text);
+	}
+}
+
+static void test_no_memory(void **state)
+{
+	static const char *const names[] = { "with_vocabulary", "qwen2_bins", "gemma2", "bitnet_offline" };
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char path[256];
+		int status = -1;
+		snprintf(path, sizeof path, DATA "%s", names[i]);
+		for (uint64_t n = 1; status; n++) {
+			struct trit_model_file f;
+			struct trit_error err;
+			trit_mem_fail_after(n);
+			status = trit_model_file_open(&f, path, NULL, &err);
+			trit_mem_fail_after(0);
+			if (status && status != TRIT_ERR_MEMORY)
+				fail_msg("%s, allocation %llu: %s", path, (unsigned long long)n, err.message);
+			if (!status)
+				trit_model_file_close(&f);
+		}
+	}
+}
+
 /* ---- llama2.c ---------------------------------------------------------------------------------------------------- */
 
 static void test_llama2c(void **state)
@@ -196,6 +337,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_precision),
 		cmocka_unit_test(test_ternary),
+		cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_llama2c),
 		cmocka_unit_test(test_llama2c_damaged),
 		cmocka_unit_test(test_llama2c_vocab),

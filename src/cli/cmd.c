@@ -11,6 +11,7 @@
 
 #include "cli/cmd.h"
 
+#include "model/model.h"
 #include "text/utf8.h"
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
@@ -47,6 +48,17 @@ void trit_cmd_note(const char *command, const char *fmt, ...)
 	va_start(args, fmt);
 	message(command, "note: ", fmt, args);
 	va_end(args);
+}
+
+int trit_cmd_open(const char *command, struct trit_model **out, const char *path,
+                  const struct trit_model_options *options, struct trit_error *err)
+{
+	int e = trit_model_open_with(out, path, options, err);
+	const struct trit_notes *notes = e ? NULL : &(*out)->file.notes;
+	for (size_t i = 0; notes && i < notes->n; i++)
+		if (notes->lines[i].kind == TRIT_NOTE_WARNING)
+			trit_cmd_note(command, "%s", notes->lines[i].text);
+	return e;
 }
 
 /* ---- standard output --------------------------------------------------------------------------------------------- */

@@ -67,8 +67,8 @@ extern const char *const trit_kv_names[];
 /* ---- options that several commands have, as rows of a table ------------------------------------------------------ */
 
 #define TRIT_ROW_MODEL(path)                                                                                           \
-	{ 'm', "model", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "model: GGUF file or folder", .env = "TRIT_MODEL",\
-	  .required = true }
+	{ 'm', "model", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "model: GGUF file or folder",           \
+	  .env = "TRIT_MODEL", .required = true }
 #define TRIT_ROW_THREADS(n)                                                                                            \
 	{ 't', "threads", TRIT_OPT_INT, &(n), .max = 256, .metavar = "N", .help = "threads that compute",              \
 	  .shown = "as many as help", .env = "TRIT_THREADS" }
@@ -93,6 +93,12 @@ extern const char *const trit_kv_names[];
 #define TRIT_ROW_BATCH(n)                                                                                              \
 	{ 'b', "batch-size", TRIT_OPT_INT, &(n), .max = 65536, .metavar = "N",                                         \
 	  .help = "tokens of a prompt computed together", .shown = "512" }
+
+struct trit_model;
+struct trit_model_options;
+/** trit_model_open_with, and the warnings that it left as notes on stderr. */
+TRIT_MUST_CHECK int trit_cmd_open(const char *command, struct trit_model **out, const char *path,
+                                  const struct trit_model_options *options, struct trit_error *err);
 
 /** Types of a written GGUF file, as strings that start as "auto". */
 #define TRIT_ROWS_EXPORT(projections, embeddings)                                                                      \

@@ -396,7 +396,7 @@ static int chat(const struct chat_options *o, struct trit_error *err)
 
 	trit_buf_init(&c.answer, TRIT_MAX_DIALOGUE_BYTES);
 
-	int e = trit_model_open_with(&c.model, o->model, &o->open, err);
+	int e = trit_cmd_open("chat", &c.model, o->model, &o->open, err);
 	if (!e)
 		e = choose_form(&c, o, err);
 	if (!e && o->show) {

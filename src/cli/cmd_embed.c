@@ -237,7 +237,7 @@ static int embed(struct embed_options *o, struct trit_error *err)
 	struct trit_model *model = NULL;
 	struct texts t = { 0 };
 	trit_tokens_init(&t.tokens, 2 * MAX_TEXT_BYTES);
-	int e = trit_model_open_with(&model, o->model, &o->open, err);
+	int e = trit_cmd_open("embed", &model, o->model, &o->open, err);
 	if (!e)
 		e = read_texts(&t, o, model, err);
 	if (!e && !t.n)

@@ -154,7 +154,8 @@ static int put_weights(struct printer *p, const struct trit_model *m, struct tri
 	const struct trit_model_stats *s = &m->stats;
 	uint64_t counts[3];
 	double codes = (double)s->ternary_weights;
-	put_bytes(p, "file", "file_bytes", (double)s->file_bytes);
+	put_text(p, "file", "format", trit_file_kind_name(m->file.kind));
+	put_bytes(p, "  size", "file_bytes", (double)s->file_bytes);
 	put_text(p, "tensors", "types", s->types);
 	put_number(p, "bits per weight", "bits_per_weight", (double)s->weight_bytes * 8 / (double)s->parameters, "%s", "");
 	if (codes == 0) {
@@ -228,6 +229,30 @@ static void put_kernels(struct printer *p, const struct trit_model *m)
 		put_text(p, "  best for this CPU", "kernels_best", best);
 }
 
+/* What was found, assumed and missing when the file was opened. */
+static void put_notes(struct printer *p, const struct trit_notes *notes)
+{
+	if (p->json) {
+		begin_row(p, "", "notes");
+		trit_outf("[");
+	}
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct trit_note *note = &notes->lines[i];
+		const char *kind = trit_note_kind_name(note->kind);
+		if (p->json) {
+			trit_outf("%s\n    {\"kind\": \"%s\", \"text\": ", i ? "," : "", kind);
+			trit_out_json(strlen(note->text), note->text);
+			trit_outf("}");
+		} else {
+			trit_outf("%-22s %s\n", kind, note->text);
+		}
+	}
+	if (p->json)
+		trit_outf("%s]", notes->n ? "\n  " : "");
+	else if (notes->left_out)
+		trit_outf("%-22s %zu more notes\n", "", notes->left_out);
+}
+
 int trit_cmd_info(int argc, char **argv)
 {
 	const char *file = NULL;
@@ -255,7 +280,7 @@ int trit_cmd_info(int argc, char **argv)
 	if (table.n_args)
 		file = table.args[0];
 	if (!file)
-		return trit_opt_error(&table, "no model: give a GGUF file");
+		return trit_opt_error(&table, "no model: give a GGUF file or a folder");
 	if (trit_model_open_with(&model, file, &open, &err))
 		return trit_out_finish("info", trit_cmd_fail("info", &err));
 	if (p.json)
@@ -265,6 +290,7 @@ int trit_cmd_info(int argc, char **argv)
 	put_vocab(&p, model->tokenizer);
 	put_memory(&p, model);
 	put_kernels(&p, model);
+	put_notes(&p, &model->file.notes);
 	if (p.json)
 		trit_outf("\n}\n");
 	trit_model_close(model);

@@ -122,7 +122,7 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 	if (!e)
 		e = trit_utf8_require(name, text.len, text.data, err);
 	if (!e)
-		e = trit_model_open_with(&model, o->model, &o->open, err);
+		e = trit_cmd_open("perplexity", &model, o->model, &o->open, err);
 	if (!e && !o->measure.n_ctx)
 		o->measure.n_ctx = trit_model_context_length(model) < 512 ? trit_model_context_length(model) : 512;
 	if (!e)

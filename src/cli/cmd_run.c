@@ -144,7 +144,7 @@ static int run(const struct run_options *o, struct trit_error *err)
 
 	int e = read_prompt(&text, o, err);
 	if (!e)
-		e = trit_model_open_with(&model, o->model, &o->open, err);
+		e = trit_cmd_open("run", &model, o->model, &o->open, err);
 	if (!e)
 		e = encode_prompt(&tokens, model, &text, o->special, err);
 	if (!e)

@@ -13,6 +13,7 @@
 #include "model/hf_import.h"
 #include "model/hf_vocab.h"
 #include "model/i2_s_layout.h"
+#include "model/known_files.h"
 
 void trit_maps_close(struct trit_maps *m)
 {
@@ -31,11 +32,13 @@ static int open_gguf(struct trit_model_file *f, const char *path, bool want_voca
 	trit_gguf_note_types(&f->gguf, &f->notes);
 	if ((e = trit_settle_i2_s(&f->gguf, &f->notes, err)))
 		return trit_fail_prefix(err, e, "%s", path);
-	if (!want_vocab || !trit_gguf_has_vocab(&f->gguf))
-		return TRIT_OK;
-	e = trit_gguf_read_vocab(&f->gguf, &f->vocab, err);
-	f->has_vocab = !e;
-	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
+	if (want_vocab && trit_gguf_has_vocab(&f->gguf)) {
+		if ((e = trit_gguf_read_vocab(&f->gguf, &f->vocab, err)))
+			return trit_fail_prefix(err, e, "%s", path);
+		f->has_vocab = true;
+	}
+	trit_note_gguf(&f->notes, &f->gguf, f->has_vocab ? &f->vocab : NULL);
+	return TRIT_OK;
 }
 
 static int open_llama2c(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
