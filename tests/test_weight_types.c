@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/num.h"
+#include "convert/convert.h"
 #include "model/model.h"
 #include "model/quant.h"
 #include "scratch.h"
@@ -371,6 +372,69 @@ static void test_tied_k_quant(void **state)
 	trit_model_close(m);
 }
 
+/* ---- conversion -------------------------------------------------------------------------------------------------- */
+
+/* All numbers of all projections, of two files. */
+static void check_same_numbers(const char *a, const char *b, const struct recipe *r)
+{
+	struct trit_gguf g[2];
+	struct trit_tensor_walk w = { 0 };
+	assert_int_equal(trit_gguf_open(&g[0], a, &err), 0);
+	assert_int_equal(trit_gguf_open(&g[1], b, &err), 0);
+	while (trit_tensor_next(&w, &r->config)) {
+		float *x[2];
+		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR)
+			continue;
+		for (int i = 0; i < 2; i++) {
+			const struct trit_gguf_tensor *t;
+			x[i] = trit_calloc(w.rows * w.cols, sizeof *x[i]);
+			assert_int_equal(trit_tensor_find(&g[i], &w, &t, &err), 0);
+			assert_int_equal(trit_tensor_floats(&w, t, 0, w.rows, x[i], &err), 0);
+		}
+		for (size_t i = 0; i < w.rows * w.cols; i++)
+			assert_true(x[0][i] == x[1][i]);
+		trit_free(x[0]);
+		trit_free(x[1]);
+	}
+	trit_gguf_close(&g[0]);
+	trit_gguf_close(&g[1]);
+}
+
+/* Scales for groups, and weights of twice the scale, go through other types unchanged. */
+static void test_convert(void **state)
+{
+	static const struct {
+		uint32_t from, through, back;
+		size_t run;
+		bool binary, code_2;
+	} cases[] = {
+		{ TRIT_GGML_Q2_0, TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), TRIT_GGML_Q2_0, 64, false, false },
+		{ TRIT_GGML_Q2_0_G128, TRIT_GGML_PACKED_TYPE(TRIT_T2, 0), TRIT_GGML_Q2_0, 128, false, false },
+		{ TRIT_GGML_TQ2_0, TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), TRIT_GGML_PACKED_TYPE(TRIT_T2, 0), 256, false, false },
+		{ TRIT_GGML_Q1_0, TRIT_GGML_PACKED_TYPE(TRIT_B1, 0), TRIT_GGML_Q1_0, 128, true, false },
+		{ TRIT_GGML_IQ2_BN, TRIT_GGML_PACKED_TYPE(TRIT_T5, 0), TRIT_GGML_TQ2_0, 512, false, false },
+		{ TRIT_GGML_Q2_0, TRIT_GGML_F32, TRIT_GGML_F32, 64, false, true },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct recipe r = recipe("llama", cases[i].from);
+		struct trit_export_options o = { .type = (int)cases[i].through, .embedding_type = -1, .head_type = -1 };
+		r.config = tiny_config("llama", 512, 512);
+		r.run = cases[i].run;
+		r.binary = cases[i].binary;
+		r.code_2 = cases[i].code_2;
+		write_model("m.gguf", &r);
+		if (trit_convert("m.gguf", "through.gguf", &o, &err))
+			fail_msg("%zu: %s", i, err.message);
+		o.type = (int)cases[i].back;
+		if (trit_convert("through.gguf", "back.gguf", &o, &err))
+			fail_msg("%zu: %s", i, err.message);
+		check_same_numbers("m.gguf", "through.gguf", &r);
+		check_same_numbers("m.gguf", "back.gguf", &r);
+	}
+}
+
 /* ---- dense projections ------------------------------------------------------------------------------------------- */
 
 static void is_mixed(const struct trit_model *m)
@@ -478,7 +542,7 @@ int main(void)
 		cmocka_unit_test(test_scales),      cmocka_unit_test(test_code_2),
 		cmocka_unit_test(test_embeddings),  cmocka_unit_test(test_heads),
 		cmocka_unit_test(test_tied_k_quant), cmocka_unit_test(test_dense_beside_ternary),
-		cmocka_unit_test(test_masters),     cmocka_unit_test(test_bad_masters),
+		cmocka_unit_test(test_convert),     cmocka_unit_test(test_masters),     cmocka_unit_test(test_bad_masters),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
