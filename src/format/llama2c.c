@@ -326,6 +326,7 @@ int trit_llama2c_read_vocab(struct trit_vocab *out, const unsigned char *data, s
 	v.bos = 1;
 	v.eos = 2;
 	v.add_bos = true;
+	v.space_prefix = true;
 	*out = v;
 	return 0;
 }

@@ -316,9 +316,10 @@ int trit_spm_model_read(const char *path, struct trit_vocab *out, struct trit_er
 bool trit_is_spm_model(size_t size, const unsigned char *bytes)
 {
 	struct message m = { bytes, bytes + size, bytes };
-	uint64_t tag, len;
+	uint64_t tag, len, text_len;
 
 	/* A piece, whose first field is its text. */
 	return next_number(&m, &tag, NULL) == 0 && tag == (1 << 3 | BYTES) && next_number(&m, &len, NULL) == 0 &&
-	       next_number(&m, &tag, NULL) == 0 && tag == (1 << 3 | BYTES);
+	       next_number(&m, &tag, NULL) == 0 && tag == (1 << 3 | BYTES) && next_number(&m, &text_len, NULL) == 0 &&
+	       text_len < len;
 }
