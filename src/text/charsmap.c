@@ -17,7 +17,7 @@ static uint32_t unit_at(const struct trit_charsmap *m, uint32_t i)
 	return trit_get32(m->units + 4 * (size_t)i);
 }
 
-/* The base of a unit, relative to its place; below 2^30. */
+/* The base of a unit, to be XORed with its place; below 2^30. Elsewhere in this file a base has that done. */
 static uint32_t base_of(uint32_t unit)
 {
 	return unit >> 10 << ((unit & 1u << 9) >> 6);

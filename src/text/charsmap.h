@@ -13,8 +13,8 @@
  *     31      30..10          9           8      7..0
  *     value?  base            base x 256  ends?  label
  *
- * A node's child by byte c is the unit at base ^ c if that one's label is c. Where "ends" is set, a rule ends here, and
- * the unit at base has bit 31 set and its value below.
+ * The root is unit 0. The child by byte c of the node at place p is the unit at p ^ base ^ c if that one's label is c.
+ * Where "ends" is set, a rule ends here, and the unit at p ^ base has bit 31 set and its value below.
  *
  * SPDX-License-Identifier: MIT
  */
