@@ -336,11 +336,22 @@ static int read_numbers(const struct reader *r)
 	for (size_t i = 2; i < 4; i++)
 		if (json_is_null(json_object_get(r->root, numbers[i].name)))
 			put_number(r, numbers[i].suffix, 0);
-	if (json_is_boolean(get(r->root, "norm_topk_prob"))) {
-		char key[96];
-		key_name(r, "expert_weights_norm", key);
-		trit_gguf_build_bool(r->b, key, json_is_true(get(r->root, "norm_topk_prob")));
-	}
+	return TRIT_OK;
+}
+
+/* Qwen's experts, beyond their numbers: whether the weights of the chosen ones are made to sum to 1; and that all
+ * layers have experts. */
+static int read_experts(const struct reader *r)
+{
+	char key[96];
+	size_t len = strlen(r->network->arch);
+	int period = 1, e = get_count(r, r->root, "decoder_sparse_step", TRIT_MAX_LAYERS, &period);
+	if (e < 0 || len < 3 || strcmp(r->network->arch + len - 3, "moe") != 0)
+		return e < 0 ? e : TRIT_OK;
+	if (period != 1 || json_array_size(get(r->root, "mlp_only_layers")) > 0)
+		return trit_fail(r->err, TRIT_ERR_UNSUPPORTED, "layers with and without experts in one model");
+	key_name(r, "expert_weights_norm", key);
+	trit_gguf_build_bool(r->b, key, json_is_true(get(r->root, "norm_topk_prob")));
 	return TRIT_OK;
 }
 
@@ -424,7 +435,7 @@ static int read_root(struct reader *r, struct trit_hf_model *out, const json_t *
 	if (name[0])
 		trit_gguf_build_string(r->b, "general.name", strlen(name), name);
 	if ((e = read_sizes(r, &head_dim)) || (e = read_numbers(r)) || (e = read_rope(r, head_dim)) ||
-	    (e = read_window(r)) || (e = read_weights(r, root, out)))
+	    (e = read_window(r)) || (e = read_experts(r)) || (e = read_weights(r, root, out)))
 		return e;
 	tied = get(root, "tie_word_embeddings");
 	tied = tied ? tied : get(r->root, "tie_word_embeddings");

@@ -33,7 +33,7 @@ struct importer {
 /* A tensor's place in the table, by its name. */
 struct place {
 	enum trit_tensor_id id;
-	int layer;
+	int layer, expert;  /* expert: -1 where the table has one matrix */
 	const char *suffix; /* "weight", "bias", "weight_scale" */
 };
 
@@ -68,22 +68,43 @@ static bool is_ignored(const char *bare)
 	return false;
 }
 
-/* Whether a name of len bytes is this one of the table, without "model." in front. */
-static bool is_named(const char *hf, size_t len, const char *name)
+/* A number of at most six digits at *at, which moves on; -1: there is none. */
+static int take_number(const char **at)
 {
-	const char *bare = hf ? bare_name(hf) : "";
-	return strlen(bare) == len && len > 0 && memcmp(bare, name, len) == 0;
+	int v = 0, digits = 0;
+	for (; isdigit((unsigned char)**at) && digits < 6; digits++)
+		v = 10 * v + *(*at)++ - '0';
+	return digits ? v : -1;
 }
 
-static bool find_row(const struct importer *im, bool per_layer, size_t len, const char *name, enum trit_tensor_id *id)
+/* Whether a name that ends at `end` is this one of the table, without "model." in front; %d there is an expert's
+ * number. */
+static bool is_named(const char *hf, const char *name, const char *end, int *expert)
+{
+	*expert = -1;
+	if (!hf)
+		return false;
+	for (hf = bare_name(hf); *hf; hf++) {
+		if (hf[0] == '%' && hf[1] == 'd') {
+			hf++;
+			if ((*expert = take_number(&name)) < 0)
+				return false;
+		} else if (name == end || *name++ != *hf) {
+			return false;
+		}
+	}
+	return name == end;
+}
+
+static bool find_row(const struct importer *im, bool per_layer, const char *name, const char *end, struct place *p)
 {
 	for (int i = 0; i < TRIT_N_TENSORS; i++) {
 		const struct trit_tensor_row *row = &trit_tensors[i];
-		if (row->per_layer != per_layer || (!is_named(trit_tensor_hf_name(im->m->arch, row->id), len, name) &&
-		                                    !is_named(row->hf_old, len, name)))
-			continue;
-		*id = row->id;
-		return true;
+		p->id = row->id;
+		if (row->per_layer == per_layer &&
+		    (is_named(trit_tensor_hf_name(im->m->arch, row->id), name, end, &p->expert) ||
+		     is_named(row->hf_old, name, end, &p->expert)))
+			return true;
 	}
 	return false;
 }
@@ -91,22 +112,25 @@ static bool find_row(const struct importer *im, bool per_layer, size_t len, cons
 static bool find_place(const struct importer *im, const char *bare, struct place *p)
 {
 	const char *dot = strrchr(bare, '.');
-	char *end;
 	bool per_layer = skip(&bare, "layers.");
-	p->layer = 0;
-	if (per_layer) {
-		long layer = isdigit((unsigned char)*bare) ? strtol(bare, &end, 10) : -1;
-		if (layer < 0 || layer >= TRIT_MAX_LAYERS || *end != '.')
-			return false;
-		p->layer = (int)layer;
-		bare = end + 1;
-	}
-	if (!dot || dot <= bare)
+	p->layer = per_layer ? take_number(&bare) : 0;
+	if (p->layer < 0 || p->layer >= TRIT_MAX_LAYERS || (per_layer && *bare++ != '.') || !dot || dot <= bare)
 		return false;
 	p->suffix = dot + 1;
 	if (strcmp(p->suffix, "weight") != 0 && strcmp(p->suffix, "bias") != 0 && strcmp(p->suffix, "weight_scale") != 0)
 		return false;
-	return find_row(im, per_layer, (size_t)(dot - bare), bare, &p->id);
+	return find_row(im, per_layer, bare, dot, p);
+}
+
+/* "blk.3.attn_q.weight"; of an expert, whose tensors stay apart, "blk.3.ffn_up.7.weight". */
+static void gguf_name(const struct place *p, const char *suffix, char name[TRIT_TENSOR_NAME_BYTES])
+{
+	const char *stacked = trit_tensors[p->id].gguf, *end = strstr(stacked, "_exps");
+	if (p->expert >= 0 && end)
+		snprintf(name, TRIT_TENSOR_NAME_BYTES, "blk.%d.%.*s.%d.%s", p->layer, (int)(end - stacked), stacked, p->expert,
+		         suffix);
+	else
+		trit_tensor_name(name, p->id, p->layer, suffix);
 }
 
 /* ---- forms ------------------------------------------------------------------------------------------------------- */
@@ -363,7 +387,7 @@ static int add_tensor(struct importer *im, const struct trit_st_tensor *t)
 	}
 	im->has_head = im->has_head || p.id == TRIT_TENSOR_OUTPUT;
 	bool scale = !strcmp(p.suffix, "weight_scale");
-	trit_tensor_name(name, p.id, p.layer, scale ? "scale" : p.suffix);
+	gguf_name(&p, scale ? "scale" : p.suffix, name);
 	return scale ? add_scale(im, t, name) : add_weight(im, &p, t, name);
 }
 

@@ -118,7 +118,8 @@ static int read_template(const struct reader *r, const json_t *v)
 	return json_is_string(v) ? set_template(r, json_string_length(v), json_string_value(v)) : TRIT_OK;
 }
 
-static int read_tokenizer_config(const struct reader *r, const json_t *root, bool have_end)
+/* Special tokens by their texts. */
+static void read_texts(const struct reader *r, const json_t *root, bool have_end)
 {
 	struct trit_vocab *v = r->v;
 	trit_token bos = token_by_text(r, json_object_get(root, "bos_token"));
@@ -132,11 +133,30 @@ static int read_tokenizer_config(const struct reader *r, const json_t *root, boo
 		set_end(v, v->eot < 0 ? eos : -1);
 	else if (eos >= 0)
 		v->eos = eos;
+}
+
+static int read_tokenizer_config(const struct reader *r, const json_t *root)
+{
+	struct trit_vocab *v = r->v;
 	if (json_is_boolean(json_object_get(root, "add_bos_token")))
 		v->add_bos = json_is_true(json_object_get(root, "add_bos_token")) && v->bos >= 0;
 	if (json_is_boolean(json_object_get(root, "add_eos_token")))
 		v->add_eos = json_is_true(json_object_get(root, "add_eos_token")) && v->eos >= 0;
 	return read_template(r, json_object_get(root, "chat_template"));
+}
+
+/* Tokens that were added to a vocabulary which is in a file without them. */
+static void note_added(const struct reader *r, json_t *root)
+{
+	size_t missing = 0;
+	const char *text;
+	json_t *id;
+	json_object_foreach(root, text, id)
+		missing += json_is_integer(id) && json_integer_value(id) >= r->v->n_tokens;
+	if (missing)
+		trit_note(r->notes, TRIT_NOTE_WARNING,
+		          "added_tokens.json: %zu tokens are not in the vocabulary and are left out; save the tokenizer with "
+		          "transformers, which writes tokenizer.json", missing);
 }
 
 /* A file with nothing but the template goes before the one in tokenizer_config.json. */
@@ -163,13 +183,22 @@ int trit_hf_apply_specials(struct trit_vocab *v, const char *folder, struct trit
 	struct reader r = { .v = v, .folder = folder, .notes = notes, .err = err };
 	bool have_end = false;
 	json_t *root;
+	int e = TRIT_OK;
 	for (size_t i = 0; i < 2; i++) {
 		if ((root = load(&r, with_ids[i])))
 			have_end = read_ids(&r, with_ids[i], root) || have_end;
 		json_decref(root);
 	}
-	root = load(&r, "tokenizer_config.json");
-	int e = root ? read_tokenizer_config(&r, root, have_end) : TRIT_OK;
+	if ((root = load(&r, "added_tokens.json")))
+		note_added(&r, root);
+	json_decref(root);
+	if ((root = load(&r, "special_tokens_map.json")))
+		read_texts(&r, root, have_end);
+	json_decref(root);
+	if ((root = load(&r, "tokenizer_config.json"))) {
+		read_texts(&r, root, have_end);
+		e = read_tokenizer_config(&r, root);
+	}
 	json_decref(root);
 	return e ? e : read_template_file(&r);
 }

@@ -57,4 +57,23 @@ rm alone/config.json
 cp "$C"/mistral_sharded/*1-of* "$C"/mistral_sharded/*.json alone
 rm alone/model.safetensors
 refuse 1 'model-0000[23]-of-00003.safetensors: .*No such file' "$T" info alone
+
+# A SentencePiece model in a folder, and llama2.c's form of it: the ids that SentencePiece gives.
+while IFS='|' read -r text ids; do
+	for vocabulary in "$C/sentencepiece" "$C/sentencepiece/tokenizer.bin"; do
+		expect 0 "$T" tokenize -m "$vocabulary" --ids "$text"
+		[ "$(cat out)" = "$ids" ] || fail "$vocabulary: '$text' is $ids"
+	done
+done <"$C/sentencepiece/ids.txt"
+expect 0 "$T" tokenize -m "$C/llama2c_v1/model.bin" --tokenizer "$C/sentencepiece/tokenizer.bin" --ids 'the garden'
+refuse 1 '380 tokens in the vocabulary but 48 rows' "$T" run -m "$C/llama2c_v1/model.bin" \
+	--tokenizer "$C/sentencepiece/tokenizer.bin" -p x
+mkdir added
+cp "$C"/sentencepiece/tokenizer.model added
+cp "$C"/llama/*.json "$C"/llama/*.safetensors added
+sed -i 's/"vocab_size": 48/"vocab_size": 380/' added/config.json
+echo '{"<pad>": 380, "<extra>": 381, "<s>": 1}' >added/added_tokens.json
+refuse 1 '380 tokens' "$T" info added
+rm added/model.safetensors
+expect 0 "$T" tokenize -m added --ids 'the garden'
 exit 0

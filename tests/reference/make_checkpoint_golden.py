@@ -6,7 +6,7 @@ A folder for each model, as transformers, safetensors and torch write them, and 
 tokens, then a line of logits for each, computed by transformers in fp32 from the files as they lie there. So nothing
 shares code with Trit. llama2.c's checkpoints are written here after its export.py, and computed by transformers too.
 
-    pip install torch==2.15.0 transformers==5.23.0 safetensors==0.8.0 accelerate numpy
+    pip install torch==2.15.0 transformers==5.23.0 safetensors==0.8.0 accelerate numpy sentencepiece==0.2.3
     python3 tests/reference/make_checkpoint_golden.py [NAME...]
 """
 import json
@@ -16,6 +16,7 @@ import struct
 import sys
 
 import numpy as np
+import sentencepiece
 import torch
 import transformers as tf
 from safetensors.torch import load_file, save_file
@@ -163,6 +164,25 @@ def stablelm():
     """LayerNorms with biases, a quarter of each head rotates."""
     config = tf.StableLmConfig(**dict(SMALL, hidden_size=64), tie_word_embeddings=False, use_qkv_bias=True)
     finish(save("stablelm", build(config, 8)))
+
+
+def mixtral():
+    """Experts as LLaMA's, their names Mixtral's."""
+    finish(save("mixtral", build(tf.MixtralConfig(**SMALL, num_local_experts=3, num_experts_per_tok=2), 15)))
+
+
+def qwen3_moe():
+    """Experts beside q/k norms; the weights of the chosen ones sum to 1."""
+    config = tf.Qwen3MoeConfig(**SMALL, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24,
+                               norm_topk_prob=True)
+    finish(save("qwen3_moe", build(config, 16)))
+
+
+def qwen2_moe():
+    """Experts, one of them shared behind a gate, weights as they are; biases."""
+    config = tf.Qwen2MoeConfig(**SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24,
+                               shared_expert_intermediate_size=20)
+    finish(save("qwen2_moe", build(config, 17)))
 
 
 def bitnet_config(**options):
@@ -327,6 +347,30 @@ def llama2c():
     write_logits(folder, logits_of(m))
 
 
+def sentencepiece_vocabulary():
+    """tokenizer.model in a folder, the same as llama2.c's tokenizer.bin, and the ids that SentencePiece gives."""
+    folder = OUT / "sentencepiece"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = OUT.parent / "train" / "garden.txt"
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text), model_prefix=str(folder / "tokenizer"), model_type="bpe", vocab_size=380, byte_fallback=True,
+        normalization_rule_name="identity", split_digits=True, remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True, minloglevel=2)
+    (folder / "tokenizer.vocab").unlink()
+    sp = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    data, longest = b"", 0
+    for i in range(sp.vocab_size()):  # as tokenizer.py's export
+        piece = "\n<s>\n" if i == sp.bos_id() else "\n</s>\n" if i == sp.eos_id() else sp.id_to_piece(i)
+        piece = piece.replace("\u2581", " ").encode()
+        longest = max(longest, len(piece))
+        data += struct.pack("<fI", sp.get_score(i), len(piece)) + piece
+    (folder / "tokenizer.bin").write_bytes(struct.pack("<I", longest) + data)
+    texts = ["the garden", "Hello, world!", "  two  spaces ", "caf\u00e9 \u4e2d\u6587 \U0001f600", "x", "1234",
+             "a\tb", " "]
+    lines = [t + "|" + " ".join(map(str, [sp.bos_id()] + sp.encode(t))) for t in texts]
+    (folder / "ids.txt").write_text("\n".join(lines) + "\n")
+
+
 def torch_files():
     """Small files of torch.save, of every kind that has to be told apart."""
     folder = OUT / "torch"
@@ -357,8 +401,9 @@ def torch_files():
 
 
 def main():
-    cases = [llama, mistral_sharded, llama3_bin, qwen2_bins, qwen3_yarn, gemma2, gemma3, stablelm, bitnet_offline,
-             bitnet_online, bitnet_unpacked, llama_bitlinear, bitnet_first, with_vocabulary, llama2c, torch_files]
+    cases = [llama, mistral_sharded, llama3_bin, qwen2_bins, qwen3_yarn, gemma2, gemma3, stablelm, mixtral, qwen3_moe,
+             qwen2_moe, bitnet_offline, bitnet_online, bitnet_unpacked, llama_bitlinear, bitnet_first, with_vocabulary,
+             llama2c, sentencepiece_vocabulary, torch_files]
     for case in cases:
         if len(sys.argv) < 2 or case.__name__ in sys.argv[1:]:
             print(case.__name__)
