@@ -77,7 +77,7 @@ static void check_model(const char *path, const struct trit_source *s)
 	assert_int_equal(m->config.tied, s->config.tied);
 	assert_string_equal(m->config.name, s->config.name);
 	while (trit_tensor_next(&w, &s->config)) {
-		const struct trit_linear *l = trit_model_linear(m, w.id, w.layer);
+		const struct trit_linear *l = trit_model_linear(m, &w);
 		size_t n = w.rows * w.cols;
 		int8_t *codes = trit_calloc(n, 1), *row = trit_calloc(w.cols, 1);
 		size_t n_scales = trit_scale_count(s->scaling, w.rows, w.cols);
@@ -104,7 +104,7 @@ static void check_model(const char *path, const struct trit_source *s)
 				else if (l)
 					m->kernels.row_dense[l->type](got, l->w + r * trit_dense_row_bytes(l->type, w.cols), (int)w.cols);
 				else
-					memcpy(got, trit_model_norm(m, w.id, w.layer)->w, w.cols * sizeof *got);
+					memcpy(got, trit_model_norm(m, &w)->w, w.cols * sizeof *got);
 				for (size_t i = 0; i < w.cols; i++)
 					assert_true(fabsf(got[i] - numbers[r * w.cols + i]) <= (l ? rounding_of(l) : 0) * most);
 			}

@@ -17,7 +17,7 @@
 
 #include "model/forward.h"
 
-static const char *const names[] = { "bitnet", "bitnet_b158", "llama" };
+static const char *const names[] = { "bitnet", "bitnet_b158", "bitnet_a48", "bitnet_v2", "llama" };
 enum { N_NAMES = sizeof names / sizeof *names, MAX_TOKENS = 32, MAX_LOGITS = 4096 };
 
 /*

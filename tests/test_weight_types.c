@@ -491,7 +491,7 @@ static void test_masters(void **state)
 			assert_int_equal(m->file.notes.n, 1);
 			assert_int_equal(m->file.notes.lines[0].kind, TRIT_NOTE_ASSUMED);
 			while (trit_tensor_next(&w, &r.config)) {
-				const struct trit_linear *l = trit_model_linear(m, w.id, w.layer);
+				const struct trit_linear *l = trit_model_linear(m, &w);
 				if (trit_walk_kind(&w) != TRIT_KIND_LINEAR)
 					continue;
 				char name[TRIT_TENSOR_NAME_BYTES];

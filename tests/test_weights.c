@@ -129,8 +129,8 @@ static void test_threads(void **state)
 	struct trit_model *five = open_with("m.gguf", (struct trit_model_options){ .n_threads = 5 });
 	struct trit_tensor_walk w = { 0 };
 	while (trit_tensor_next(&w, &s.config)) {
-		const struct trit_linear *a = trit_model_linear(one, w.id, w.layer);
-		const struct trit_linear *b = trit_model_linear(five, w.id, w.layer);
+		const struct trit_linear *a = trit_model_linear(one, &w);
+		const struct trit_linear *b = trit_model_linear(five, &w);
 		if (trit_tensors[w.id].kind != TRIT_KIND_LINEAR)
 			continue;
 		assert_memory_equal(a->w, b->w, trit_layout_bytes(a->layout, w.rows, w.cols));

@@ -38,59 +38,60 @@ static const struct trit_gguf *gguf_of(void *arg)
 
 static int gguf_type(void *arg, const struct trit_tensor_walk *w)
 {
-	const struct trit_gguf_tensor *t;
-	return trit_tensor_find(gguf_of(arg), w, &t, NULL) ? -1 : (int)t->type;
+	struct trit_gguf_tensor t;
+	return trit_tensor_find(gguf_of(arg), w, &t, NULL) ? -1 : (int)t.type;
 }
 
 static int gguf_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
 {
 	const struct trit_input *in = arg;
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
 	if (e)
 		return e;
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t.type);
 	bool linear = trit_walk_kind(w) == TRIT_KIND_LINEAR;
 	if (linear && info->packed && !info->ternary)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t->name,
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: a projection of type %s, which is not ternary", t.name,
 		                 info->name);
-	return trit_tensor_scales(&in->file.gguf, w, t, linear ? in->source.scaling : trit_packed_scaling(t), scales, err);
+	enum trit_scaling scaling = linear ? in->source.scaling : trit_packed_scaling(&t);
+	return trit_tensor_scales(&in->file.gguf, w, &t, scaling, scales, err);
 }
 
 static int gguf_codes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, int8_t *codes,
                       struct trit_error *err)
 {
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
-	return e ? e : trit_tensor_codes(w, t, row0, n, codes, err);
+	return e ? e : trit_tensor_codes(w, &t, row0, n, codes, err);
 }
 
 static int gguf_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, float *out,
                        struct trit_error *err)
 {
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
-	return e ? e : trit_tensor_floats(w, t, row0, n, out, err);
+	return e ? e : trit_tensor_floats(w, &t, row0, n, out, err);
 }
 
 static int gguf_bytes(void *arg, const struct trit_tensor_walk *w, size_t row0, size_t n, unsigned char *out,
                       struct trit_error *err)
 {
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	int e = trit_tensor_find(gguf_of(arg), w, &t, err);
 	if (e)
 		return e;
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t.type);
 	size_t row = w->cols / (size_t)info->block * (size_t)info->block_bytes;
-	memcpy(out, t->data + row0 * row, n * row);
+	memcpy(out, t.data + row0 * row, n * row);
 	return TRIT_OK;
 }
 
 static void gguf_done(void *arg, const struct trit_tensor_walk *w)
 {
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	if (!trit_tensor_find(gguf_of(arg), w, &t, NULL))
-		trit_map_forget(t->data, (size_t)t->bytes);
+		trit_map_forget(t.data, (size_t)t.bytes);
 }
 
 /* The arrangement that expresses the scales of all projections. Weights beyond -1, 0 and 1 make them numbers. */
@@ -98,12 +99,12 @@ static int find_scaling(struct trit_input *in, struct trit_error *err)
 {
 	struct trit_source *s = &in->source;
 	struct trit_tensor_walk w = { 0 };
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	int e = TRIT_OK;
 	while (s->quantised && !e && trit_tensor_next(&w, &s->config)) {
 		struct trit_form form = { 0 };
 		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR || (e = trit_tensor_find(&in->file.gguf, &w, &t, err)) ||
-		    (e = trit_tensor_form(&form, &w, t, err)))
+		    (e = trit_tensor_form(&form, &w, &t, err)))
 			continue;
 		s->quantised = !form.code_2;
 		bool finer = s->scaling == TRIT_SCALE_TENSOR || s->scaling == TRIT_SCALE_ROW
@@ -136,21 +137,21 @@ static int sum_pieces(const struct trit_input *in, const struct trit_gguf_tensor
 static int master_scales(void *arg, const struct trit_tensor_walk *w, float *scales, struct trit_error *err)
 {
 	struct trit_input *in = arg;
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	size_t n = w->rows * w->cols;
 	int e = trit_tensor_find(&in->file.gguf, w, &t, err);
 	if (e)
 		return e;
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t.type);
 	if (info->packed || info->ternary || info->stripe != 1 || info->stripe_bytes)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: weights of type %s cannot be quantised", t->name, info->name);
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: weights of type %s cannot be quantised", t.name, info->name);
 	float *sums = trit_calloc(n / TRIT_QUANT_PIECE + 1, sizeof *sums);
-	e = sums ? sum_pieces(in, t, n, sums, err) : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu sums", n);
+	e = sums ? sum_pieces(in, &t, n, sums, err) : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu sums", n);
 	if (!e) {
 		in->checkpoint.scale = trit_weight_scale_of_sums(sums, n);
 		*scales = in->checkpoint.scale.scale;
 		if (!isfinite(*scales))
-			e = trit_fail(err, TRIT_ERR_FORMAT, "%s: a number that is not finite", t->name);
+			e = trit_fail(err, TRIT_ERR_FORMAT, "%s: a number that is not finite", t.name);
 	}
 	trit_free(sums);
 	return e;
@@ -190,19 +191,19 @@ void trit_input_quantise(struct trit_input *in)
 static int has_masters(struct trit_input *in, bool *masters, struct trit_error *err)
 {
 	struct trit_tensor_walk q = { .id = TRIT_TENSOR_ATTN_Q };
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	int e = trit_gguf_get_bool(&in->file.gguf, "trit.weights.online", masters, err);
 	trit_tensor_shape(&in->source.config, q.id, &q.rows, &q.cols);
 	if (e < 0 || *masters || !in->source.config.arch->bit_linear)
 		return e < 0 ? e : TRIT_OK;
 	if ((e = trit_tensor_find(&in->file.gguf, &q, &t, err)))
 		return e;
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t.type);
 	size_t n = q.rows < TRIT_BLOCK_ROWS ? q.rows : TRIT_BLOCK_ROWS;
 	int8_t *codes = trit_calloc(n, q.cols);
 	if (!codes)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu rows of weights", n);
-	*masters = !info->ternary && !info->packed && trit_tensor_codes(&q, t, 0, n, codes, NULL) != TRIT_OK;
+	*masters = !info->ternary && !info->packed && trit_tensor_codes(&q, &t, 0, n, codes, NULL) != TRIT_OK;
 	trit_free(codes);
 	return TRIT_OK;
 }

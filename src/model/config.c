@@ -28,6 +28,10 @@ static const struct trit_arch archs[] = {
 	{ .name = "qwen2", .title = "Qwen2", .rope_half = true, .others_untie = true, .scale_tensors = true },
 	{ .name = "qwen3", .title = "Qwen3", .rope_half = true, .qk_norms = TRIT_QK_SHARED, .others_untie = true,
 	  .scale_tensors = true },
+	{ .name = "qwen2moe", .title = "Qwen2 MoE", .rope_half = true, .others_untie = true, .scale_tensors = true,
+	  .raw_expert_weights = true },
+	{ .name = "qwen3moe", .title = "Qwen3 MoE", .rope_half = true, .qk_norms = TRIT_QK_SHARED, .others_untie = true,
+	  .scale_tensors = true },
 	{ .name = "gemma", .title = "Gemma", .activation = TRIT_ACT_GELU, .rope_half = true, .scale_embedding = true,
 	  .scale_tensors = true, .hf_norms_less_one = true },
 	{ .name = "gemma2", .title = "Gemma 2", .activation = TRIT_ACT_GELU, .rope_half = true, .post_norms = true,
@@ -76,6 +80,7 @@ void trit_config_set_arch(struct trit_config *c, const struct trit_arch *arch)
 	c->window_rope_base = arch->window_rope_base;
 	c->attn_softcap = arch->attn_softcap;
 	c->logit_softcap = arch->logit_softcap;
+	c->moe = (struct trit_moe_config){ .gating = TRIT_MOE_SOFTMAX, .norm = !arch->raw_expert_weights, .scale = 1 };
 }
 
 static int check_range(const char *what, int64_t value, int64_t min, int64_t max, struct trit_error *err)
@@ -104,6 +109,24 @@ static int check_rope_scaling(const struct trit_config *c, struct trit_error *er
 	return check_range("original context length", s->n_ctx_original, 1, TRIT_MAX_CTX, err);
 }
 
+static int check_experts(const struct trit_moe_config *m, struct trit_error *err)
+{
+	int e;
+	if (!m->n_experts)
+		return TRIT_OK;
+	if ((e = check_range("number of experts", m->n_experts, 1, TRIT_MAX_EXPERTS, err)) ||
+	    (e = check_range("number of experts a token", m->n_used, 1, m->n_experts, err)) ||
+	    (e = check_range("feed-forward width of an expert", m->d_ff, 1, TRIT_MAX_COLS, err)) ||
+	    (e = check_range("feed-forward width of the shared expert", m->d_ff_shared, 0, TRIT_MAX_COLS, err)))
+		return e;
+	if (m->gating != TRIT_MOE_SOFTMAX && m->gating != TRIT_MOE_SIGMOID)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "experts weighted by function %d; there are softmax (1) and "
+		                 "sigmoid (2)", (int)m->gating);
+	if (!(m->scale > 0 && m->scale < 1e6f))
+		return trit_fail(err, TRIT_ERR_FORMAT, "the experts' factor is %g; it must be positive", (double)m->scale);
+	return TRIT_OK;
+}
+
 /* What only some architectures have. */
 static int check_extras(const struct trit_config *c, struct trit_error *err)
 {
@@ -126,7 +149,7 @@ static int check_extras(const struct trit_config *c, struct trit_error *err)
 	int e = check_range("sliding window", c->window, 0, TRIT_MAX_CTX, err);
 	if (!e)
 		e = check_range("period of layers that see all positions", c->window_period, 0, TRIT_MAX_LAYERS, err);
-	return e ? e : check_rope_scaling(c, err);
+	return e || (e = check_experts(&c->moe, err)) ? e : check_rope_scaling(c, err);
 }
 
 int trit_config_check(const struct trit_config *c, struct trit_error *err)
@@ -313,6 +336,64 @@ static int read_window(struct trit_config *c, const struct trit_gguf *g, struct 
 	return e ? e : read_window_pattern(c, g, err);
 }
 
+/* Rows of the first layer's tensor of a name; 0 if there is none. */
+static int rows_of(const struct trit_gguf *g, const char *name)
+{
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
+	return t && t->dims[1] <= TRIT_MAX_COLS ? (int)t->dims[1] : 0;
+}
+
+/* Widths come from the tensors unless a key has them: files of several makers lack those keys. */
+static int read_experts(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
+{
+	struct trit_moe_config *m = &c->moe;
+	const char *arch = c->arch->name;
+	int gating = (int)m->gating, e;
+	char key[96];
+	if ((e = read_size(g, arch, "expert_count", TRIT_MAX_EXPERTS, &m->n_experts, err)) || !m->n_experts)
+		return e;
+	int stacked = rows_of(g, "blk.0.ffn_up_exps.weight");
+	m->d_ff = stacked ? stacked : rows_of(g, "blk.0.ffn_up.0.weight");
+	m->d_ff_shared = rows_of(g, "blk.0.ffn_up_shexp.weight");
+	m->shared_gate = trit_gguf_find_tensor(g, "blk.0.ffn_gate_inp_shexp.weight");
+	m->n_used = -1;
+	if ((e = read_size(g, arch, "expert_used_count", TRIT_MAX_EXPERTS, &m->n_used, err)) ||
+	    (e = read_size(g, arch, "expert_feed_forward_length", TRIT_MAX_COLS, &m->d_ff, err)) ||
+	    (e = read_size(g, arch, "expert_shared_feed_forward_length", TRIT_MAX_COLS, &m->d_ff_shared, err)) ||
+	    (e = read_size(g, arch, "expert_gating_func", 255, &gating, err)) ||
+	    (e = read_float(g, arch, "expert_weights_scale", &m->scale, err)))
+		return e;
+	m->gating = (enum trit_moe_gating)gating;
+	m->scale = m->scale == 0 ? 1 : m->scale;
+	snprintf(key, sizeof key, "%s.expert_weights_norm", arch);
+	e = trit_gguf_get_bool(g, key, &m->norm, err);
+	return e < 0 ? e : TRIT_OK;
+}
+
+static int read_bits(const struct trit_gguf *g, const char *arch, const char *suffix, bool *four,
+                     struct trit_error *err)
+{
+	int bits = 8, e = read_size(g, arch, suffix, 255, &bits, err);
+	*four = bits == 4;
+	if (!e && bits != 4 && bits != 8)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s.%s is %d; activations have 8 bits or 4", arch, suffix, bits);
+	return e;
+}
+
+/* How the inputs of integer projections are quantised. */
+static int read_activations(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
+{
+	const char *arch = c->arch->name;
+	char key[96];
+	int e;
+	if ((e = read_bits(g, arch, "activation.input_bits", &c->input_4bit, err)) ||
+	    (e = read_bits(g, arch, "activation.inner_bits", &c->inner_4bit, err)))
+		return e;
+	snprintf(key, sizeof key, "%s.activation.inner_hadamard", arch);
+	e = trit_gguf_get_bool(g, key, &c->inner_hadamard, err);
+	return e < 0 ? e : TRIT_OK;
+}
+
 /* Which of the tensors that a model may have or not have it has: what the first layer has. */
 static void look_for_tensors(struct trit_config *c, const struct trit_gguf *g)
 {
@@ -323,6 +404,7 @@ static void look_for_tensors(struct trit_config *c, const struct trit_gguf *g)
 			c->biases |= (uint64_t)1 << id;
 	}
 	c->tied = !trit_gguf_find_tensor(g, "output.weight");
+	c->projection_norms = trit_gguf_find_tensor(g, "blk.0.attn_q_norm_in.weight");
 	c->rope_freqs = trit_gguf_find_tensor(g, "rope_freqs.weight");
 	if (c->arch->qk_norms_optional && !trit_gguf_find_tensor(g, "blk.0.attn_q_norm.weight"))
 		c->qk_norms = TRIT_QK_PLAIN;
@@ -401,7 +483,8 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 		                 key_length, value_length);
 	c.head_dim = c.n_rot = key_length;
 	if ((e = read_size(g, arch, "rope.dimension_count", 4096, &c.n_rot, err)) || (e = read_floats(&c, g, err)) ||
-	    (e = read_rope_scaling(&c, g, err)) || (e = read_window(&c, g, err)) ||
+	    (e = read_rope_scaling(&c, g, err)) || (e = read_window(&c, g, err)) || (e = read_experts(&c, g, err)) ||
+	    (e = read_activations(&c, g, err)) ||
 	    (e = trit_gguf_get_bool(g, "trit.rope.half", &c.rope_half, err)) < 0)
 		return e;
 	if (c.n_layers == c.arch->n_layers_wide && c.score_scale == 0)
@@ -478,6 +561,42 @@ static int put_extras(const struct trit_config *c, struct trit_gguf_writer *w, s
 	return e;
 }
 
+static int put_flag(struct trit_gguf_writer *w, const char *arch, const char *suffix, bool v, struct trit_error *err)
+{
+	char key[96];
+	snprintf(key, sizeof key, "%s.%s", arch, suffix);
+	return trit_gguf_put_bool(w, key, v, err);
+}
+
+static int put_experts(const struct trit_config *c, struct trit_gguf_writer *w, struct trit_error *err)
+{
+	const struct trit_moe_config *m = &c->moe;
+	const char *arch = c->arch->name;
+	int e;
+	if (!m->n_experts)
+		return TRIT_OK;
+	if ((e = put_size(w, arch, "expert_count", m->n_experts, err)) ||
+	    (e = put_size(w, arch, "expert_used_count", m->n_used, err)) ||
+	    (e = put_size(w, arch, "expert_feed_forward_length", m->d_ff, err)) ||
+	    (e = put_size(w, arch, "expert_gating_func", (int)m->gating, err)) ||
+	    (e = put_flag(w, arch, "expert_weights_norm", m->norm, err)))
+		return e;
+	if (m->d_ff_shared && (e = put_size(w, arch, "expert_shared_feed_forward_length", m->d_ff_shared, err)))
+		return e;
+	return m->scale == 1 ? TRIT_OK : put_float(w, arch, "expert_weights_scale", m->scale, err);
+}
+
+static int put_activations(const struct trit_config *c, struct trit_gguf_writer *w, struct trit_error *err)
+{
+	const char *arch = c->arch->name;
+	int e = TRIT_OK;
+	if (c->input_4bit)
+		e = put_size(w, arch, "activation.input_bits", 4, err);
+	if (!e && c->inner_4bit)
+		e = put_size(w, arch, "activation.inner_bits", 4, err);
+	return e || !c->inner_hadamard ? e : put_flag(w, arch, "activation.inner_hadamard", true, err);
+}
+
 /* LLaMA 3's is not among the keys of GGUF: other programs find it in the tensor rope_freqs.weight. */
 static int put_rope_scaling(const struct trit_rope_scaling *s, struct trit_gguf_writer *w, const char *arch,
                             struct trit_error *err)
@@ -518,7 +637,8 @@ int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int
 		return e;
 	if (c->pooling && (e = put_size(w, arch, "pooling_type", c->pooling, err)))
 		return e;
-	if ((e = put_float(w, arch, eps_key(c->arch), c->eps, err)) || (e = put_extras(c, w, err)))
+	if ((e = put_float(w, arch, eps_key(c->arch), c->eps, err)) || (e = put_extras(c, w, err)) ||
+	    (e = put_experts(c, w, err)) || (e = put_activations(c, w, err)))
 		return e;
 	return put_rope_scaling(&c->rope_scaling, w, arch, err);
 }

@@ -2,7 +2,7 @@
  * config.h - the sizes of a model, and the table of architectures.
  *
  * Letters for sizes, everywhere: T tokens in a batch, S positions of a sequence, V vocabulary, L layers, D model width,
- * F feed-forward width, H heads, K key/value heads, A head width.
+ * F feed-forward width, H heads, K key/value heads, A head width, E experts.
  *
  * Adding an architecture: a row in config.c's table; a new kind of tensor: a row in tensors.c and its place in
  * weights.c; whatever neither can say: a member of struct trit_arch and one branch in forward.c (and train/net.c).
@@ -16,6 +16,7 @@
 
 #include "format/gguf.h"
 #include "format/safetensors.h"
+#include "model/moe.h"
 #include "model/rope.h"
 #include "text/vocab.h"
 
@@ -53,6 +54,7 @@ struct trit_arch {
 	float attn_softcap, logit_softcap; /* unless the file says otherwise; 0: none */
 	bool others_untie; /* other programs read output.weight; else they refuse a file that has it */
 	bool scale_tensors; /* other programs read blk.N.NAME.scale beside blk.N.NAME.weight */
+	bool raw_expert_weights; /* of the experts a token goes to; else divided by their sum */
 	bool hf_norms_less_one; /* in files of Hugging Face the norms' weights are less by 1 than in GGUF */
 };
 
@@ -88,6 +90,11 @@ struct trit_config {
 	float score_scale;      /* of attention's scores; 0: 1/sqrt(A) */
 	float attn_softcap, logit_softcap; /* scores and logits x become c tanh(x / c); 0: they stay */
 	float embedding_scale;  /* embeddings are multiplied by it; 0: they are not */
+	struct trit_moe_config moe;
+	bool projection_norms;  /* each projection has a norm of its input of its own: attn_q_norm_in and the like */
+	/* Inputs of integer projections: 8 bits, or 4. "Inner" ones are those of output and down. */
+	bool input_4bit, inner_4bit;
+	bool inner_hadamard;    /* they pass a Hadamard transform before they are quantised */
 	uint64_t biases;        /* bit i: the tensors of row i of the table of tensors have biases */
 
 	char name[64];  /* general.name, or "" */
@@ -111,12 +118,18 @@ static inline size_t trit_config_kv_width(const struct trit_config *c)
 {
 	return (size_t)c->n_kv_heads * (size_t)c->head_dim;
 }
+/** F; with experts the width of the widest. */
+static inline size_t trit_config_ff_width(const struct trit_config *c)
+{
+	int experts = c->moe.d_ff > c->moe.d_ff_shared ? c->moe.d_ff : c->moe.d_ff_shared;
+	return (size_t)(c->moe.n_experts ? experts : c->d_ff);
+}
 /** Widest vector that a projection reads: the largest of D, F and H A. */
 static inline size_t trit_config_widest(const struct trit_config *c)
 {
 	size_t widest = trit_config_q_width(c);
 	widest = (size_t)c->d_model > widest ? (size_t)c->d_model : widest;
-	return (size_t)c->d_ff > widest ? (size_t)c->d_ff : widest;
+	return trit_config_ff_width(c) > widest ? trit_config_ff_width(c) : widest;
 }
 
 #define TRIT_MAX_LAYERS 1024

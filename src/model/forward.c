@@ -26,11 +26,53 @@ struct trit_row_cursor {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
+/* Of the widest input of an expert's projection. */
+static size_t slot_width(const struct trit_config *c)
+{
+	size_t ff = trit_config_ff_width(c), d = (size_t)c->d_model;
+	return ff > d ? ff : d;
+}
+
+/* Most rows of one projection that a thread has apart before they are used. */
+static size_t chunk_width(const struct trit_config *c)
+{
+	size_t widest = c->moe.n_experts ? slot_width(c) : (size_t)c->d_ff;
+	return widest < CHUNK_ROWS ? widest : CHUNK_ROWS;
+}
+
+/* What mixtures of experts need. */
+static void lay_out_slots(struct trit_forward *f, size_t threads)
+{
+	const struct trit_moe_config *moe = &f->model->config.moe;
+	struct trit_arena *a = &f->arena;
+	size_t t = (size_t)f->n_batch, each = (size_t)trit_moe_slots(moe), n = t * each, w = slot_width(&f->model->config);
+	size_t choices = t > threads ? t : threads;
+
+	f->scores = trit_arena_take(a, (t + threads) * (size_t)moe->n_experts, sizeof(float));
+	f->shared_scores = trit_arena_take(a, t, sizeof(float));
+	f->chosen = trit_arena_take(a, choices * each, sizeof(int));
+	f->chosen_weights = trit_arena_take(a, choices * each, sizeof(float));
+	f->slots = trit_arena_take(a, threads, sizeof *f->slots);
+	for (size_t i = 0; i < threads; i++) {
+		struct trit_moe_slots s = {
+			trit_arena_take(a, (size_t)trit_moe_experts(moe) + 1, sizeof(int)), trit_arena_take(a, n, sizeof(int)),
+			trit_arena_take(a, n, sizeof(float))
+		};
+		if (f->slots)
+			f->slots[i] = s;
+	}
+	f->hidden = trit_arena_take(a, n * trit_config_ff_width(&f->model->config), sizeof(float));
+	f->slot_xn = trit_arena_take(a, n * w, sizeof(float));
+	f->slot_xq = trit_arena_take(a, n * trit_q_padded(w), 1);
+	f->slot_step = trit_arena_take(a, n, sizeof(float));
+	f->slot_sum = trit_arena_take(a, n, sizeof(int32_t));
+}
+
 static void lay_out(struct trit_forward *f)
 {
 	const struct trit_config *c = &f->model->config;
 	struct trit_arena *a = &f->arena;
-	size_t t = (size_t)f->n_batch, d = (size_t)c->d_model, ff = (size_t)c->d_ff, w = trit_config_widest(c);
+	size_t t = (size_t)f->n_batch, d = (size_t)c->d_model, w = trit_config_widest(c);
 	size_t q = trit_config_q_width(c), kv = trit_config_kv_width(c);
 	size_t threads = (size_t)trit_pool_size(f->pool), inputs = t > threads ? t : threads;
 
@@ -38,8 +80,11 @@ static void lay_out(struct trit_forward *f)
 	f->x = trit_arena_take(a, t * d, sizeof(float));
 	f->qkv = trit_arena_take(a, t * (q + 2 * kv), sizeof(float));
 	f->att = trit_arena_take(a, t * q, sizeof(float));
-	f->gate = trit_arena_take(a, t * ff, sizeof(float));
-	f->up = trit_arena_take(a, threads * t * (ff < CHUNK_ROWS ? ff : CHUNK_ROWS), sizeof(float));
+	if (c->moe.n_experts)
+		lay_out_slots(f, threads);
+	else
+		f->gate = trit_arena_take(a, t * (size_t)c->d_ff, sizeof(float));
+	f->up = trit_arena_take(a, threads * t * chunk_width(c), sizeof(float));
 	f->y = trit_arena_take(a, t * d, sizeof(float));
 	f->xn = trit_arena_take(a, inputs * w, sizeof(float));
 	f->xq = trit_arena_take(a, inputs * trit_q_padded(w), 1);
@@ -135,20 +180,25 @@ static void apply_norm(const struct part *p, float *y, const float *x, const str
 		p->k->rmsnorm(y, x, norm->w, p->c->eps, n);
 }
 
-/* What the projections that share an input take it as: integers, numbers, or some this and some that. */
+/* What the projections that share an input take it as: integers, numbers, or some this and some that; and what comes
+ * before that. */
 struct need {
 	int width;
 	bool integers, numbers;
+	bool four_bits;
+	int hadamard;
+	const struct trit_norm *norm; /* after the one that all share */
 };
 
 /* Of one to three projections; NULL: fewer. */
 static struct need need_of(const struct trit_linear *a, const struct trit_linear *b, const struct trit_linear *c)
 {
 	const struct trit_linear *all[] = { a, b, c };
-	struct need need = { .width = a->cols };
+	struct need need = { .width = a->cols, .hadamard = a->hadamard, .norm = &a->norm };
 	for (int i = 0; i < 3; i++) {
 		need.integers = need.integers || (all[i] && all[i]->quantised);
 		need.numbers = need.numbers || (all[i] && !all[i]->quantised);
+		need.four_bits = need.four_bits || (all[i] && all[i]->input_4bit);
 	}
 	return need;
 }
@@ -161,16 +211,24 @@ static void prepare_row(const struct part *p, struct need need, int row, const f
 	float *xn = p->xn + i * (size_t)width;
 	int8_t *xq = p->xq + i * padded;
 
-	if (!need.numbers && norm->w && p->c->arch->norm == TRIT_NORM_RMS) {
+	if (norm->w && need.norm->w) { /* two of them */
+		apply_norm(p, xn, x, norm, width);
+		x = xn;
+	}
+	norm = need.norm->w ? need.norm : norm;
+	if (norm->w && p->c->arch->norm == TRIT_NORM_RMS && !need.numbers && !need.four_bits && !need.hadamard) {
 		p->k->rmsnorm_quant(xq, &p->step[i], &p->sum[i], x, norm->w, p->c->eps, width, (int)padded);
 		return;
 	}
 	if (norm->w)
 		apply_norm(p, xn, x, norm, width);
-	if (need.integers)
-		p->k->act_quant(xq, &p->step[i], &p->sum[i], norm->w ? xn : x, width, (int)padded);
-	if (need.numbers && !norm->w)
+	else if ((need.numbers || need.hadamard) && x != xn)
 		memcpy(xn, x, (size_t)width * sizeof *xn);
+	for (int at = 0; need.hadamard && at < width; at += need.hadamard)
+		p->k->hadamard(xn + at, need.hadamard);
+	if (need.integers)
+		(need.four_bits ? p->k->act_quant4 : p->k->act_quant)(xq, &p->step[i], &p->sum[i],
+		                                                      norm->w || need.hadamard ? xn : x, width, (int)padded);
 }
 
 /* The input of the projections that follow, from x [T, width] with rows ldx apart; ready for all threads on return. */
@@ -298,22 +356,194 @@ static trit_silu_mul_fn *activation_of(const struct part *p)
 	}
 }
 
-/* gate = act(gate projection) * (up projection). */
-static void gated(struct part *p, const struct trit_layer *layer)
+/* out [n_inputs, ldo] = act(gate projection) * (up projection). With gate NULL the gate's projection is there. */
+static void gated(struct part *p, float *out, size_t ldo, const struct trit_linear *gate, const struct trit_linear *up,
+                  int n_inputs)
 {
 	struct trit_forward *f = p->f;
 	trit_silu_mul_fn *activate = activation_of(p);
-	size_t r0, r1, ff = (size_t)p->c->d_ff, T = (size_t)f->n_tokens, ldu = ff < CHUNK_ROWS ? ff : CHUNK_ROWS;
-	float *up = f->up + (size_t)p->index * (size_t)f->n_batch * ldu;
+	size_t r0, r1, ldu = chunk_width(p->c);
+	float *other = f->up + (size_t)p->index * (size_t)f->n_batch * ldu;
 	begin_rows(p);
-	while (next_rows(p, &layer->gate, f->n_tokens, &r0, &r1)) {
-		linear_rows(p, f->gate + r0, ff, &layer->gate, f->n_tokens, r0, r1);
-		linear_rows(p, up, ldu, &layer->up, f->n_tokens, r0, r1);
-		for (size_t t = 0; t < T; t++) {
-			float *gate = f->gate + t * ff + r0;
-			activate(gate, gate, up + t * ldu, (int)(r1 - r0));
-		}
+	while (next_rows(p, up, n_inputs, &r0, &r1)) {
+		if (gate)
+			linear_rows(p, out + r0, ldo, gate, n_inputs, r0, r1);
+		linear_rows(p, other, ldu, up, n_inputs, r0, r1);
+		for (size_t i = 0; i < (size_t)n_inputs; i++)
+			activate(out + i * ldo + r0, out + i * ldo + r0, other + i * ldu, (int)(r1 - r0));
 	}
+}
+
+/* The input of a projection that does not share the one before it: once all are through with that. */
+static void prepare_next(struct part *p, const struct trit_linear *next, const struct trit_norm *norm)
+{
+	barrier(p);
+	prepare(p, need_of(next, NULL, NULL), p->f->x, (size_t)p->c->d_model, norm);
+}
+
+/* Queries, keys and values. */
+static void project_qkv(struct part *p, const struct trit_layer *layer)
+{
+	struct trit_forward *f = p->f;
+	const struct trit_linear *q = &layer->q, *k = &layer->k, *v = &layer->v;
+	size_t nq = trit_config_q_width(p->c), nkv = trit_config_kv_width(p->c), nqkv = nq + 2 * nkv;
+	bool shared = !p->c->projection_norms;
+
+	prepare(p, shared ? need_of(q, k, v) : need_of(q, NULL, NULL), f->x, (size_t)p->c->d_model, &layer->attn_norm);
+	linear(p, f->qkv, nqkv, q, f->n_tokens);
+	if (!shared)
+		prepare_next(p, k, &layer->attn_norm);
+	linear(p, f->qkv + nq, nqkv, k, f->n_tokens);
+	if (!shared)
+		prepare_next(p, v, &layer->attn_norm);
+	linear(p, f->qkv + nq + nkv, nqkv, v, f->n_tokens);
+}
+
+/* The feed-forward half of a layer. */
+static void feed_forward(struct part *p, const struct trit_layer *layer)
+{
+	struct trit_forward *f = p->f;
+	const struct trit_linear *gate = &layer->gate, *up = &layer->up;
+	size_t ff = (size_t)p->c->d_ff;
+	bool shared = !p->c->projection_norms;
+
+	prepare(p, shared ? need_of(gate, up, NULL) : need_of(gate, NULL, NULL), f->x, (size_t)p->c->d_model,
+	        &layer->ffn_norm);
+	if (!shared) {
+		linear(p, f->gate, ff, gate, f->n_tokens);
+		prepare_next(p, up, &layer->ffn_norm);
+	}
+	gated(p, f->gate, ff, shared ? gate : NULL, up, f->n_tokens);
+	barrier(p);
+	prepare(p, need_of(&layer->down, NULL, NULL), f->gate, ff, &layer->ffn_sub_norm);
+	to_residual(p, &layer->down, &layer->ffn_post_norm);
+}
+
+/* ---- mixtures of experts ----------------------------------------------------------------------------------------- */
+
+/* scores [T, rows] = a router's, of the prepared input. */
+static void score(struct part *p, float *scores, const struct trit_norm *router, int rows)
+{
+	const struct trit_linear l = { .type = TRIT_DENSE_F32, .rows = rows, .cols = p->c->d_model,
+		                       .w = (const unsigned char *)router->w };
+	linear(p, scores, (size_t)rows, &l, p->f->n_tokens);
+}
+
+/* Chooses experts for this thread's tokens, and sorts the choices of all. A single token is every thread's own. */
+static void choose_experts(struct part *p, struct trit_moe_slots *slots)
+{
+	struct trit_forward *f = p->f;
+	const struct trit_moe_config *moe = &p->c->moe;
+	size_t n_experts = (size_t)moe->n_experts, each = (size_t)trit_moe_slots(moe), T = (size_t)f->n_tokens;
+	size_t own = T == 1 ? (size_t)p->index : 0, t0 = 0, t1 = 1;
+	float *scores = f->scores;
+
+	if (T > 1) {
+		trit_part(T, 1, p->index, p->n, &t0, &t1);
+	} else {
+		scores += ((size_t)f->n_batch + own) * n_experts;
+		memcpy(scores, f->scores, n_experts * sizeof *scores);
+	}
+	for (size_t t = t0; t < t1; t++)
+		trit_moe_select(f->chosen + (own + t) * each, f->chosen_weights + (own + t) * each, scores + t * n_experts,
+		                f->shared_scores[t], moe, p->k);
+	if (T > 1)
+		barrier(p);
+	trit_moe_sort(slots, f->chosen + own * each, f->chosen_weights + own * each, f->n_tokens, moe);
+}
+
+/* From here on the prepared input is that of slots from `first` on. */
+static void point_to_slots(struct part *p, int first)
+{
+	struct trit_forward *f = p->f;
+	size_t slot = (size_t)first, w = slot_width(p->c);
+	p->xn = f->slot_xn + slot * w;
+	p->xq = f->slot_xq + slot * trit_q_padded(w);
+	p->step = f->slot_step + slot;
+	p->sum = f->slot_sum + slot;
+}
+
+/* The norm before an expert's down projection, if the model has one there. */
+static struct trit_norm sub_norm_of(const struct trit_layer *layer, int expert, int n_experts)
+{
+	if (expert == n_experts)
+		return layer->shared_sub_norm;
+	size_t at = (size_t)expert * (size_t)layer->experts[expert].down.cols;
+	return (struct trit_norm){ .w = layer->ffn_sub_norm.w ? layer->ffn_sub_norm.w + at : NULL };
+}
+
+/* Prepares this thread's share of slots for the projections of their experts: `down`, whose input is theirs, or gate
+ * and up, whose input is their token's. */
+static void prepare_slots(struct part *p, const struct trit_layer *layer, const struct trit_moe_slots *slots, bool down)
+{
+	struct trit_forward *f = p->f;
+	int n_experts = p->c->moe.n_experts, n_slots = slots->first[trit_moe_experts(&p->c->moe)];
+	size_t s0, s1, ff = trit_config_ff_width(p->c), d = (size_t)p->c->d_model;
+	trit_part((size_t)n_slots, 1, p->index, p->n, &s0, &s1);
+	for (int e = 0, s = (int)s0; s < (int)s1; s++) {
+		while (s >= slots->first[e + 1])
+			e++;
+		const struct trit_expert *expert = &layer->experts[e];
+		struct trit_norm norm = down ? sub_norm_of(layer, e, n_experts) : (struct trit_norm){ 0 };
+		struct need need = down ? need_of(&expert->down, NULL, NULL) : need_of(&expert->gate, &expert->up, NULL);
+		const float *x = down ? f->hidden + (size_t)s * ff : f->xn + (size_t)slots->token[s] * d;
+		point_to_slots(p, slots->first[e]);
+		prepare_row(p, need, s - slots->first[e], x, &norm);
+	}
+	barrier(p);
+}
+
+/* x += weight * down projection, expert after expert, for the rows of this thread. */
+static void experts_to_residual(struct part *p, const struct trit_layer *layer, const struct trit_moe_slots *slots)
+{
+	struct trit_forward *f = p->f;
+	size_t r0, r1, d = (size_t)p->c->d_model, ldy = chunk_width(p->c);
+	float *y = f->up + (size_t)p->index * (size_t)f->n_batch * ldy;
+	begin_rows(p);
+	while (next_rows(p, &layer->experts[0].down, f->n_tokens, &r0, &r1))
+		for (int e = 0; e < trit_moe_experts(&p->c->moe); e++) {
+			int first = slots->first[e], n = slots->first[e + 1] - first;
+			if (!n)
+				continue;
+			point_to_slots(p, first);
+			linear_rows(p, y, ldy, &layer->experts[e].down, n, r0, r1);
+			for (int i = 0; i < n; i++)
+				p->k->add_scaled(f->x + (size_t)slots->token[first + i] * d + r0, y + (size_t)i * ldy,
+				                 slots->weight[first + i], (int)(r1 - r0));
+		}
+}
+
+/* The feed-forward half of a layer with experts: moe.h. */
+static void feed_forward_experts(struct part *p, const struct trit_layer *layer)
+{
+	static const struct trit_norm none;
+	struct trit_forward *f = p->f;
+	const struct trit_moe_config *moe = &p->c->moe;
+	struct trit_moe_slots *slots = &f->slots[p->index];
+	size_t d = (size_t)p->c->d_model, ff = trit_config_ff_width(p->c);
+	bool one = f->n_tokens == 1; /* its input is that of all its slots, and each thread has its own */
+
+	prepare(p, (struct need){ .width = p->c->d_model, .numbers = true, .norm = &none }, f->x, d, &layer->ffn_norm);
+	score(p, f->scores, &layer->router, moe->n_experts);
+	if (moe->shared_gate)
+		score(p, f->shared_scores, &layer->shared_router, 1);
+	barrier(p);
+	choose_experts(p, slots);
+	if (one)
+		prepare_row(p, need_of(&layer->experts[0].gate, &layer->experts[0].up, NULL), 0, p->xn, &none);
+	else
+		prepare_slots(p, layer, slots, false);
+	for (int e = 0; e < trit_moe_experts(moe); e++) {
+		int first = slots->first[e], n = slots->first[e + 1] - first;
+		if (!n)
+			continue;
+		if (!one)
+			point_to_slots(p, first);
+		gated(p, f->hidden + (size_t)first * ff, ff, &layer->experts[e].gate, &layer->experts[e].up, n);
+	}
+	barrier(p);
+	prepare_slots(p, layer, slots, true);
+	experts_to_residual(p, layer, slots);
 }
 
 /* ---- embedding and head ------------------------------------------------------------------------------------------ */
@@ -387,31 +617,25 @@ static void forward_thread(void *arg, int index, int n)
 	const struct trit_model *m = f->model;
 	const struct trit_config *c = &m->config;
 	struct part part = { .f = f, .c = c, .k = &m->kernels, .index = index, .n = n, .epoch = f->epoch }, *p = &part;
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff;
-	size_t nq = trit_config_q_width(c), nkv = trit_config_kv_width(c), nqkv = nq + 2 * nkv;
-	int T = f->n_tokens;
+	size_t nq = trit_config_q_width(c);
 
 	embed(p);
 	barrier(p);
 	for (int l = 0; l < c->n_layers; l++) {
 		const struct trit_layer *layer = &m->layers[l];
 
-		prepare(p, need_of(&layer->q, &layer->k, &layer->v), f->x, d, &layer->attn_norm);
-		linear(p, f->qkv, nqkv, &layer->q, T);
-		linear(p, f->qkv + nq, nqkv, &layer->k, T);
-		linear(p, f->qkv + nq + nkv, nqkv, &layer->v, T);
+		project_qkv(p, layer);
 		barrier(p);
-		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, T, l, index, n);
+		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, f->n_tokens, l, index, n);
 		barrier(p);
 		prepare(p, need_of(&layer->o, NULL, NULL), f->att, nq, &layer->attn_sub_norm);
 		to_residual(p, &layer->o, &layer->attn_post_norm);
 		barrier(p);
 
-		prepare(p, need_of(&layer->gate, &layer->up, NULL), f->x, d, &layer->ffn_norm);
-		gated(p, layer);
-		barrier(p);
-		prepare(p, need_of(&layer->down, NULL, NULL), f->gate, ff, &layer->ffn_sub_norm);
-		to_residual(p, &layer->down, &layer->ffn_post_norm);
+		if (layer->experts)
+			feed_forward_experts(p, layer);
+		else
+			feed_forward(p, layer);
 		barrier(p);
 	}
 	if (f->headless)

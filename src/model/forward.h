@@ -25,6 +25,15 @@ struct trit_forward {
 	struct trit_attention attention;
 	float *x, *qkv, *att;         /* [T, D] [T, (H + 2K) A] [T, HA] */
 	float *gate, *up, *y;         /* [T, F] [threads, T, rows of up at a time] [T, D] */
+	/* Mixtures of experts, moe.h: scores of T tokens and of a thread's own, choices of tokens (or of threads, when
+	 * there is one token), slots as each thread sorted them; for each slot gate times up, and a projection's input. */
+	float *scores, *shared_scores;     /* [T + threads, E] [T] */
+	int *chosen;                       /* [max(T, threads), slots of a token] */
+	float *chosen_weights;
+	struct trit_moe_slots *slots;      /* [threads] */
+	float *hidden, *slot_xn, *slot_step; /* [slots, F] [slots, max(D, F)] [slots] */
+	int8_t *slot_xq;                   /* [slots, padded max(D, F)] */
+	int32_t *slot_sum;                 /* [slots] */
 	/* Inputs of projections, a row for each token, or for each thread when there is one token. */
 	float *xn, *step;             /* [rows, max(D, HA, F)] [rows] */
 	int8_t *xq;                   /* [rows, padded max(D, HA, F)] */

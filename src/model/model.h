@@ -14,6 +14,12 @@
 #include "model/tensors.h"
 #include "text/tokenizer.h"
 
+/** A norm's weights, [n]; those of q_norm and k_norm are struct trit_config's qk_norms. */
+struct trit_norm {
+	const float *w;    /* NULL where the architecture has no such norm */
+	const float *bias; /* or NULL */
+};
+
 /** A projection y[M] = W[M, K] x[K]. */
 struct trit_linear {
 	bool quantised;            /* integer weights times 8-bit activations; else dense */
@@ -25,12 +31,15 @@ struct trit_linear {
 	const float *scale;        /* of integer weights, as layout.h has them */
 	const unsigned char *w;
 	const float *bias;         /* [M] or NULL */
+	/* What its input, after the norm that projections share, goes through first. */
+	struct trit_norm norm;     /* [K]: of its own */
+	int hadamard;              /* width of the blocks of a Hadamard transform; 0: none */
+	bool input_4bit;           /* quantised to 4 bits instead of 8 */
 };
 
-/** A norm's weights, [n]; those of q_norm and k_norm are struct trit_config's qk_norms. */
-struct trit_norm {
-	const float *w;    /* NULL where the architecture has no such norm */
-	const float *bias; /* or NULL */
+/** One of a mixture of experts. */
+struct trit_expert {
+	struct trit_linear gate, up, down; /* [F, D], [F, D], [D, F] */
 };
 
 /** Members that an architecture lacks are zero. */
@@ -39,6 +48,10 @@ struct trit_layer {
 	struct trit_norm ffn_norm, ffn_sub_norm, ffn_post_norm;                    /* [D], [F], [D] */
 	struct trit_linear q, k, v, o;     /* [H A, D], [K A, D], [K A, D], [D, H A] */
 	struct trit_linear gate, up, down; /* [F, D], [F, D], [D, F] */
+	/* with experts, in place of these three: */
+	struct trit_expert *experts;            /* [E], then the shared one; NULL: none */
+	struct trit_norm router, shared_router; /* fp32 [E, D], [D]; ffn_sub_norm is [E, F] */
+	struct trit_norm shared_sub_norm;       /* [F of the shared one] */
 };
 
 /** What loading found, for `trit info`. */
@@ -65,10 +78,10 @@ struct trit_model {
 	struct trit_arena arena; /* layers, repacked and converted weights */
 };
 
-/** An embedding, head or projection by its place in the table of tensors; NULL for a norm. */
-const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer);
+/** An embedding, head or projection by its place in the walk over the tensors; NULL for a norm. */
+const struct trit_linear *trit_model_linear(const struct trit_model *m, const struct trit_tensor_walk *w);
 /** The same for a norm; NULL for others. */
-const struct trit_norm *trit_model_norm(const struct trit_model *m, enum trit_tensor_id id, int layer);
+const struct trit_norm *trit_model_norm(const struct trit_model *m, const struct trit_tensor_walk *w);
 /** The type of a KV cache that was asked for; of auto, q8 for a ternary model, whose attention is then integer
  * arithmetic too, and f16 for one of full precision. */
 enum trit_kv_type trit_model_kv_type(const struct trit_model *m, enum trit_kv_type asked);

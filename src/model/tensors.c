@@ -26,6 +26,28 @@ const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS] = {
 	{ TRIT_TENSOR_FFN_SUB_NORM, TRIT_KIND_NORM, true, "ffn_sub_norm", "mlp.ffn_sub_norm", NULL, "mlp.ffn_layernorm" },
 	{ TRIT_TENSOR_FFN_DOWN, TRIT_KIND_LINEAR, true, "ffn_down", "mlp.down_proj", NULL, NULL },
 	{ TRIT_TENSOR_FFN_POST_NORM, TRIT_KIND_NORM, true, "post_ffw_norm", NULL, "post_feedforward_layernorm", NULL },
+	{ TRIT_TENSOR_ATTN_Q_NORM_IN, TRIT_KIND_NORM, true, "attn_q_norm_in", "self_attn.q_proj.norm", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_K_NORM_IN, TRIT_KIND_NORM, true, "attn_k_norm_in", "self_attn.k_proj.norm", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_V_NORM_IN, TRIT_KIND_NORM, true, "attn_v_norm_in", "self_attn.v_proj.norm", NULL, NULL },
+	{ TRIT_TENSOR_ATTN_OUTPUT_NORM_IN, TRIT_KIND_NORM, true, "attn_output_norm_in", "self_attn.o_proj.norm", NULL,
+	  NULL },
+	{ TRIT_TENSOR_FFN_GATE_NORM_IN, TRIT_KIND_NORM, true, "ffn_gate_norm_in", "mlp.gate_proj.norm", NULL, NULL },
+	{ TRIT_TENSOR_FFN_UP_NORM_IN, TRIT_KIND_NORM, true, "ffn_up_norm_in", "mlp.up_proj.norm", NULL, NULL },
+	{ TRIT_TENSOR_FFN_DOWN_NORM_IN, TRIT_KIND_NORM, true, "ffn_down_norm_in", "mlp.down_proj.norm", NULL, NULL },
+	/* %d: the expert. The other names are Mixtral's. */
+	{ TRIT_TENSOR_FFN_ROUTER, TRIT_KIND_NORM, true, "ffn_gate_inp", "mlp.gate", NULL, "block_sparse_moe.gate" },
+	{ TRIT_TENSOR_FFN_GATE_EXPS, TRIT_KIND_LINEAR, true, "ffn_gate_exps", "mlp.experts.%d.gate_proj", NULL,
+	  "block_sparse_moe.experts.%d.w1" },
+	{ TRIT_TENSOR_FFN_UP_EXPS, TRIT_KIND_LINEAR, true, "ffn_up_exps", "mlp.experts.%d.up_proj", NULL,
+	  "block_sparse_moe.experts.%d.w3" },
+	{ TRIT_TENSOR_FFN_DOWN_EXPS, TRIT_KIND_LINEAR, true, "ffn_down_exps", "mlp.experts.%d.down_proj", NULL,
+	  "block_sparse_moe.experts.%d.w2" },
+	{ TRIT_TENSOR_FFN_SUB_NORM_EXPS, TRIT_KIND_NORM, true, "ffn_sub_norm_exps", NULL, NULL, NULL },
+	{ TRIT_TENSOR_FFN_ROUTER_SHEXP, TRIT_KIND_NORM, true, "ffn_gate_inp_shexp", "mlp.shared_expert_gate", NULL, NULL },
+	{ TRIT_TENSOR_FFN_GATE_SHEXP, TRIT_KIND_LINEAR, true, "ffn_gate_shexp", "mlp.shared_expert.gate_proj", NULL, NULL },
+	{ TRIT_TENSOR_FFN_UP_SHEXP, TRIT_KIND_LINEAR, true, "ffn_up_shexp", "mlp.shared_expert.up_proj", NULL, NULL },
+	{ TRIT_TENSOR_FFN_DOWN_SHEXP, TRIT_KIND_LINEAR, true, "ffn_down_shexp", "mlp.shared_expert.down_proj", NULL, NULL },
+	{ TRIT_TENSOR_FFN_SUB_NORM_SHEXP, TRIT_KIND_NORM, true, "ffn_sub_norm_shexp", NULL, NULL, NULL },
 	{ TRIT_TENSOR_OUTPUT_NORM, TRIT_KIND_NORM, false, "output_norm", "model.norm", NULL, NULL },
 	{ TRIT_TENSOR_OUTPUT, TRIT_KIND_EMBEDDING, false, "output", "lm_head", NULL, NULL },
 	{ TRIT_TENSOR_ROPE_FREQS, TRIT_KIND_NORM, false, "rope_freqs", NULL, NULL, NULL },
@@ -34,13 +56,43 @@ _Static_assert(TRIT_N_TENSORS <= 64, "struct trit_config has a bit for the bias 
 
 bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id)
 {
+	bool experts = c->moe.n_experts, shared = experts && c->moe.d_ff_shared;
 	switch (id) {
 	case TRIT_TENSOR_ATTN_Q_NORM:
 	case TRIT_TENSOR_ATTN_K_NORM:
 		return c->qk_norms != TRIT_QK_PLAIN;
 	case TRIT_TENSOR_ATTN_SUB_NORM:
-	case TRIT_TENSOR_FFN_SUB_NORM:
 		return c->arch->sub_norm;
+	case TRIT_TENSOR_FFN_SUB_NORM:
+		return c->arch->sub_norm && !experts;
+	case TRIT_TENSOR_FFN_GATE:
+	case TRIT_TENSOR_FFN_UP:
+	case TRIT_TENSOR_FFN_DOWN:
+		return !experts;
+	case TRIT_TENSOR_FFN_SUB_NORM_EXPS:
+		return c->arch->sub_norm && experts;
+	case TRIT_TENSOR_FFN_ROUTER:
+	case TRIT_TENSOR_FFN_GATE_EXPS:
+	case TRIT_TENSOR_FFN_UP_EXPS:
+	case TRIT_TENSOR_FFN_DOWN_EXPS:
+		return experts;
+	case TRIT_TENSOR_FFN_SUB_NORM_SHEXP:
+		return c->arch->sub_norm && shared;
+	case TRIT_TENSOR_FFN_ROUTER_SHEXP:
+		return shared && c->moe.shared_gate;
+	case TRIT_TENSOR_FFN_GATE_SHEXP:
+	case TRIT_TENSOR_FFN_UP_SHEXP:
+	case TRIT_TENSOR_FFN_DOWN_SHEXP:
+		return shared;
+	case TRIT_TENSOR_ATTN_Q_NORM_IN:
+	case TRIT_TENSOR_ATTN_K_NORM_IN:
+	case TRIT_TENSOR_ATTN_V_NORM_IN:
+	case TRIT_TENSOR_ATTN_OUTPUT_NORM_IN:
+		return c->projection_norms;
+	case TRIT_TENSOR_FFN_GATE_NORM_IN:
+	case TRIT_TENSOR_FFN_UP_NORM_IN:
+	case TRIT_TENSOR_FFN_DOWN_NORM_IN:
+		return c->projection_norms && !experts;
 	case TRIT_TENSOR_ATTN_POST_NORM:
 	case TRIT_TENSOR_FFN_POST_NORM:
 		return c->arch->post_norms;
@@ -57,6 +109,7 @@ void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size
 {
 	size_t d = (size_t)c->d_model, f = (size_t)c->d_ff, a = (size_t)c->head_dim;
 	size_t q = (size_t)c->n_heads * a, kv = (size_t)c->n_kv_heads * a;
+	size_t e = (size_t)c->moe.n_experts, fe = (size_t)c->moe.d_ff, fs = (size_t)c->moe.d_ff_shared;
 	bool each = c->qk_norms == TRIT_QK_EACH_HEAD;
 	const size_t shapes[TRIT_N_TENSORS][2] = {
 		[TRIT_TENSOR_TOKEN_EMBD] = { (size_t)c->n_vocab, d },
@@ -75,6 +128,23 @@ void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size
 		[TRIT_TENSOR_FFN_SUB_NORM] = { 1, f },
 		[TRIT_TENSOR_FFN_DOWN] = { d, f },
 		[TRIT_TENSOR_FFN_POST_NORM] = { 1, d },
+		[TRIT_TENSOR_ATTN_Q_NORM_IN] = { 1, d },
+		[TRIT_TENSOR_ATTN_K_NORM_IN] = { 1, d },
+		[TRIT_TENSOR_ATTN_V_NORM_IN] = { 1, d },
+		[TRIT_TENSOR_ATTN_OUTPUT_NORM_IN] = { 1, q },
+		[TRIT_TENSOR_FFN_GATE_NORM_IN] = { 1, d },
+		[TRIT_TENSOR_FFN_UP_NORM_IN] = { 1, d },
+		[TRIT_TENSOR_FFN_DOWN_NORM_IN] = { 1, f },
+		[TRIT_TENSOR_FFN_ROUTER] = { e, d },
+		[TRIT_TENSOR_FFN_GATE_EXPS] = { fe, d },
+		[TRIT_TENSOR_FFN_UP_EXPS] = { fe, d },
+		[TRIT_TENSOR_FFN_DOWN_EXPS] = { d, fe },
+		[TRIT_TENSOR_FFN_SUB_NORM_EXPS] = { e, fe },
+		[TRIT_TENSOR_FFN_ROUTER_SHEXP] = { 1, d },
+		[TRIT_TENSOR_FFN_GATE_SHEXP] = { fs, d },
+		[TRIT_TENSOR_FFN_UP_SHEXP] = { fs, d },
+		[TRIT_TENSOR_FFN_DOWN_SHEXP] = { d, fs },
+		[TRIT_TENSOR_FFN_SUB_NORM_SHEXP] = { 1, fs },
 		[TRIT_TENSOR_OUTPUT_NORM] = { 1, d },
 		[TRIT_TENSOR_OUTPUT] = { (size_t)c->n_vocab, d },
 		[TRIT_TENSOR_ROPE_FREQS] = { 1, (size_t)c->n_rot / 2 },
@@ -97,6 +167,24 @@ void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id,
 		snprintf(name, TRIT_TENSOR_NAME_BYTES, "%s.%s", trit_tensors[id].gguf, suffix);
 }
 
+static bool is_expert(enum trit_tensor_id id)
+{
+	return id >= TRIT_TENSOR_FFN_GATE_EXPS && id <= TRIT_TENSOR_FFN_DOWN_EXPS;
+}
+
+int trit_tensor_count(const struct trit_config *c, enum trit_tensor_id id)
+{
+	return is_expert(id) ? c->moe.n_experts : 1;
+}
+
+/* The name of an expert's matrix that is a tensor by itself: "blk.3.ffn_up.7.weight". */
+static void single_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w, const char *suffix)
+{
+	const char *stacked = trit_tensors[w->id].gguf;
+	int len = (int)(strlen(stacked) - strlen("_exps"));
+	snprintf(name, TRIT_TENSOR_NAME_BYTES, "blk.%d.%.*s.%d.%s", w->layer, len, stacked, w->expert, suffix);
+}
+
 void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w)
 {
 	trit_tensor_name(name, w->id, w->layer, w->bias ? "bias" : "weight");
@@ -105,7 +193,9 @@ void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_
 bool trit_tensor_may_have_bias(const struct trit_arch *arch, enum trit_tensor_id id)
 {
 	bool norm = trit_tensors[id].kind == TRIT_KIND_NORM;
-	return id != TRIT_TENSOR_TOKEN_EMBD && id != TRIT_TENSOR_ROPE_FREQS && (!norm || arch->norm == TRIT_NORM_LAYER);
+	bool ffn_of_experts = id >= TRIT_TENSOR_FFN_ROUTER && id <= TRIT_TENSOR_FFN_SUB_NORM_SHEXP;
+	return id != TRIT_TENSOR_TOKEN_EMBD && id != TRIT_TENSOR_ROPE_FREQS && !ffn_of_experts &&
+	       (!norm || arch->norm == TRIT_NORM_LAYER);
 }
 
 static bool has_bias(const struct trit_config *c, enum trit_tensor_id id)
@@ -128,18 +218,39 @@ static bool place_of(const struct trit_config *c, int i, enum trit_tensor_id *id
 
 bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c)
 {
-	while (place_of(c, w->step / 2, &w->id, &w->layer)) {
-		w->bias = w->step++ % 2;
+	if (w->expert + 1 < w->count) {
+		w->expert++;
+		w->step++;
+		return true;
+	}
+	w->expert = 0;
+	while (place_of(c, w->row / 2, &w->id, &w->layer)) {
+		w->bias = w->row++ % 2;
 		if (!trit_tensor_present(c, w->id) || (w->bias && !has_bias(c, w->id)))
 			continue;
 		trit_tensor_shape(c, w->id, &w->rows, &w->cols);
+		w->count = trit_tensor_count(c, w->id);
 		if (w->bias && trit_tensors[w->id].kind != TRIT_KIND_NORM) {
 			w->cols = w->rows;
 			w->rows = 1;
 		}
+		w->step++;
 		return true;
 	}
 	return false;
+}
+
+/* Whether start .. dot is "ffn_up.7", the name of one expert's matrix. */
+static bool is_single_of(const struct trit_config *c, const struct trit_tensor_row *row, const char *start,
+                         const char *dot)
+{
+	size_t len = strlen(row->gguf) - strlen("_exps");
+	char *end;
+	if (!is_expert(row->id) || strncmp(start, row->gguf, len) != 0 || start[len] != '.' || start + len == dot)
+		return false;
+	long expert = strtol(start + len + 1, &end, 10);
+	return end == dot && expert >= 0 && expert < c->moe.n_experts &&
+	       (!strcmp(dot, ".weight") || !strcmp(dot, ".scale"));
 }
 
 bool trit_tensor_known(const struct trit_config *c, const char *name)
@@ -158,6 +269,8 @@ bool trit_tensor_known(const struct trit_config *c, const char *name)
 	for (int id = 0; id < TRIT_N_TENSORS; id++) {
 		const struct trit_tensor_row *row = &trit_tensors[id];
 		size_t len = strlen(row->gguf);
+		if (is_single_of(c, row, start, dot))
+			return true;
 		if (row->per_layer != in_layer || (size_t)(dot - start) != len || memcmp(start, row->gguf, len) != 0)
 			continue;
 		return trit_tensor_present(c, row->id) &&
@@ -167,21 +280,50 @@ bool trit_tensor_known(const struct trit_config *c, const char *name)
 	return false;
 }
 
-int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w, const struct trit_gguf_tensor **out,
+/* The expert's part of a tensor that has the matrices of all. Types with something behind all rows have no parts. */
+static int take_part(struct trit_gguf_tensor *t, const struct trit_tensor_walk *w, struct trit_error *err)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	uint64_t experts = (uint64_t)w->count, part = t->bytes / experts;
+	if (t->dims[2] != experts)
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: %llu experts, expected %d", t->name,
+		                    (unsigned long long)t->dims[2], w->count);
+	if (experts > 1 && (w->rows % 4 || trit_ggml_bytes_before(info, w->cols, w->rows) != part))
+		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t->offset,
+		                    "%s: experts side by side in type %s are not supported; in TQ2_0, TQ1_0, Q8_0 or F16 they "
+		                    "are, and in any type as tensors blk.N.NAME.E.weight", t->name, info->name);
+	t->data += (uint64_t)w->expert * part;
+	t->offset += (uint64_t)w->expert * part;
+	t->bytes = part;
+	t->dims[2] = 1;
+	return TRIT_OK;
+}
+
+int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w, struct trit_gguf_tensor *out,
                      struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
+	bool together = is_expert(w->id);
 	trit_walk_name(name, w);
-	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
-	if (!t)
+	const struct trit_gguf_tensor *found = trit_gguf_find_tensor(g, name);
+	if (!found && together) {
+		together = false;
+		single_name(name, w, "weight");
+		found = trit_gguf_find_tensor(g, name);
+	}
+	if (!found)
 		return trit_fail(err, TRIT_ERR_FORMAT, "the tensor %s is missing; the file is incomplete", name);
-	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	struct trit_gguf_tensor t = *found;
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t.type);
 	if (!info || (!info->readable && !info->packed))
-		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t->offset, "%s: type %s cannot be read", name,
+		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t.offset, "%s: type %s cannot be read", name,
 		                    info ? info->name : "of unknown number");
-	if (t->dims[0] != w->cols || t->dims[1] != w->rows || t->dims[2] != 1 || t->dims[3] != 1)
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: shape %llu x %llu, expected %zu x %zu", name,
-		                    (unsigned long long)t->dims[0], (unsigned long long)t->dims[1], w->cols, w->rows);
+	int e = together ? take_part(&t, w, err) : TRIT_OK;
+	if (e)
+		return e;
+	if (t.dims[0] != w->cols || t.dims[1] != w->rows || t.dims[2] != 1 || t.dims[3] != 1)
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t.offset, "%s: shape %llu x %llu, expected %zu x %zu", name,
+		                    (unsigned long long)t.dims[0], (unsigned long long)t.dims[1], w->cols, w->rows);
 	*out = t;
 	return TRIT_OK;
 }
@@ -192,10 +334,14 @@ static const struct trit_gguf_tensor *find_factor(const struct trit_gguf *g, con
                                                   char name[TRIT_TENSOR_NAME_BYTES])
 {
 	trit_tensor_name(name, w->id, w->layer, "scale");
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
+	if (t || !is_expert(w->id))
+		return t;
+	single_name(name, w, "scale");
 	return trit_gguf_find_tensor(g, name);
 }
 
-/* The optional factor blk.N.NAME.scale, 1 if absent. */
+/* The optional factor blk.N.NAME.scale, 1 if absent: one number, or one for each expert. */
 static int read_factor(const struct trit_gguf *g, const struct trit_tensor_walk *w, float *factor,
                        struct trit_error *err)
 {
@@ -204,9 +350,11 @@ static int read_factor(const struct trit_gguf *g, const struct trit_tensor_walk 
 	*factor = 1;
 	if (!t)
 		return TRIT_OK;
-	if (t->type != TRIT_GGML_F32 || t->bytes != sizeof(float))
-		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: expected one F32 number", name);
-	memcpy(factor, t->data, sizeof *factor);
+	size_t n = t->bytes / sizeof(float);
+	if (t->type != TRIT_GGML_F32 || (n != 1 && n != (size_t)w->count))
+		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: expected one F32 number%s", name,
+		                    is_expert(w->id) ? ", or one for each expert" : "");
+	memcpy(factor, t->data + (n > 1 ? (size_t)w->expert * sizeof *factor : 0), sizeof *factor);
 	return TRIT_OK;
 }
 

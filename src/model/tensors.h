@@ -28,6 +28,25 @@ enum trit_tensor_id {
 	TRIT_TENSOR_FFN_SUB_NORM,
 	TRIT_TENSOR_FFN_DOWN,
 	TRIT_TENSOR_FFN_POST_NORM,
+	/* norms of the inputs of projections, one for each */
+	TRIT_TENSOR_ATTN_Q_NORM_IN,
+	TRIT_TENSOR_ATTN_K_NORM_IN,
+	TRIT_TENSOR_ATTN_V_NORM_IN,
+	TRIT_TENSOR_ATTN_OUTPUT_NORM_IN,
+	TRIT_TENSOR_FFN_GATE_NORM_IN,
+	TRIT_TENSOR_FFN_UP_NORM_IN,
+	TRIT_TENSOR_FFN_DOWN_NORM_IN,
+	/* experts, in place of gate, up and down; from _GATE_EXPS to _DOWN_EXPS the walk has a step for each of them */
+	TRIT_TENSOR_FFN_ROUTER,
+	TRIT_TENSOR_FFN_GATE_EXPS,
+	TRIT_TENSOR_FFN_UP_EXPS,
+	TRIT_TENSOR_FFN_DOWN_EXPS,
+	TRIT_TENSOR_FFN_SUB_NORM_EXPS,
+	TRIT_TENSOR_FFN_ROUTER_SHEXP,
+	TRIT_TENSOR_FFN_GATE_SHEXP,
+	TRIT_TENSOR_FFN_UP_SHEXP,
+	TRIT_TENSOR_FFN_DOWN_SHEXP,
+	TRIT_TENSOR_FFN_SUB_NORM_SHEXP,
 	TRIT_TENSOR_OUTPUT_NORM,
 	TRIT_TENSOR_OUTPUT,
 	TRIT_TENSOR_ROPE_FREQS,
@@ -36,7 +55,7 @@ enum trit_tensor_id {
 
 enum trit_tensor_kind {
 	TRIT_KIND_EMBEDDING, /* a row a token: embedding and head, high precision */
-	TRIT_KIND_NORM,      /* a vector (or one for each head): fp32; biases too */
+	TRIT_KIND_NORM,      /* a vector (or one for each head or expert): fp32; biases and routers too */
 	TRIT_KIND_LINEAR,    /* a projection: BitLinear, or dense in a full-precision model */
 };
 
@@ -69,12 +88,15 @@ void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id,
 /** Walks all tensors a configuration has, in file order: embedding, layer 0, layer 1, ..., final norm, head, rotary
  * divisors; after each that has one its bias. */
 struct trit_tensor_walk {
-	int step; /* private; zero to begin */
+	int step, row; /* private; zero to begin. step: how many tensors it has found */
 	enum trit_tensor_id id;
 	bool bias; /* the row's bias: a vector, whatever the row's kind is; blk.N.NAME.bias */
 	int layer; /* 0 for tensors outside layers */
+	int expert, count; /* which of how many matrices of this shape: the experts'; else the first of one */
 	size_t rows, cols;
 };
+/** How many matrices a row of the table stands for: E of the experts', else 1. */
+int trit_tensor_count(const struct trit_config *c, enum trit_tensor_id id);
 /** false at the end. */
 bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c);
 /** What it has found: of biases TRIT_KIND_NORM. */
@@ -87,10 +109,11 @@ void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_
 /** Whether a name is that of a tensor a configuration has, the scale of a projection included. */
 bool trit_tensor_known(const struct trit_config *c, const char *name);
 
-/** The walk's tensor in a GGUF file, of a type that can be read, its shape as configured. Errors: FORMAT,
- * UNSUPPORTED. */
+/** The walk's tensor in a GGUF file, of a type that can be read, its shape as configured. An expert's matrix is a part
+ * of a tensor that has those of all (blk.N.ffn_up_exps.weight, [E, rows, cols]) or a tensor by itself (of older files
+ * and of checkpoints: blk.N.ffn_up.E.weight): *out is then that part. Errors: FORMAT, UNSUPPORTED. */
 TRIT_MUST_CHECK int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w,
-                                     const struct trit_gguf_tensor **out, struct trit_error *err);
+                                     struct trit_gguf_tensor *out, struct trit_error *err);
 /** The scales of integer weights in an arrangement that can express them (tensor_form.h), trit_scale_count of them: the
  * type's own, times blk.N.NAME.scale if the file has that. Errors: FORMAT (a scale that is negative or not finite; one
  * for the tensor must not be 0 either). */

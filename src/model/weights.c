@@ -308,12 +308,27 @@ static int load_vector(struct loader *ld, const struct plan *p, const struct tri
 	return TRIT_OK;
 }
 
-/* A walk comes to its bias afterwards. */
+/* What becomes of a projection's input before it is quantised. */
+static void set_input(const struct trit_config *c, const struct trit_tensor_walk *w, struct trit_linear *l)
+{
+	bool inner = w->id == TRIT_TENSOR_ATTN_OUTPUT || w->id == TRIT_TENSOR_FFN_DOWN ||
+	             w->id == TRIT_TENSOR_FFN_DOWN_EXPS || w->id == TRIT_TENSOR_FFN_DOWN_SHEXP;
+	if (!l->quantised)
+		return;
+	l->input_4bit = inner ? c->inner_4bit : c->input_4bit;
+	l->hadamard = inner && c->inner_hadamard ? l->cols & -l->cols : 0;
+}
+
+/* A walk comes to its bias, and to a norm of its input, afterwards. */
 static int load_linear(struct loader *ld, const struct plan *p, const struct trit_tensor_walk *w,
                        const struct trit_gguf_tensor *t, struct trit_linear *out, struct trit_error *err)
 {
 	int e = p->fate == MAP || p->fate == ROWS ? TRIT_OK : start_threads(ld, err);
-	return e ? e : (p->integer ? load_integer : load_dense)(ld, p, w, t, out, err);
+	if (!e)
+		e = (p->integer ? load_integer : load_dense)(ld, p, w, t, out, err);
+	if (trit_walk_kind(w) == TRIT_KIND_LINEAR)
+		set_input(&ld->m->config, w, out);
+	return e;
 }
 
 /* ---- the whole model --------------------------------------------------------------------------------------------- */
@@ -355,26 +370,48 @@ static const size_t places[TRIT_N_TENSORS] = {
 	[TRIT_TENSOR_FFN_SUB_NORM] = offsetof(struct trit_layer, ffn_sub_norm),
 	[TRIT_TENSOR_FFN_DOWN] = offsetof(struct trit_layer, down),
 	[TRIT_TENSOR_FFN_POST_NORM] = offsetof(struct trit_layer, ffn_post_norm),
+	[TRIT_TENSOR_ATTN_Q_NORM_IN] = offsetof(struct trit_layer, q.norm),
+	[TRIT_TENSOR_ATTN_K_NORM_IN] = offsetof(struct trit_layer, k.norm),
+	[TRIT_TENSOR_ATTN_V_NORM_IN] = offsetof(struct trit_layer, v.norm),
+	[TRIT_TENSOR_ATTN_OUTPUT_NORM_IN] = offsetof(struct trit_layer, o.norm),
+	[TRIT_TENSOR_FFN_GATE_NORM_IN] = offsetof(struct trit_layer, gate.norm),
+	[TRIT_TENSOR_FFN_UP_NORM_IN] = offsetof(struct trit_layer, up.norm),
+	[TRIT_TENSOR_FFN_DOWN_NORM_IN] = offsetof(struct trit_layer, down.norm),
+	[TRIT_TENSOR_FFN_ROUTER] = offsetof(struct trit_layer, router),
+	[TRIT_TENSOR_FFN_SUB_NORM_EXPS] = offsetof(struct trit_layer, ffn_sub_norm),
+	[TRIT_TENSOR_FFN_ROUTER_SHEXP] = offsetof(struct trit_layer, shared_router),
+	[TRIT_TENSOR_FFN_SUB_NORM_SHEXP] = offsetof(struct trit_layer, shared_sub_norm),
+	/* within struct trit_expert */
+	[TRIT_TENSOR_FFN_GATE_EXPS] = offsetof(struct trit_expert, gate),
+	[TRIT_TENSOR_FFN_UP_EXPS] = offsetof(struct trit_expert, up),
+	[TRIT_TENSOR_FFN_DOWN_EXPS] = offsetof(struct trit_expert, down),
+	[TRIT_TENSOR_FFN_GATE_SHEXP] = offsetof(struct trit_expert, gate),
+	[TRIT_TENSOR_FFN_UP_SHEXP] = offsetof(struct trit_expert, up),
+	[TRIT_TENSOR_FFN_DOWN_SHEXP] = offsetof(struct trit_expert, down),
 	[TRIT_TENSOR_OUTPUT_NORM] = offsetof(struct trit_model, output_norm),
 	[TRIT_TENSOR_OUTPUT] = offsetof(struct trit_model, output),
 	[TRIT_TENSOR_ROPE_FREQS] = offsetof(struct trit_model, rope_freqs),
 };
 
 /* A struct trit_norm, or a struct trit_linear. */
-static void *place_of(const struct trit_model *m, enum trit_tensor_id id, int layer)
+static void *place_of(const struct trit_model *m, const struct trit_tensor_walk *w)
 {
-	uintptr_t base = trit_tensors[id].per_layer ? (uintptr_t)&m->layers[layer] : (uintptr_t)m;
-	return (void *)(base + places[id]);
+	uintptr_t base = trit_tensors[w->id].per_layer ? (uintptr_t)&m->layers[w->layer] : (uintptr_t)m;
+	if (w->id >= TRIT_TENSOR_FFN_GATE_EXPS && w->id <= TRIT_TENSOR_FFN_DOWN_EXPS)
+		base = (uintptr_t)&m->layers[w->layer].experts[w->expert];
+	else if (w->id >= TRIT_TENSOR_FFN_GATE_SHEXP && w->id <= TRIT_TENSOR_FFN_DOWN_SHEXP)
+		base = (uintptr_t)&m->layers[w->layer].experts[m->config.moe.n_experts];
+	return (void *)(base + places[w->id]);
 }
 
-const struct trit_linear *trit_model_linear(const struct trit_model *m, enum trit_tensor_id id, int layer)
+const struct trit_linear *trit_model_linear(const struct trit_model *m, const struct trit_tensor_walk *w)
 {
-	return trit_tensors[id].kind == TRIT_KIND_NORM ? NULL : place_of(m, id, layer);
+	return trit_tensors[w->id].kind == TRIT_KIND_NORM ? NULL : place_of(m, w);
 }
 
-const struct trit_norm *trit_model_norm(const struct trit_model *m, enum trit_tensor_id id, int layer)
+const struct trit_norm *trit_model_norm(const struct trit_model *m, const struct trit_tensor_walk *w)
 {
-	return trit_tensors[id].kind == TRIT_KIND_NORM ? place_of(m, id, layer) : NULL;
+	return trit_tensors[w->id].kind == TRIT_KIND_NORM ? place_of(m, w) : NULL;
 }
 
 const char *trit_linear_layout(const struct trit_linear *l)
@@ -386,7 +423,7 @@ const char *trit_linear_layout(const struct trit_linear *l)
 /* Where a norm's weights or a bias go. */
 static const float **vector_slot(struct trit_model *m, const struct trit_tensor_walk *w)
 {
-	void *at = place_of(m, w->id, w->layer);
+	void *at = place_of(m, w);
 	if (trit_tensors[w->id].kind != TRIT_KIND_NORM)
 		return &((struct trit_linear *)at)->bias;
 	return w->bias ? &((struct trit_norm *)at)->bias : &((struct trit_norm *)at)->w;
@@ -411,7 +448,7 @@ static int check_unused(const struct trit_model *m, struct trit_error *err)
 }
 
 /* The head's tensor: its own, or the embedding. */
-static int find_head(const struct trit_model *m, struct trit_tensor_walk *w, const struct trit_gguf_tensor **t,
+static int find_head(const struct trit_model *m, struct trit_tensor_walk *w, struct trit_gguf_tensor *t,
                      struct trit_error *err)
 {
 	*w = (struct trit_tensor_walk){ .id = m->config.tied ? TRIT_TENSOR_TOKEN_EMBD : TRIT_TENSOR_OUTPUT };
@@ -424,18 +461,18 @@ static int look(struct loader *ld, struct trit_error *err)
 {
 	struct trit_model *m = ld->m;
 	struct trit_tensor_walk w = { 0 };
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	bool rounded = false; /* in types that do not hold numbers as they were */
 	int e = trit_gguf_get_bool(&m->gguf, "trit.weights.online", &ld->online, err);
 	e = e < 0 ? e : TRIT_OK;
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		bool *integer = &ld->plans[w.step - 1].integer;
 		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR || (e = trit_tensor_find(&m->gguf, &w, &t, err)) ||
-		    (e = is_integer(ld, &w, t, integer, err)))
+		    (e = is_integer(ld, &w, &t, integer, err)))
 			continue;
 		ld->n_integer += *integer;
 		ld->n_numbers += !*integer;
-		rounded = rounded || trit_ggml_type_info(t->type)->block > 1;
+		rounded = rounded || trit_ggml_type_info(t.type)->block > 1;
 	}
 	if (e)
 		return e;
@@ -451,26 +488,37 @@ static int look(struct loader *ld, struct trit_error *err)
 	return TRIT_OK;
 }
 
+/* Memory for the layers; in the second walk, the layers. */
+static void take_layers(struct trit_model *m)
+{
+	size_t n = (size_t)m->config.n_layers, experts = (size_t)trit_moe_experts(&m->config.moe);
+	struct trit_layer *layers = trit_arena_take(&m->arena, n, sizeof *layers);
+	struct trit_expert *all = m->config.moe.n_experts ? trit_arena_take(&m->arena, n * experts, sizeof *all) : NULL;
+	for (size_t l = 0; l < n && all; l++)
+		layers[l].experts = all + l * experts;
+	m->layers = layers;
+}
+
 /* First walk: checks every tensor, decides, counts. */
 static int measure(struct loader *ld, struct trit_error *err)
 {
 	struct trit_model *m = ld->m;
 	struct trit_tensor_walk w = { 0 }, embedding = { 0 };
-	const struct trit_gguf_tensor *t;
+	struct trit_gguf_tensor t;
 	struct plan *head = &ld->plans[ld->n_plans - 1], *embd = &ld->plans[0];
 	int e = TRIT_OK;
-	trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
+	take_layers(m);
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		struct plan *p = &ld->plans[w.step - 1];
 		if (w.id == TRIT_TENSOR_OUTPUT && !w.bias)
 			continue;
-		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)) || (e = plan_matrix(ld, &w, t, p, err)))
+		if ((e = trit_tensor_find(&m->gguf, &w, &t, err)) || (e = plan_matrix(ld, &w, &t, p, err)))
 			break;
 		if (w.id == TRIT_TENSOR_TOKEN_EMBD && !w.bias)
 			embedding = w, embd = p;
 		take(m, p, &w);
 	}
-	if (e || (e = find_head(m, &w, &t, err)) || (e = plan_head(ld, &w, t, head, err)))
+	if (e || (e = find_head(m, &w, &t, err)) || (e = plan_head(ld, &w, &t, head, err)))
 		return e;
 	if (m->config.tied && head->fate != QUANTISE) { /* one for both */
 		if (embd->fate == ROWS)
@@ -487,19 +535,19 @@ static int place(struct loader *ld, struct trit_error *err)
 {
 	struct trit_model *m = ld->m;
 	struct trit_tensor_walk w = { 0 };
-	const struct trit_gguf_tensor *t = NULL;
+	struct trit_gguf_tensor t;
 	const struct plan *head = &ld->plans[ld->n_plans - 1];
 	int e = TRIT_OK;
-	m->layers = trit_arena_take(&m->arena, (size_t)m->config.n_layers, sizeof *m->layers);
+	take_layers(m);
 	while (!e && trit_tensor_next(&w, &m->config)) {
 		const struct plan *p = &ld->plans[w.step - 1];
 		if ((w.id == TRIT_TENSOR_OUTPUT && !w.bias) || (e = trit_tensor_find(&m->gguf, &w, &t, err)))
 			continue;
 		if (trit_walk_kind(&w) == TRIT_KIND_NORM)
-			e = load_vector(ld, p, &w, t, vector_slot(m, &w), err);
+			e = load_vector(ld, p, &w, &t, vector_slot(m, &w), err);
 		else
-			e = load_linear(ld, p, &w, t, place_of(m, w.id, w.layer), err);
-		add_stats(ld, p, &w, t);
+			e = load_linear(ld, p, &w, &t, place_of(m, &w), err);
+		add_stats(ld, p, &w, &t);
 	}
 	if (e || (e = find_head(m, &w, &t, err)))
 		return e;
@@ -508,9 +556,9 @@ static int place(struct loader *ld, struct trit_error *err)
 		return TRIT_OK;
 	}
 	if (!m->config.tied)
-		add_stats(ld, head, &w, t);
+		add_stats(ld, head, &w, &t);
 	const float *bias = m->output.bias;
-	e = load_linear(ld, head, &w, t, &m->output, err);
+	e = load_linear(ld, head, &w, &t, &m->output, err);
 	m->output.bias = bias;
 	return e;
 }
@@ -548,7 +596,7 @@ int trit_model_count_codes(const struct trit_model *m, uint64_t counts[3], struc
 		return e;
 	counts[0] = counts[1] = counts[2] = 0;
 	while (trit_tensor_next(&w, &m->config)) {
-		const struct trit_linear *l = trit_model_linear(m, w.id, w.layer);
+		const struct trit_linear *l = trit_model_linear(m, &w);
 		if (trit_walk_kind(&w) == TRIT_KIND_LINEAR && l->quantised && l->layout <= TRIT_B1)
 			trit_count_codes(&r, counts, l->layout, l->w, w.rows, w.cols);
 	}

@@ -21,7 +21,8 @@ from gguf import GGMLQuantizationType as T
 OUT = pathlib.Path(__file__).resolve().parents[1] / "data" / "model"
 N_TOKENS = 9
 
-# ternary: how the projections are stored. types: of the projections of a full-precision model, by name.
+# ternary: how the projections are stored. types: of the projections of a full-precision model, by name. acts: bits of
+# the inputs of q, k, v, gate and up; bits of those of output and down; whether these pass a Hadamard transform first.
 MODELS = {
     # the paper's network: squashed by SiLU, tied; codes as F16 with the scales in tensors of their own
     "bitnet": dict(arch="bitnet", vocab=37, layers=2, d=48, ff=64, heads=4, kv=2, width=12, rot=12, base=10000.0,
@@ -29,6 +30,13 @@ MODELS = {
     # the 2B-4T's network: squared ReLU, a head of its own, one key/value head; TQ2_0, which needs widths of 256
     "bitnet_b158": dict(arch="bitnet-b1.58", vocab=32, layers=1, d=256, ff=256, heads=8, kv=1, width=32, rot=32,
                         base=500000.0, eps=1e-5, ternary="tq2_0", relu2=True, tied=False, half=True),
+    # BitNet a4.8: the inputs of attention and feed-forward in 4 bits, 8 within
+    "bitnet_a48": dict(arch="bitnet", vocab=33, layers=2, d=64, ff=96, heads=4, kv=4, width=16, rot=16, base=10000.0,
+                       eps=1e-5, ternary="f16", relu2=False, tied=True, half=True, acts=(4, 8, False)),
+    # BitNet v2: 4 bits everywhere; widths of 3 blocks of 16 and of 128; binary weights
+    "bitnet_v2": dict(arch="bitnet-b1.58", vocab=33, layers=2, d=32, ff=128, heads=4, kv=2, width=12, rot=12,
+                      base=10000.0, eps=1e-5, ternary="f16", relu2=True, tied=True, half=True, acts=(4, 4, True),
+                      binary=True),
     # full precision: no sub-norms, rotary pairs side by side and only the first 6 of 8, heads wider than the model
     "llama": dict(arch="llama", vocab=41, layers=2, d=32, ff=64, heads=6, kv=3, width=8, rot=6, base=10000.0, eps=1e-6,
                   ternary=None, relu2=False, tied=False, half=False,
@@ -65,6 +73,8 @@ def make_weights(m, rng):
                 dense(full, shape, types[name], 0.25)
                 continue
             codes = rng.integers(-1, 2, shape).astype(np.float32)
+            if m.get("binary"):
+                codes = np.where(codes > 0, 1, -1).astype(np.float32)
             scale = np.float32(rng.uniform(0.05, 0.15))  # no number that F16 can hold
             kind = T.TQ2_0 if m["ternary"] == "tq2_0" else T.F16
             stored.append((full, gguf.quants.quantize(codes, kind), kind))
@@ -92,6 +102,15 @@ def rotate(m, x):
     return y
 
 
+def hadamard(x):
+    """The orthonormal transform of blocks of the largest power of two that divides the width, by its matrix."""
+    n = x.shape[-1] & -x.shape[-1]
+    places = np.arange(n)
+    signs = 1 - 2 * (np.bitwise_count(places[:, None] & places) % 2).astype(np.int64)
+    y = x.reshape(*x.shape[:-1], -1, n) @ signs.astype(x.dtype) / x.dtype.type(np.sqrt(n))
+    return y.reshape(x.shape)
+
+
 def forward(m, weights, tokens, dtype, codes_seen):
     w = {k: v if isinstance(v, tuple) else v.astype(dtype) for k, v in weights.items()}
 
@@ -99,10 +118,18 @@ def forward(m, weights, tokens, dtype, codes_seen):
         if not m["ternary"]:
             return x @ w[name].T
         codes, scale = w[name]
-        a = np.maximum(np.abs(x).max(axis=-1, keepdims=True), dtype(1e-5))
-        q = np.rint(x * (dtype(127) / a))
+        input_bits, inner_bits, transform = m.get("acts", (8, 8, False))
+        inner = "attn_output" in name or "ffn_down" in name
+        if inner and transform:
+            x = hadamard(x)
+        if (inner_bits if inner else input_bits) == 4:
+            step = np.maximum(np.abs(x).mean(axis=-1, keepdims=True), dtype(1e-5)) / dtype(np.sqrt(7))
+            q = np.clip(np.rint(x / step), -8, 7)
+        else:
+            a = np.maximum(np.abs(x).max(axis=-1, keepdims=True), dtype(1e-5))
+            q, step = np.rint(x * (dtype(127) / a)), a / dtype(127)
         codes_seen.append(q.astype(np.int8))
-        return (q.astype(np.float64) @ codes.T).astype(dtype) * (dtype(scale) * (a / dtype(127)))
+        return (q.astype(np.float64) @ codes.T).astype(dtype) * (dtype(scale) * step)
 
     def half(x):
         h = x.astype(np.float16)
@@ -151,6 +178,11 @@ def write_model(path, m, stored):
     out.add_rope_dimension_count(m["rot"])
     out.add_rope_freq_base(m["base"])
     out.add_layer_norm_rms_eps(m["eps"])
+    if "acts" in m:
+        input_bits, inner_bits, transform = m["acts"]
+        out.add_uint32(f"{m['arch']}.activation.input_bits", input_bits)
+        out.add_uint32(f"{m['arch']}.activation.inner_bits", inner_bits)
+        out.add_bool(f"{m['arch']}.activation.inner_hadamard", transform)
     if m["heads"] * m["width"] != m["d"]:
         out.add_key_length(m["width"])
         out.add_value_length(m["width"])
