@@ -293,20 +293,24 @@ static void exact(double *out, const struct trit_config *c, const struct trit_kv
 	static double p[2048];
 	double max = -INFINITY, sum = 0, scale;
 	const unsigned char *pages = trit_kv_pages(kv, LAYER, head);
+	int first = c->window && position >= c->window ? position + 1 - c->window : 0;
+	double factor = c->score_scale ? (double)c->score_scale : 1 / sqrt(c->head_dim), cap = (double)c->attn_softcap;
 
-	for (int i = 0; i <= position; i++) {
+	for (int i = first; i <= position; i++) {
 		p[i] = 0;
 		for (int e = 0; e < c->head_dim; e++)
 			p[i] += rotated(c, q, position, e) * key_element(kv->type, pages + (size_t)(i / 256) * trit_kv_stride(kv),
 			                                                 c->head_dim, i % 256, e, &scale);
-		p[i] /= sqrt(c->head_dim);
+		p[i] *= factor;
+		if (c->attn_softcap)
+			p[i] = cap * tanh(p[i] / cap);
 		max = fmax(max, p[i]);
 	}
-	for (int i = 0; i <= position; i++)
+	for (int i = first; i <= position; i++)
 		sum += p[i] = exp(p[i] - max);
 	for (int e = 0; e < c->head_dim; e++) {
 		out[e] = 0;
-		for (int i = 0; i <= position; i++)
+		for (int i = first; i <= position; i++)
 			out[e] += p[i] / sum * value_element(kv->type, pages + (size_t)(i / 256) * trit_kv_stride(kv),
 			                                     c->head_dim, i % 256, e, &scale);
 	}
@@ -321,7 +325,13 @@ static void test_formula(void **state)
 		const int *shape = shapes[number / 3];
 		struct input in;
 		struct trit_kv kv;
-		make_input(&in, make_config(shape[0], shape[1], shape[2]), (enum trit_kv_type)(TRIT_KV_F16 + number % 2), 1,
+		struct trit_config config = make_config(shape[0], shape[1], shape[2]);
+		if (number % 3 == 2) { /* a window whose positions lie in two pages at the end */
+			config.window = 61;
+			config.attn_softcap = 1.5f;
+			config.score_scale = 0.3f;
+		}
+		make_input(&in, config, (enum trit_kv_type)(TRIT_KV_F16 + number % 2), 1,
 		           300);
 		const struct trit_config *c = &in.config;
 		size_t nq = trit_config_q_width(c), width = (size_t)c->head_dim;

@@ -205,6 +205,60 @@ static void test_rmsnorm(void **state)
 		assert_true(y[i] == 0);
 }
 
+static void test_layernorm(void **state)
+{
+	float x[MAX], w[MAX], b[MAX], y[MAX], z[MAX];
+
+	(void)state;
+	for (int l = 0; l < N_LENGTHS; l++) {
+		int n = lengths[l];
+		double mean = 0, s = 0;
+		fill(x, n, 2);
+		fill(w, n, 1);
+		fill(b, n, 1);
+		for (int i = 0; i < n; i++)
+			mean += (double)(x[i] += 3) / n;
+		for (int i = 0; i < n; i++)
+			s += (x[i] - mean) * (x[i] - mean) / n;
+		kernels.layernorm(y, x, w, b, 1e-5f, n);
+		kernels.layernorm(z, x, w, NULL, 1e-5f, n);
+		for (int i = 0; i < n && n > 1; i++) {
+			double d = (x[i] - mean) / sqrt(s + 1e-5) * w[i];
+			check_close("layernorm", n, i, y[i], d + b[i], 1e-5 * (fabs(d) + fabs(w[i]) + fabs(b[i])));
+			check_close("layernorm without a bias", n, i, z[i], d, 1e-5 * (fabs(d) + fabs(w[i])));
+		}
+	}
+}
+
+/* GELU by tanh, tanh near 0 and far from it, and what is not finite. */
+static void test_gelu_and_softcap(void **state)
+{
+	float g[MAX], u[MAX], y[MAX], z[MAX];
+
+	(void)state;
+	fill(g, MAX, 3);
+	fill(u, MAX, 1);
+	for (int i = 0; i < MAX; i++) {
+		g[i] *= i % 5 == 0 ? 1e-3f : i % 7 == 0 ? 20 : 1;
+		z[i] = g[i];
+	}
+	kernels.gelu_mul(y, g, u, MAX);
+	kernels.softcap(z, 3, MAX);
+	for (int i = 0; i < MAX; i++) {
+		double x = (double)g[i], gelu = x / (1 + exp(-2 * sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))) * (double)u[i];
+		double cap = 3 * tanh(x / 3);
+		check_close("gelu_mul", MAX, i, y[i], gelu, 3e-6 * fabs(gelu) + 1e-36);
+		check_close("softcap", MAX, i, z[i], cap, 4e-7 * fabs(cap));
+	}
+	float odd[] = { -INFINITY, INFINITY, NAN, 0, -1e30f, 1e30f };
+	kernels.softcap(odd, 50, 6);
+	assert_true(odd[0] == -50 && odd[1] == 50 && isnan(odd[2]) && odd[3] == 0 && odd[4] == -50 && odd[5] == 50);
+	kernels.scale(y, 0.25f, MAX);
+	kernels.gelu_mul(z, g, u, MAX);
+	for (int i = 0; i < MAX; i++)
+		assert_true(y[i] == 0.25f * z[i]);
+}
+
 /* Against its definition, sums of the products with +1 and -1: the sign is that of the bits two places share. */
 static void test_hadamard(void **state)
 {
@@ -659,6 +713,8 @@ int main(void)
 	    cmocka_unit_test(test_adamw),
 	    cmocka_unit_test(test_gemm_f32),
 	    cmocka_unit_test(test_gemm_dense),
+	    cmocka_unit_test(test_layernorm),
+	    cmocka_unit_test(test_gelu_and_softcap),
 	    cmocka_unit_test(test_hadamard),
 	    cmocka_unit_test(test_act_quant4),
 	};
