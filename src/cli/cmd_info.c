@@ -10,9 +10,12 @@
 
 #include "cli/cmd.h"
 
+#include "base/mem.h"
+#include "base/pool.h"
 #include "kernel/cpu.h"
 #include "model/kv.h"
 #include "model/model.h"
+#include "model/tensor_check.h"
 
 struct printer {
 	bool json, first;
@@ -122,6 +125,64 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	put_number(p, "vocabulary", "vocab_size", c->n_vocab, " tokens, head %s", c->tied ? "tied" : "of its own");
 }
 
+/* "TQ2_0 (35) x 28, F32 (0) x 9": types, their numbers in the file, how many tensors. */
+static void put_types(struct printer *p, const struct trit_gguf *g)
+{
+	struct {
+		uint32_t type;
+		uint64_t tensors;
+	} seen[24]; /* more do not fit the text */
+	char text[600] = "";
+	size_t n = 0, used = 0, k;
+	for (uint64_t i = 0; i < g->n_tensors; i++) {
+		for (k = 0; k < n && seen[k].type != g->tensors[i].type;)
+			k++;
+		if (k == n && n < sizeof seen / sizeof *seen) {
+			seen[n].type = g->tensors[i].type;
+			seen[n++].tensors = 0;
+		}
+		if (k < n)
+			seen[k].tensors++;
+	}
+	for (k = 0; k < n && used < sizeof text; k++) {
+		const struct trit_ggml_type_info *info = trit_ggml_type_info(seen[k].type);
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s (%u) x %llu", used ? ", " : "",
+		                         info ? info->name : "unknown", info ? info->file_id : seen[k].type,
+		                         (unsigned long long)seen[k].tensors);
+	}
+	put_text(p, "tensors", "types", n ? text : "none");
+}
+
+/* Of a file that cannot run: what its keys say. */
+static void put_outline(struct printer *p, const struct trit_model_file *f)
+{
+	static const struct {
+		const char *key, *label, *json;
+	} sizes[] = {
+		{ "block_count", "layers", "layers" },
+		{ "embedding_length", "width", "d_model" },
+		{ "feed_forward_length", "feed-forward width", "d_ff" },
+		{ "attention.head_count", "heads", "heads" },
+		{ "attention.head_count_kv", "key/value heads", "kv_heads" },
+		{ "context_length", "context", "context_length" },
+	};
+	const char *text;
+	char arch[64] = "", key[120];
+	size_t len;
+	if (trit_gguf_get_string(&f->gguf, "general.architecture", &text, &len, NULL) == 0)
+		snprintf(arch, sizeof arch, "%.*s", (int)(len < sizeof arch ? len : sizeof arch - 1), text);
+	if (arch[0])
+		put_text(p, "architecture", "architecture", arch);
+	for (int i = 0; i < TRIT_N(sizes); i++) {
+		uint64_t v;
+		snprintf(key, sizeof key, "%s.%s", arch, sizes[i].key);
+		if (trit_gguf_get_u64(&f->gguf, key, UINT64_MAX, &v, NULL) == 0)
+			put_number(p, sizes[i].label, sizes[i].json, (double)v, "%s", "");
+	}
+	put_bytes(p, "  size", "file_bytes", (double)f->bytes);
+	put_types(p, &f->gguf);
+}
+
 /* Shannon entropy of the codes, in bits a weight. */
 static double entropy(const double share[3])
 {
@@ -154,9 +215,8 @@ static int put_weights(struct printer *p, const struct trit_model *m, struct tri
 	const struct trit_model_stats *s = &m->stats;
 	uint64_t counts[3];
 	double codes = (double)s->ternary_weights;
-	put_text(p, "file", "format", trit_file_kind_name(m->file.kind));
 	put_bytes(p, "  size", "file_bytes", (double)s->file_bytes);
-	put_text(p, "tensors", "types", s->types);
+	put_types(p, &m->gguf);
 	put_number(p, "bits per weight", "bits_per_weight", (double)s->weight_bytes * 8 / (double)s->parameters, "%s", "");
 	if (codes == 0) {
 		put_number(p, "ternary weights", "ternary_weights", 0, " (a full-precision model)");
@@ -191,13 +251,12 @@ static void put_special(struct printer *p, const struct trit_vocab *v, const cha
 		put_number(p, label, key, id, " %.*s", (int)v->pieces[id].len, v->pieces[id].text);
 }
 
-static void put_vocab(struct printer *p, const struct trit_tokenizer *t)
+static void put_vocab(struct printer *p, const struct trit_vocab *v)
 {
-	if (!t) {
+	if (!v) {
 		put_text(p, "tokenizer", "tokenizer", "none");
 		return;
 	}
-	const struct trit_vocab *v = trit_tokenizer_vocab(t);
 	put_text(p, "tokenizer", "tokenizer", v->model);
 	put_text(p, "  pre-tokenizer", "pre_tokenizer", v->pre);
 	put_special(p, v, v->add_bos ? "  BOS (added)" : "  BOS", "bos", v->bos);
@@ -253,23 +312,165 @@ static void put_notes(struct printer *p, const struct trit_notes *notes)
 		trit_outf("%-22s %zu more notes\n", "", notes->left_out);
 }
 
+/* ---- a table of tensors ------------------------------------------------------------------------------------------ */
+
+static void put_shape(char text[100], const struct trit_gguf_tensor *t)
+{
+	size_t used = 0;
+	for (uint32_t d = 0; d < t->n_dims && d < 4; d++)
+		used += (size_t)snprintf(text + used, 100 - used, "%s%llu", d ? " x " : "", (unsigned long long)t->dims[d]);
+}
+
+/* What was found in a ternary tensor: shares and scales. */
+static void put_ternary(const struct printer *p, const struct trit_tensor_findings *f)
+{
+	double n = (double)f->n;
+	if (!f->readable || !f->ternary || f->err.status)
+		return;
+	trit_outf(p->json ? ", \"shares\": [%.4f, %.4f, %.4f], \"scales\": %llu, \"least_scale\": %.6g, "
+	                    "\"greatest_scale\": %.6g"
+	                  : "  %5.1f %5.1f %5.1f %%  %llu of %.4g .. %.4g",
+	          (double)f->codes[0] / n * (p->json ? 1 : 100), (double)f->codes[1] / n * (p->json ? 1 : 100),
+	          (double)f->codes[2] / n * (p->json ? 1 : 100), (unsigned long long)f->n_scales, (double)f->least_scale,
+	          (double)f->greatest_scale);
+}
+
+static void put_tensor(const struct printer *p, const struct trit_gguf_tensor *t, const struct trit_tensor_findings *f)
+{
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(t->type);
+	const char *type = info ? info->name : "?";
+	unsigned id = info ? info->file_id : t->type;
+	char shape[100] = "";
+	struct trit_error printable;
+	put_shape(shape, t);
+	trit_fail(&printable, TRIT_ERR_ARG, "%s", t->name);
+	if (p->json) {
+		trit_outf("\n    {\"name\": ");
+		trit_out_json(strlen(t->name), t->name);
+		trit_outf(", \"type\": \"%s\", \"id\": %u, \"shape\": [", type, id);
+		for (uint32_t d = 0; d < t->n_dims && d < 4; d++)
+			trit_outf("%s%llu", d ? ", " : "", (unsigned long long)t->dims[d]);
+		trit_outf("], \"bytes\": %llu, \"offset\": %llu", (unsigned long long)t->bytes,
+		          (unsigned long long)t->offset);
+	} else {
+		trit_outf("%-32s %-8s %4u  %-16s %12llu %12llu", printable.message, type, id, shape,
+		          (unsigned long long)t->bytes, (unsigned long long)t->offset);
+	}
+	put_ternary(p, f);
+	if (f->err.status && p->json) {
+		trit_outf(", \"error\": ");
+		trit_out_json(strlen(f->err.message), f->err.message);
+	} else if (f->err.status) {
+		trit_outf("  %s", f->err.message);
+	}
+	trit_out(1, p->json ? "}" : "\n");
+}
+
+static int put_tensors(struct printer *p, const struct trit_gguf *g, struct trit_error *err)
+{
+	struct trit_tensor_findings *found = trit_calloc((size_t)g->n_tensors, sizeof *found);
+	struct trit_pool *pool = NULL;
+	int e = found ? trit_pool_new(&pool, trit_cpu_count(), err)
+	              : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %llu tensors",
+	                          (unsigned long long)g->n_tensors);
+	if (!e)
+		e = trit_check_tensors(found, g, pool, err);
+	if (!e && p->json)
+		begin_row(p, "", "tensors");
+	if (!e)
+		trit_outf(p->json ? "[" : "\n%-32s %-8s %4s  %-16s %12s %12s  %s\n", "name", "type", "id", "shape", "bytes",
+		          "offset", "-1, 0, +1; scales");
+	for (uint64_t i = 0; i < g->n_tensors && !e && trit_out_alive(); i++) {
+		if (p->json && i)
+			trit_out(1, ",");
+		put_tensor(p, &g->tensors[i], &found[i]);
+	}
+	if (!e && p->json)
+		trit_outf("\n  ]");
+	trit_pool_free(pool);
+	trit_free(found);
+	return e;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+struct info_options {
+	const char *file;
+	struct trit_model_options open;
+	bool json, tensors;
+};
+
+static void put_file(struct printer *p, const struct trit_model_file *f)
+{
+	const char *kind = trit_file_kind_name(f->kind);
+	char text[100];
+	if (f->kind == TRIT_KIND_GGUF && f->gguf.version)
+		snprintf(text, sizeof text, "%s version %u%s", kind, (unsigned)f->gguf.version,
+		         f->gguf.n_parts ? ", in several parts" : "");
+	else
+		snprintf(text, sizeof text, "%s", kind);
+	put_text(p, "file", "format", text);
+}
+
+static int describe(const struct info_options *o, struct trit_error *err)
+{
+	const struct trit_model_file_options file_options = { .tokenizer = o->open.tokenizer };
+	struct printer p = { .json = o->json, .first = true };
+	struct trit_model_file f;
+	struct trit_model *m = NULL;
+	struct trit_error why;
+	int e = trit_model_file_open(&f, o->file, &file_options, err);
+	if (e)
+		return e;
+	if (trit_model_open_with(&m, o->file, &o->open, &why) == TRIT_ERR_ARG) { /* an option that is none */
+		*err = why;
+		e = TRIT_ERR_ARG;
+		goto out;
+	}
+	if (p.json)
+		trit_out(1, "{");
+	put_file(&p, &f);
+	if (m) {
+		put_sizes(&p, &m->config);
+		e = put_weights(&p, m, err);
+		put_vocab(&p, m->tokenizer ? trit_tokenizer_vocab(m->tokenizer) : NULL);
+		put_memory(&p, m);
+		put_kernels(&p, m);
+	} else {
+		put_outline(&p, &f);
+		put_vocab(&p, f.has_vocab ? &f.vocab : NULL);
+	}
+	put_notes(&p, m ? &m->file.notes : &f.notes);
+	put_bool(&p, "can run", "can_run", m);
+	if (!m)
+		put_text(&p, "  because", "because", why.message);
+	if (!e && o->tensors)
+		e = put_tensors(&p, &f.gguf, err);
+	if (p.json)
+		trit_outf("\n}\n");
+out:
+	trit_model_close(m);
+	trit_model_file_close(&f);
+	return e;
+}
+
 int trit_cmd_info(int argc, char **argv)
 {
-	const char *file = NULL;
-	struct trit_model_options open = { 0 };
-	struct printer p = { .first = true };
-	struct trit_model *model = NULL;
+	struct info_options o = { 0 };
 	struct trit_error err;
 	struct trit_opt options[] = {
-		{ 'm', "model", TRIT_OPT_STRING, &file, .metavar = "FILE", .help = "the model; the same as FILE alone",
+		{ 'm', "model", TRIT_OPT_STRING, &o.file, .metavar = "FILE", .help = "the model; the same as FILE alone",
 		  .env = "TRIT_MODEL" },
-		{ 0, "json", TRIT_OPT_FLAG, &p.json, .help = "print one JSON object" },
-		TRIT_ROWS_OPEN(open),
+		{ 0, "tensors", TRIT_OPT_FLAG, &o.tensors,
+		  .help = "list the tensors; of ternary ones the shares of -1, 0 and +1, and the scales" },
+		{ 0, "json", TRIT_OPT_FLAG, &o.json, .help = "print one JSON object" },
+		TRIT_ROWS_OPEN(o.open),
 	};
 	struct trit_opt_table table = {
 		.command = "info",
 		.usage = "FILE [OPTIONS]",
-		.about = "Describes a model file: sizes, weights, vocabulary, memory, and the kernels that would run it here.",
+		.about = "Describes a model file: sizes, weights, vocabulary, memory, the kernels that would run it here, and\n"
+		         "what was found and assumed while reading it. Of a file that cannot run: what can be said, and why.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.max_args = 1,
@@ -278,21 +479,10 @@ int trit_cmd_info(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (table.n_args)
-		file = table.args[0];
-	if (!file)
-		return trit_opt_error(&table, "no model: give a GGUF file or a folder");
-	if (trit_model_open_with(&model, file, &open, &err))
+		o.file = table.args[0];
+	if (!o.file)
+		return trit_opt_error(&table, "no model: give a file or a folder");
+	if (describe(&o, &err))
 		return trit_out_finish("info", trit_cmd_fail("info", &err));
-	if (p.json)
-		trit_out(1, "{");
-	put_sizes(&p, &model->config);
-	int e = put_weights(&p, model, &err);
-	put_vocab(&p, model->tokenizer);
-	put_memory(&p, model);
-	put_kernels(&p, model);
-	put_notes(&p, &model->file.notes);
-	if (p.json)
-		trit_outf("\n}\n");
-	trit_model_close(model);
-	return trit_out_finish("info", e ? trit_cmd_fail("info", &err) : 0);
+	return trit_out_finish("info", 0);
 }

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{ "report", trit_cmd_report, "show the curves of training runs as a page" },
 	{ "convert", trit_cmd_convert, "turn a model into another file format or weight type" },
 	{ "info", trit_cmd_info, "describe a model file and this machine's kernels" },
+	{ "doctor", trit_cmd_doctor, "check whether a model's file is sound" },
 	{ "tokenize", trit_cmd_tokenize, "show the tokens of a text" },
 	{ "perplexity", trit_cmd_perplexity, "measure how well a model predicts a text" },
 	{ "embed", trit_cmd_embed, "turn texts into vectors" },

@@ -86,9 +86,10 @@ wait_for() # COUNT PATTERN: until stderr has so many lines that match
 	fail "no \"$2\""
 }
 for turn in 1 2; do
+	before=$(grep -cE 'Generation|context of 64' err)
 	echo 'Once upon a time' >&3
 	# The answer has begun when there is one more note of a full context, or it has ended by itself.
-	wait_for $turn 'Generation|context of 64'
+	wait_for $((before + 1)) 'Generation|context of 64'
 	kill -INT $pid
 	wait_for $turn Generation
 done

@@ -19,7 +19,7 @@ for type in i2_s tq1_0 tq2_0 q8_0 f16 bf16 f32; do
 	expect 0 "$T" convert $type.gguf back.gguf --type i2_s
 	same i2_s.gguf back.gguf "$type and back"
 	expect 0 "$T" info $type.gguf
-	has out "^tensors .*$(echo $type | tr a-z A-Z) x"
+	has out "^tensors .*$(echo $type | tr a-z A-Z) \([0-9]+\) x"
 done
 
 # The same of the types that are used as they lie, in every layout; heads in fewer bits are another model, but not much.
@@ -33,7 +33,7 @@ for type in t5 t2; do
 	expect 0 "$T" convert $type.gguf back.gguf --type i2_s
 	same i2_s.gguf back.gguf "$type and back"
 	expect 0 "$T" info $type.gguf
-	has out "^tensors .*$(echo $type | tr a-z A-Z) x" "^projections in memory +$type$" \
+	has out "^tensors .*$(echo $type | tr a-z A-Z) \([0-9]+\) x" "^projections in memory +$type$" \
 		'^head in memory +i8, a scale a row$'
 done
 for head in i8 i6 i4; do

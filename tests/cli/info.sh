@@ -25,5 +25,22 @@ for pair in parameters:parameters layers:layers width:d_model heads:heads vocabu
 done
 # The three shares are shares.
 awk -F': ' '/ternary_share/ { s += $2; n++ } END { exit !(n == 3 && s > 0.9999 && s < 1.0001) }' out || fail "shares"
+
+# Every tensor: in a table, and in JSON.
+expect 0 "$T" info "$MODEL" --tensors
+has out '^tensors +.*I2_S \(36\) x 14' \
+	'^blk\.0\.attn_q\.weight +I2_S +36  128 x 128 +4128 +[0-9]+ +[0-9. ]+ %  1 of 0\.' \
+	'^output_norm\.weight +F32 +0  128 +512 +[0-9]+$' '^can run +yes$' '^file +GGUF version 3$'
+expect 0 "$T" info "$MODEL" --tensors --json
+[ "$(grep -c '^    {"name": ' out)" -eq 24 ] || fail "not 24 tensors"
+has out '"shape": \[128, 128\], "bytes": 4128, "offset": [0-9]+, "shares": \[' '^  "can_run": true,$'
+
+# What cannot run is described as far as it goes, and why.
+expect 0 "$T" info "$DATA/format/vocabulary.gguf"
+has out '^tokenizer +gpt2$' '^can run +no$' '^  because +.*a vocabulary without weights'
+expect 0 "$T" info "$DATA/format/types.gguf" --tensors
+has out '^architecture +golden$' '^can run +no$' 'architecture "golden" is not supported' '^Q4_0\.bytes +I8 +24 '
+refuse 1 'missing.gguf' "$T" info missing.gguf
+refuse 1 'cpu' "$T" info "$MODEL" --cpu nothing
 refuse 2 'no model' "$T" info
 exit 0
