@@ -215,6 +215,13 @@ static void test_wrong_charsmaps(void **state)
 	struct trit_error err;
 
 	(void)state;
+	memset(bytes + len - 1, 'c', 300); /* "bcccc...": 256 bytes are fine, more are not */
+	bytes[len + 253] = bytes[len + 400] = 0;
+	assert_int_equal(trit_charsmap_init(&m, len + 254, bytes, &err), 0);
+	bytes[len + 253] = 'c';
+	bytes[len + 254] = 0;
+	check_fails(trit_charsmap_init(&m, len + 255, bytes, &err), TRIT_ERR_FORMAT, &err, "gives more than 256");
+	len = small_map(bytes);
 	for (size_t n = 0; n < len; n++)
 		check_fails(trit_charsmap_init(&m, n, bytes, &err), TRIT_ERR_FORMAT, &err, "damaged");
 	bytes[len - 1] = 'x'; /* a string without end */

@@ -132,6 +132,7 @@ static void *allocate(size_t n, size_t size, bool zero)
 	/* PTRDIFF_MAX: differences of pointers into the block must be representable. */
 	if (!trit_mul_size(&bytes, n, size) || !trit_add_size(&whole, bytes, TRIT_ALIGN) || whole > PTRDIFF_MAX)
 		return NULL;
+	whole += bytes == 0; /* a pointer to nothing points into its block, too: leak checkers look for that */
 	raw = zero ? calloc(1, whole) : malloc(whole);
 	if (!raw)
 		return NULL;

@@ -30,6 +30,17 @@ static bool child(const struct trit_charsmap *m, uint32_t base, unsigned char c,
 	return *at < m->n_units && (unit_at(m, *at) & (1u << 31 | 0xff)) == c;
 }
 
+/* Whether the unit there is a value, where a string begins that is not too long. */
+static bool is_value(const struct trit_charsmap *m, uint32_t at)
+{
+	size_t value = at < m->n_units ? unit_at(m, at) & INT32_MAX : SIZE_MAX, rest;
+
+	if (value >= m->strings_len)
+		return false;
+	rest = m->strings_len - value;
+	return memchr(m->strings + value, 0, rest <= TRIT_MAX_RULE_TEXT ? rest : TRIT_MAX_RULE_TEXT + 1) != NULL;
+}
+
 /* The most bytes that rules have from `base` on, or TRIT_MAX_RULE_BYTES + 1 where it is too many, or a rule is wrong.
  * Recursion is as deep as a rule is long. heights: [n_units], by base. */
 static int height(const struct trit_charsmap *m, unsigned char *heights, uint32_t base, int depth)
@@ -48,7 +59,7 @@ static int height(const struct trit_charsmap *m, unsigned char *heights, uint32_
 			continue;
 		unit = unit_at(m, at);
 		at ^= base_of(unit);
-		if (unit >> 8 & 1 && (at >= m->n_units || (unit_at(m, at) & INT32_MAX) >= m->strings_len))
+		if (unit >> 8 & 1 && !is_value(m, at))
 			return TRIT_MAX_RULE_BYTES + 1;
 		h = 1 + height(m, heights, at, depth + 1);
 		most = h > most ? h : most;
@@ -81,8 +92,8 @@ int trit_charsmap_init(struct trit_charsmap *m, size_t len, const unsigned char 
 	if (deepest > TRIT_MAX_RULE_BYTES) {
 		*m = (struct trit_charsmap){ 0 };
 		return trit_fail(err, TRIT_ERR_FORMAT,
-		                 "the map of characters is damaged: a rule leaves it or has more than %d bytes",
-		                 TRIT_MAX_RULE_BYTES);
+		                 "the map of characters is damaged: a rule leaves it, or has more than %d "
+		                 "bytes or gives more than %d", TRIT_MAX_RULE_BYTES, TRIT_MAX_RULE_TEXT);
 	}
 	return 0;
 }

@@ -23,8 +23,10 @@
 
 #include "base/error.h"
 
-/** No rule replaces more bytes than this; those that SentencePiece ships replace at most 18. */
+/** No rule replaces more bytes than this, or puts more in their place than that; those of SentencePiece's nmt_nfkc
+ * replace at most 12 and put at most 33. */
 #define TRIT_MAX_RULE_BYTES 64
+#define TRIT_MAX_RULE_TEXT 256
 
 /** A zeroed struct has no rules. */
 struct trit_charsmap {
