@@ -125,32 +125,11 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	put_number(p, "vocabulary", "vocab_size", c->n_vocab, " tokens, head %s", c->tied ? "tied" : "of its own");
 }
 
-/* "TQ2_0 (35) x 28, F32 (0) x 9": types, their numbers in the file, how many tensors. */
 static void put_types(struct printer *p, const struct trit_gguf *g)
 {
-	struct {
-		uint32_t type;
-		uint64_t tensors;
-	} seen[24]; /* more do not fit the text */
-	char text[600] = "";
-	size_t n = 0, used = 0, k;
-	for (uint64_t i = 0; i < g->n_tensors; i++) {
-		for (k = 0; k < n && seen[k].type != g->tensors[i].type;)
-			k++;
-		if (k == n && n < sizeof seen / sizeof *seen) {
-			seen[n].type = g->tensors[i].type;
-			seen[n++].tensors = 0;
-		}
-		if (k < n)
-			seen[k].tensors++;
-	}
-	for (k = 0; k < n && used < sizeof text; k++) {
-		const struct trit_ggml_type_info *info = trit_ggml_type_info(seen[k].type);
-		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s (%u) x %llu", used ? ", " : "",
-		                         info ? info->name : "unknown", info ? info->file_id : seen[k].type,
-		                         (unsigned long long)seen[k].tensors);
-	}
-	put_text(p, "tensors", "types", n ? text : "none");
+	char text[600];
+	trit_describe_types(text, sizeof text, g);
+	put_text(p, "tensors", "types", text);
 }
 
 /* Of a file that cannot run: what its keys say. */

@@ -7,34 +7,6 @@
 
 #include "model/weights.h"
 
-/* "I2_S x 84, F16 x 1, F32 x 49", in order of first appearance. */
-static void describe_types(struct trit_model *m)
-{
-	struct trit_model_stats *s = &m->stats;
-	struct {
-		uint32_t type;
-		uint64_t tensors;
-	} seen[12]; /* more do not fit the text */
-	size_t n = 0, used = 0, k;
-	for (uint64_t i = 0; i < m->gguf.n_tensors; i++) {
-		uint32_t type = m->gguf.tensors[i].type;
-		s->weight_bytes += m->gguf.tensors[i].bytes;
-		for (k = 0; k < n && seen[k].type != type;)
-			k++;
-		if (k == n && n < sizeof seen / sizeof seen[0]) {
-			seen[n].type = type;
-			seen[n++].tensors = 0;
-		}
-		if (k < n)
-			seen[k].tensors++;
-	}
-	for (k = 0; k < n && used < sizeof s->types; k++) {
-		const struct trit_ggml_type_info *info = trit_ggml_type_info(seen[k].type);
-		used += (size_t)snprintf(s->types + used, sizeof s->types - used, "%s%s x %llu", used ? ", " : "",
-		                         info ? info->name : "?", (unsigned long long)seen[k].tensors);
-	}
-}
-
 static int load_vocab(struct trit_model *m, struct trit_error *err)
 {
 	if (!m->file.has_vocab)
@@ -59,7 +31,8 @@ static int load(struct trit_model *m, const char *path, const struct trit_model_
 		return trit_fail_prefix(err, e, "%s", path);
 	m->stats.parameters = trit_config_parameters(&m->config);
 	m->stats.file_bytes = m->file.bytes;
-	describe_types(m);
+	for (uint64_t i = 0; i < m->gguf.n_tensors; i++)
+		m->stats.weight_bytes += m->gguf.tensors[i].bytes;
 	return TRIT_OK;
 }
 

@@ -61,7 +61,6 @@ struct trit_model_stats {
 	uint64_t ternary_weights;          /* in projections */
 	uint64_t ternary_bytes;            /* in the file, of the tensors that hold them */
 	uint64_t mapped_bytes;             /* of the tensors that every token reads from the mapping */
-	char types[96];                    /* "I2_S x 84, F16 x 1, F32 x 49" */
 };
 
 struct trit_model {

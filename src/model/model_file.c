@@ -168,3 +168,29 @@ int trit_model_file_check_weights(const struct trit_model_file *f, const char *p
 	                              : "%s: holds neither weights nor a vocabulary",
 	                 path);
 }
+
+void trit_describe_types(char *text, size_t size, const struct trit_gguf *g)
+{
+	struct {
+		uint32_t type;
+		uint64_t tensors;
+	} seen[24]; /* who mixes more sees the first ones */
+	size_t n = 0, used = 0, k;
+	for (uint64_t i = 0; i < g->n_tensors; i++) {
+		for (k = 0; k < n && seen[k].type != g->tensors[i].type;)
+			k++;
+		if (k == n && n < sizeof seen / sizeof *seen) {
+			seen[n].type = g->tensors[i].type;
+			seen[n++].tensors = 0;
+		}
+		if (k < n)
+			seen[k].tensors++;
+	}
+	snprintf(text, size, "none");
+	for (k = 0; k < n && used < size; k++) {
+		const struct trit_ggml_type_info *info = trit_ggml_type_info(seen[k].type);
+		used += (size_t)snprintf(text + used, size - used, "%s%s (%u) x %llu", used ? ", " : "",
+		                         info ? info->name : "unknown", info ? info->file_id : seen[k].type,
+		                         (unsigned long long)seen[k].tensors);
+	}
+}

@@ -56,4 +56,8 @@ void trit_model_file_close(struct trit_model_file *f);
 TRIT_MUST_CHECK int trit_model_file_check_weights(const struct trit_model_file *f, const char *path,
                                                   struct trit_error *err);
 
+/** The types of its tensors in order of first appearance, with their numbers in the file: "TQ2_0 (35) x 28, F32 (0) x
+ * 9"; "none". */
+void trit_describe_types(char *text, size_t size, const struct trit_gguf *g);
+
 #endif
