@@ -160,6 +160,66 @@ static void test_same_bits(void **state)
 	}
 }
 
+/* transformers' Qwen3, and Qwen3 and Gemma 3 with BitNet's projections, each with a norm of its own: vectors of texts of
+ * several lengths, pooled as the file says. On every tier the same bits. */
+static void test_models(void **state)
+{
+	static const char *const names[] = { "qwen3", "bitnet_qwen3", "bitnet_gemma3" };
+	enum { MAX_TEXTS = 4, MAX_WIDTH = 256 };
+	static float got[MAX_TEXTS * MAX_WIDTH], first[MAX_TEXTS * MAX_WIDTH];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		double expected[MAX_TEXTS * MAX_WIDTH];
+		trit_token list[MAX_TEXTS * MAX_TOKENS];
+		const trit_token *tokens[MAX_TEXTS];
+		size_t lengths[MAX_TEXTS];
+		struct trit_error err;
+		char path[512];
+		int n, d;
+
+		snprintf(path, sizeof path, "%s/model/embed_%s.txt", TRIT_TEST_DATA, names[i]);
+		FILE *f = fopen(path, "r");
+		assert_non_null(f);
+		assert_int_equal(fscanf(f, "texts %d %d", &n, &d), 2);
+		assert_true(n <= MAX_TEXTS && d <= MAX_WIDTH);
+		for (int t = 0; t < n; t++) {
+			assert_int_equal(fscanf(f, "%zu", &lengths[t]), 1);
+			assert_true(lengths[t] <= MAX_TOKENS);
+			for (size_t k = 0; k < lengths[t]; k++)
+				assert_int_equal(fscanf(f, "%d", &list[(size_t)t * MAX_TOKENS + k]), 1);
+			tokens[t] = &list[t * MAX_TOKENS];
+			for (int j = 0; j < d; j++)
+				assert_int_equal(fscanf(f, "%lf", &expected[t * d + j]), 1);
+		}
+		fclose(f);
+		snprintf(path, sizeof path, "%s/model/embed_%s.gguf", TRIT_TEST_DATA, names[i]);
+		for (int tier = 0; tier < TRIT_N_TIERS; tier++) {
+			struct trit_model *m;
+			struct trit_embedder *e;
+			if (!trit_tier_here((enum trit_tier)tier))
+				continue;
+			const struct trit_model_options mo = { .head = "exact", .cpu = trit_tier_name((enum trit_tier)tier) };
+			const struct trit_embed_options eo = { .kv_type = TRIT_KV_F16, .n_threads = 1 + tier % 3,
+				                               .n_batch = tier ? 4 : 0, .n_sequences = 2 };
+			if (trit_model_open_with(&m, path, &mo, &err) || trit_embedder_new(&e, m, &eo, &err) ||
+			    trit_embed(e, (size_t)n, lengths, tokens, got, &err))
+				fail_msg("%s", err.message);
+			assert_int_equal(m->layers[0].q.quantised, i > 0);
+			assert_int_equal(m->layers[0].down.norm.w != NULL, i > 0);
+			for (int j = 0; j < n * d && !tier; j++)
+				if (!(fabs((double)got[j] - expected[j]) < (i ? 3e-6 : 5e-5)))
+					fail_msg("%s: number %d of text %d is %.8g, expected %.8g", names[i], j % d, j / d, (double)got[j],
+					         expected[j]);
+			if (!tier)
+				memcpy(first, got, sizeof first);
+			assert_memory_equal(got, first, (size_t)(n * d) * sizeof *got);
+			trit_embedder_free(e);
+			trit_model_close(m);
+		}
+	}
+}
+
 static void test_no_allocation(void **state)
 {
 	const trit_token *tokens[2] = { golden.tokens, golden.tokens + 1 };
@@ -214,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_poolings),
 		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_models),
 		cmocka_unit_test(test_no_allocation),
 		cmocka_unit_test(test_refuse),
 	};
