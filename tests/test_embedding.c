@@ -160,8 +160,8 @@ static void test_same_bits(void **state)
 	}
 }
 
-/* transformers' Qwen3, and Qwen3 and Gemma 3 with BitNet's projections, each with a norm of its own: vectors of texts of
- * several lengths, pooled as the file says. On every tier the same bits. */
+/* transformers' Qwen3, and Qwen3 and Gemma 3 with BitNet's projections, each with a norm of its own: vectors of texts
+ * of several lengths, pooled as the file says. On every tier the same bits. */
 static void test_models(void **state)
 {
 	static const char *const names[] = { "qwen3", "bitnet_qwen3", "bitnet_gemma3" };
@@ -209,8 +209,8 @@ static void test_models(void **state)
 			assert_int_equal(m->layers[0].down.norm.w != NULL, i > 0);
 			for (int j = 0; j < n * d && !tier; j++)
 				if (!(fabs((double)got[j] - expected[j]) < (i ? 3e-6 : 5e-5)))
-					fail_msg("%s: number %d of text %d is %.8g, expected %.8g", names[i], j % d, j / d, (double)got[j],
-					         expected[j]);
+					fail_msg("%s: number %d of text %d is %.8g, expected %.8g", names[i], j % d, j / d,
+					         (double)got[j], expected[j]);
 			if (!tier)
 				memcpy(first, got, sizeof first);
 			assert_memory_equal(got, first, (size_t)(n * d) * sizeof *got);

@@ -15,7 +15,10 @@
 
 #include <cmocka.h>
 
+#include "base/num.h"
+#include "convert/convert.h"
 #include "model/forward.h"
+#include "scratch.h"
 
 static const char *const names[] = { "mixtral", "qwen2moe", "qwen3moe", "ternary" };
 enum { N_NAMES = sizeof names / sizeof *names, MAX_TOKENS = 16, MAX_LOGITS = 1024 };
@@ -141,17 +144,23 @@ static void read_golden(struct golden *g, const char *name)
 	fclose(f);
 }
 
-static struct trit_model *load(const char *name, struct trit_model_options o)
+static struct trit_model *load_file(const char *path, struct trit_model_options o)
 {
 	struct trit_model *m;
 	struct trit_error err;
-	char path[512];
 
 	o.head = "exact";
-	snprintf(path, sizeof path, "%s/model/moe_%s.gguf", TRIT_TEST_DATA, name);
 	if (trit_model_open_with(&m, path, &o, &err))
 		fail_msg("%s", err.message);
 	return m;
+}
+
+static struct trit_model *load(const char *name, struct trit_model_options o)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/model/moe_%s.gguf", TRIT_TEST_DATA, name);
+	return load_file(path, o);
 }
 
 /* Logits of all tokens, `step` of them at a time, beside another sequence of the same tokens backwards if wanted. */
@@ -250,6 +259,76 @@ static void test_same_bits(void **state)
 	}
 }
 
+/* Through other types and back to what can be computed: the same logits to the bit. Experts are written side by side
+ * where the type can have that, else each by itself. */
+static void test_convert(void **state)
+{
+	static const struct {
+		const char *name, *type;
+		bool together;
+	} ways[] = {
+		{ "mixtral", "f32", true },   { "qwen2moe", "f32", true }, { "qwen3moe", "f32", true },
+		{ "ternary", "tq2_0", true }, { "ternary", "i2_s", false }, { "ternary", "t5", false },
+	};
+	static struct golden g;
+	static float logits[MAX_LOGITS], again[MAX_LOGITS];
+
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		struct trit_export_options o = { .type = -1, .embedding_type = -1, .head_type = -1 };
+		struct trit_error err;
+		char path[512];
+		scratch_enter(state);
+		read_golden(&g, ways[i].name);
+		struct trit_model *m = load(ways[i].name, (struct trit_model_options){ 0 });
+		run(logits, m, &g, g.n_tokens, 1, false);
+		trit_model_close(m);
+		o.type = (int)trit_ggml_type_by_name(ways[i].type)->id;
+		o.embedding_type = ways[i].together && i < 3 ? TRIT_GGML_F32 : TRIT_GGML_F16;
+		snprintf(path, sizeof path, "%s/model/moe_%s.gguf", TRIT_TEST_DATA, ways[i].name);
+		if (trit_convert(path, "one.gguf", &o, &err) || trit_convert("one.gguf", "two.gguf", &o, &err))
+			fail_msg("%s: %s", ways[i].type, err.message);
+		for (int twice = 0; twice < 2; twice++) {
+			m = load_file(twice ? "two.gguf" : "one.gguf", (struct trit_model_options){ 0 });
+			assert_int_equal(trit_gguf_find_tensor(&m->gguf, "blk.0.ffn_up_exps.weight") != NULL, ways[i].together);
+			run(again, m, &g, 4, 2, false);
+			assert_memory_equal(again, logits, (size_t)(g.n_tokens * g.n_vocab) * sizeof *logits);
+			trit_model_close(m);
+		}
+		scratch_leave(state);
+	}
+}
+
+/* Files that are not what they say: the wrong number of experts, more of them a token than there are. */
+static void test_refuse(void **state)
+{
+	static const struct {
+		const char *key, *expected;
+		uint32_t value;
+	} bad[] = {
+		{ "llama.expert_count", "4 experts, expected 3", 3 },
+		{ "llama.expert_used_count", "number of experts a token", 5 },
+		{ "llama.expert_used_count", "number of experts a token", 0 },
+		{ "llama.expert_count", "ffn_gate_inp.weight", 0 },
+	};
+	struct trit_model *m;
+	struct trit_error err;
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		scratch_enter(state);
+		size_t len;
+		char *file = scratch_read(TRIT_TEST_DATA "/model/moe_mixtral.gguf", &len), *at = file;
+		while (memcmp(at, bad[i].key, strlen(bad[i].key)) != 0)
+			at++;
+		trit_put32(at + strlen(bad[i].key) + 4, bad[i].value); /* behind the type */
+		scratch_write("bad.gguf", len, file);
+		trit_free(file);
+		assert_true(trit_model_open(&m, "bad.gguf", &err) < 0);
+		if (!strstr(err.message, bad[i].expected))
+			fail_msg("\"%s\" without \"%s\"", err.message, bad[i].expected);
+		scratch_leave(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +338,8 @@ int main(void)
 		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_convert),
+		cmocka_unit_test(test_refuse),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -23,8 +23,10 @@ struct writer {
 	/* the tensor being written */
 	struct trit_tensor_walk t;
 	struct trit_planned as;
+	bool together; /* with the other experts' */
 	const struct trit_ggml_type_info *info;
 	float *scales; /* room for those of any tensor */
+	float expert_scales[TRIT_MAX_EXPERTS]; /* of matrices side by side: one each, written after them */
 };
 
 int trit_export_check(const struct trit_config *c, bool quantised, const struct trit_export_options *o,
@@ -73,6 +75,20 @@ static int put_keys(struct writer *w, struct trit_error *err)
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
+/* Whether the experts' matrices become one tensor, as other programs read them: types with something behind all rows
+ * cannot. i: the place of t in the plan. */
+static bool is_together(const struct writer *w, const struct trit_tensor_walk *t, size_t i)
+{
+	const struct trit_planned *first = &w->plan.tensors[i - (size_t)t->expert];
+	const struct trit_ggml_type_info *info = trit_ggml_type_info(first->type);
+	if (t->count == 1 || info->packed || info->tail_bytes || t->rows % 4)
+		return false;
+	for (int e = 1; e < t->count; e++)
+		if (first[e].type != first->type || first[e].how != first->how)
+			return false;
+	return true;
+}
+
 static int put_tensors(struct writer *w, struct trit_error *err)
 {
 	struct trit_tensor_walk t = { 0 };
@@ -80,13 +96,22 @@ static int put_tensors(struct writer *w, struct trit_error *err)
 	for (size_t i = 0; !e && trit_tensor_next(&t, &w->s->config); i++) {
 		const struct trit_planned *as = &w->plan.tensors[i];
 		char name[TRIT_TENSOR_NAME_BYTES];
-		bool vector = trit_walk_kind(&t) == TRIT_KIND_NORM && t.rows == 1;
-		uint64_t dims[2] = { t.cols, t.rows }, one = 1;
-		trit_walk_name(name, &t);
-		e = trit_gguf_put_tensor(w->out, name, as->type, vector ? 1 : 2, dims, err);
+		bool vector = trit_walk_kind(&t) == TRIT_KIND_NORM && t.rows == 1, together = is_together(w, &t, i);
+		bool apart = t.count > 1 && !together;
+		uint64_t count = together ? (uint64_t)t.count : 1, dims[3] = { t.cols, t.rows, count };
+		if (together && t.expert)
+			continue;
+		if (apart)
+			trit_expert_name(name, &t, "weight");
+		else
+			trit_walk_name(name, &t);
+		e = trit_gguf_put_tensor(w->out, name, as->type, vector ? 1 : together ? 3 : 2, dims, err);
 		if (!e && as->how == TRIT_EXPORT_UNITS) {
-			trit_tensor_name(name, t.id, t.layer, "scale");
-			e = trit_gguf_put_tensor(w->out, name, TRIT_GGML_F32, 1, &one, err);
+			if (apart)
+				trit_expert_name(name, &t, "scale");
+			else
+				trit_tensor_name(name, t.id, t.layer, "scale");
+			e = trit_gguf_put_tensor(w->out, name, TRIT_GGML_F32, 1, &count, err);
 		}
 	}
 	return e;
@@ -218,8 +243,13 @@ static int write_data(struct writer *w, struct trit_error *err)
 		e = s->scales(s->arg, &w->t, w->scales, err);
 	if (!e)
 		e = trit_chunks_run(&w->chunks, w->t.rows, chunk_rows(w->t.cols), make_chunk, write_chunk, w, err);
-	if (!e && (w->info->packed || w->as.how == TRIT_EXPORT_UNITS))
+	if (!e && w->as.how == TRIT_EXPORT_UNITS && w->together) {
+		w->expert_scales[w->t.expert] = w->scales[0];
+		if (w->t.expert == w->t.count - 1)
+			e = trit_gguf_write_data(w->out, (size_t)w->t.count * sizeof *w->scales, w->expert_scales, err);
+	} else if (!e && (w->info->packed || w->as.how == TRIT_EXPORT_UNITS)) {
 		e = trit_gguf_write_data(w->out, (w->info->packed ? n_scales : 1) * sizeof *w->scales, w->scales, err);
+	}
 	if (s->done)
 		s->done(s->arg, &w->t);
 	return e;
@@ -245,6 +275,7 @@ static int write_model(struct writer *w, struct trit_error *err)
 		return e;
 	for (size_t i = 0; trit_tensor_next(&w->t, &w->s->config); i++) {
 		w->as = w->plan.tensors[i];
+		w->together = is_together(w, &w->t, i);
 		w->info = trit_ggml_type_info(w->as.type);
 		if ((e = write_tensor(w, err)))
 			return e;

@@ -540,6 +540,11 @@ int trit_hf_export(const char *path, const struct trit_source *s, const struct t
 	if (s->vocab && s->vocab->n_tokens > s->config.n_vocab)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in the embedding",
 		                 s->vocab->n_tokens, s->config.n_vocab);
+	if (s->config.moe.n_experts)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "mixtures of experts are written as GGUF files only");
+	if (s->config.input_4bit || s->config.inner_4bit || s->config.inner_hadamard)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "models with 4-bit activations or a Hadamard transform are "
+		                 "written as GGUF files only: transformers would compute something else");
 	trit_source_reorder(&halves, &reordered, s, true);
 	int e = write_model(&w, path, err);
 	trit_chunks_release(&w.chunks);

@@ -177,8 +177,7 @@ int trit_tensor_count(const struct trit_config *c, enum trit_tensor_id id)
 	return is_expert(id) ? c->moe.n_experts : 1;
 }
 
-/* The name of an expert's matrix that is a tensor by itself: "blk.3.ffn_up.7.weight". */
-static void single_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w, const char *suffix)
+void trit_expert_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w, const char *suffix)
 {
 	const char *stacked = trit_tensors[w->id].gguf;
 	int len = (int)(strlen(stacked) - strlen("_exps"));
@@ -308,7 +307,7 @@ int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w
 	const struct trit_gguf_tensor *found = trit_gguf_find_tensor(g, name);
 	if (!found && together) {
 		together = false;
-		single_name(name, w, "weight");
+		trit_expert_name(name, w, "weight");
 		found = trit_gguf_find_tensor(g, name);
 	}
 	if (!found)
@@ -337,7 +336,7 @@ static const struct trit_gguf_tensor *find_factor(const struct trit_gguf *g, con
 	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
 	if (t || !is_expert(w->id))
 		return t;
-	single_name(name, w, "scale");
+	trit_expert_name(name, w, "scale");
 	return trit_gguf_find_tensor(g, name);
 }
 

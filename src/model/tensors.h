@@ -106,6 +106,8 @@ static inline enum trit_tensor_kind trit_walk_kind(const struct trit_tensor_walk
 }
 /** Its name in GGUF. */
 void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w);
+/** The name of an expert's matrix that is a tensor by itself: "blk.3.ffn_up.7.weight". */
+void trit_expert_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w, const char *suffix);
 /** Whether a name is that of a tensor a configuration has, the scale of a projection included. */
 bool trit_tensor_known(const struct trit_config *c, const char *name);
 

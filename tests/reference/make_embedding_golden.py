@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""make_embedding_golden.py - writes tests/data/model/embed_*: tiny random embedding models and the vectors of some texts.
+"""make_embedding_golden.py - writes tests/data/model/embed_*: tiny random embedding models and vectors of some texts.
 
 The networks are transformers' own Qwen3 and Gemma 3 (pip install torch transformers gguf numpy). For the ternary ones
-every projection is replaced by what BitNet embedding models have there: an RMSNorm of its own, 8-bit activations, ternary
-weights with one scale. Keys and values pass through half precision, as in Trit's cache. A ternary network is
+every projection is replaced by what BitNet embedding models have there: an RMSNorm of its own, 8-bit activations,
+ternary weights with one scale. Keys and values pass through half precision, as in Trit's cache. A ternary network is
 discontinuous, so the seed is the first for which noise of the size of rounding errors changes no code.
 
     python3 tests/reference/make_embedding_golden.py
