@@ -183,6 +183,27 @@ static void test_refused(void **state)
 }
 
 /* Every file cut short in many places: an error that names the file, never a crash. */
+/* A tensor of a layer that no architecture has would change the result. */
+static void test_unknown_tensor(void **state)
+{
+	static const char from[] = "0.self_attn.q_proj.weight", path[] = "llama/model.safetensors";
+	struct trit_model_file f;
+	struct trit_error err;
+	size_t len, n = sizeof from - 1;
+
+	(void)state;
+	copy_folder("llama", NULL, NULL);
+	char *bytes = scratch_read(path, &len), *at = bytes;
+	while (at + n < bytes + len && memcmp(at, from, n) != 0)
+		at++;
+	assert_true(at + n < bytes + len);
+	at[sizeof "0.self_attn." - 1] = 'z';
+	scratch_write(path, len, bytes);
+	trit_free(bytes);
+	assert_int_equal(trit_model_file_open(&f, "llama", NULL, &err), TRIT_ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "0.self_attn.z_proj.weight: layers of architecture llama have none of that"));
+}
+
 static void test_truncated(void **state)
 {
 	static const char *const files[][2] = {
@@ -339,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_ternary),
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_unknown_tensor),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_llama2c),

@@ -94,8 +94,31 @@ static void put_bytes(struct printer *p, const char *label, const char *key, dou
 
 /* ---- what is known about a model --------------------------------------------------------------------------------- */
 
+/* What only some architectures have. */
+static void put_extras(struct printer *p, const struct trit_config *c)
+{
+	static const char *const kinds[] = { "", "linear", "llama3", "yarn" };
+	char text[64];
+	if (c->rope_scaling.kind != TRIT_ROPE_PLAIN) {
+		snprintf(text, sizeof text, "%s, by %g", kinds[c->rope_scaling.kind], (double)c->rope_scaling.factor);
+		put_text(p, "rotary scaling", "rope_scaling", text);
+	} else if (c->rope_freqs) {
+		put_text(p, "rotary scaling", "rope_scaling", "rope_freqs.weight");
+	}
+	if (c->window && c->window_period)
+		put_number(p, "sliding window", "sliding_window", c->window, " tokens, but for each %d. layer",
+		           c->window_period);
+	else if (c->window)
+		put_number(p, "sliding window", "sliding_window", c->window, "%s", " tokens");
+	if (c->attn_softcap != 0)
+		put_number(p, "cap of scores", "attn_softcap", (double)c->attn_softcap, "%s", "");
+	if (c->logit_softcap != 0)
+		put_number(p, "cap of logits", "logit_softcap", (double)c->logit_softcap, "%s", "");
+}
+
 static void put_sizes(struct printer *p, const struct trit_config *c)
 {
+	static const char *const activations[] = { "SwiGLU", "squared ReLU", "GELU" };
 	char count[TRIT_NUMBER_BYTES];
 	double parameters = (double)trit_config_parameters(c);
 	if (p->json) {
@@ -110,7 +133,7 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	put_number(p, "layers", "layers", c->n_layers, "%s", "");
 	put_number(p, "width", "d_model", c->d_model, "%s", "");
 	put_number(p, "feed-forward width", "d_ff", c->d_ff, ", %s",
-	           c->arch->activation == TRIT_ACT_RELU2 ? "squared ReLU" : "SwiGLU");
+	           activations[c->arch->activation]);
 	put_number(p, "heads", "heads", c->n_heads, " of width %d", c->head_dim);
 	put_number(p, "key/value heads", "kv_heads", c->n_kv_heads, "%s", "");
 	if (p->json)
@@ -119,8 +142,12 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	           c->rope_half ? "(i, i + n/2)" : "(2i, 2i + 1)");
 	if (p->json)
 		put_number(p, "", "rope_base", (double)c->rope_base, "%s", "");
-	put_number(p, "norm epsilon", "norm_eps", (double)c->eps, ", %s",
-	           c->arch->sub_norm ? "with sub-norms" : "no sub-norms");
+	put_number(p, "norm epsilon", "norm_eps", (double)c->eps, "%s, %s",
+	           c->arch->norm == TRIT_NORM_LAYER ? ", layer norms" : "",
+	           c->arch->sub_norm     ? "with sub-norms"
+	           : c->arch->post_norms ? "norms before the residual"
+	                                 : "no sub-norms");
+	put_extras(p, c);
 	put_number(p, "context", "context_length", c->n_ctx, " tokens");
 	put_number(p, "vocabulary", "vocab_size", c->n_vocab, " tokens, head %s", c->tied ? "tied" : "of its own");
 }

@@ -375,6 +375,10 @@ static int add_tensor(struct importer *im, const struct trit_st_tensor *t)
 	if (is_ignored(bare))
 		return TRIT_OK;
 	if (!find_place(im, bare, &p)) {
+		if (!strncmp(bare, "layers.", 7))
+			return trit_fail(im->err, TRIT_ERR_UNSUPPORTED,
+			                 "tensor %.120s: layers of architecture %s have none of that name", t->name,
+			                 im->m->arch->name);
 		if (im->n_unused++ < MAX_NAMED)
 			trit_note(im->notes, TRIT_NOTE_WARNING, "tensor %.120s is not used: architecture %s has none of that name",
 			          t->name, im->m->arch->name);
