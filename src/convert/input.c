@@ -91,7 +91,7 @@ static void gguf_done(void *arg, const struct trit_tensor_walk *w)
 {
 	struct trit_gguf_tensor t;
 	if (!trit_tensor_find(gguf_of(arg), w, &t, NULL))
-		trit_map_forget(t.data, (size_t)t.bytes);
+		trit_gguf_forget(&t, 0, (size_t)t.bytes);
 }
 
 /* The arrangement that expresses the scales of all projections. Weights beyond -1, 0 and 1 make them numbers. */

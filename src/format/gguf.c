@@ -569,6 +569,12 @@ void trit_gguf_close(struct trit_gguf *g)
 	*g = (struct trit_gguf){ 0 };
 }
 
+void trit_gguf_forget(const struct trit_gguf_tensor *t, size_t from, size_t to)
+{
+	if (!t->built)
+		trit_map_forget(t->data + from, to - from);
+}
+
 /* ---- look-up and typed access ----------------------------------------------------------------------------------- */
 
 const struct trit_gguf_key *trit_gguf_find_key(const struct trit_gguf *g, const char *name)

@@ -53,6 +53,7 @@ struct trit_gguf_tensor {
 	const unsigned char *data; /* aligned to the file's alignment from the beginning of the file */
 	uint64_t bytes;            /* trit_ggml_tensor_bytes of dims[1] * dims[2] * dims[3] rows, dims[0] columns */
 	uint64_t offset;           /* from the beginning of the file, or of the part it is in */
+	bool built;                /* data is memory of gguf_build.h's, no file's */
 };
 
 /** Memory that belongs to a struct trit_gguf made by gguf_build.h. */
@@ -92,6 +93,10 @@ void trit_gguf_close(struct trit_gguf *g);
 /** For gguf_build.c and gguf_split.c: sorts keys and tensors for the look-ups. Errors: FORMAT (a name that is there
  * twice), MEMORY. */
 TRIT_MUST_CHECK int trit_gguf_index(struct trit_gguf *g, struct trit_error *err);
+
+/** Bytes [from, to) of a tensor's data were read and are not needed soon (trit_map_forget). Does nothing where they
+ * could not be read from a file again. */
+void trit_gguf_forget(const struct trit_gguf_tensor *t, size_t from, size_t to);
 
 /** NULL if absent. */
 const struct trit_gguf_key *trit_gguf_find_key(const struct trit_gguf *g, const char *name);

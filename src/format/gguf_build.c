@@ -177,10 +177,19 @@ bool trit_gguf_build_has_key(const struct trit_gguf_build *b, const char *name)
 
 /* ---- tensors ---------------------------------------------------------------------------------------------------- */
 
+static bool is_own(const struct trit_gguf_build *b, const unsigned char *data)
+{
+	for (const struct trit_gguf_block *block = b->gguf.storage; block; block = block->next)
+		if (data >= block->bytes && data < block->bytes + block->size)
+			return true;
+	return false;
+}
+
 struct trit_gguf_tensor *trit_gguf_build_tensor(struct trit_gguf_build *b, const char *name, uint32_t type,
                                                 uint32_t n_dims, const uint64_t *dims, const unsigned char *data)
 {
-	struct trit_gguf_tensor t = { .type = type, .n_dims = n_dims, .dims = { 1, 1, 1, 1 }, .data = data };
+	struct trit_gguf_tensor t = { .type = type, .n_dims = n_dims, .dims = { 1, 1, 1, 1 }, .data = data,
+		                      .built = is_own(b, data) };
 	void *list = b->gguf.tensors;
 	size_t rows = 1;
 

@@ -259,10 +259,10 @@ static int read_rope(const struct reader *r, int head_dim)
 	const json_t *parameters = get(r->root, "rope_parameters"), *full = get(parameters, "full_attention");
 	const json_t *local = get(parameters, "sliding_attention");
 	const json_t *scaling = full ? full : parameters ? parameters : get(r->root, "rope_scaling");
-	double base = 10000, local_base = 10000, share = !strcmp(r->arch->name, "stablelm") ? 0.25 : 1;
+	/* Defaults are those of transformers. */
+	double base = !strcmp(r->network->model_type, "bitnet") ? 5e5 : !strcmp(r->arch->name, "gemma3") ? 1e6 : 1e4;
+	double local_base = 1e4, share = !strcmp(r->arch->name, "stablelm") ? 0.25 : 1;
 	int e;
-	if (!strncmp(r->arch->name, "gemma3", 6))
-		base = 1e6;
 	if ((e = get_number(r, r->root, "rope_theta", &base)) < 0 ||
 	    (e = get_number(r, scaling, "rope_theta", &base)) < 0 ||
 	    (e = get_number(r, r->root, "rope_pct", &share)) < 0 ||
@@ -273,7 +273,7 @@ static int read_rope(const struct reader *r, int head_dim)
 	if (!(share > 0 && share <= 1))
 		return trit_fail(r->err, TRIT_ERR_FORMAT, "\"partial_rotary_factor\" is %g; it must be from 0 to 1", share);
 	put_count(r, "rope.dimension_count", (int)(head_dim * share));
-	if (!strncmp(r->arch->name, "gemma3", 6)) {
+	if (!strcmp(r->arch->name, "gemma3")) {
 		if ((e = get_number(r, r->root, "rope_local_base_freq", &local_base)) < 0 ||
 		    (e = get_number(r, local, "rope_theta", &local_base)) < 0)
 			return e;
@@ -326,6 +326,10 @@ static int read_numbers(const struct reader *r)
 	};
 	double scalar = 0;
 	int e = copy_numbers(r, numbers, sizeof numbers / sizeof numbers[0]);
+	if (!e && !get(r->root, "rms_norm_eps") && !get(r->root, "layer_norm_eps")) {
+		trit_note(r->notes, TRIT_NOTE_ASSUMED, "config.json has no rms_norm_eps: 1e-6, transformers' default");
+		put_number(r, numbers[0].suffix, 1e-6);
+	}
 	if (e || (e = get_number(r, r->root, "query_pre_attn_scalar", &scalar)) < 0)
 		return e;
 	if (e == 0 && !(scalar > 0))

@@ -106,7 +106,7 @@ static void run_thread(void *arg, int index, int n)
 		/* What was read is not needed again. Not after each piece: every call interrupts the other threads. */
 		size_t from = j->t ? bytes_before(j, kept) : 0, to = j->t ? bytes_before(j, next) : 0;
 		if (to - from >= FORGET || (next == end && to > from)) {
-			trit_map_forget(j->t->data + from, to - from);
+			trit_gguf_forget(j->t, from, to);
 			kept = next;
 		}
 	}
@@ -118,7 +118,7 @@ static int run_job(struct job *j, struct trit_error *err)
 	int n = j->repack->pool ? trit_pool_size(j->repack->pool) : 1;
 	trit_pool_run(j->repack->pool, run_thread, j);
 	if (j->t && !bytes_before(j, j->rows)) /* threads could not tell what is not needed again */
-		trit_map_forget(j->t->data, (size_t)j->t->bytes);
+		trit_gguf_forget(j->t, 0, (size_t)j->t->bytes);
 	for (int i = 0; i < n; i++)
 		if (j->repack->threads[i].status) {
 			if (err)
