@@ -343,6 +343,14 @@ static void test_full_precision(void **state)
 	check_logits("stablelm", "");
 }
 
+static void test_experts(void **state)
+{
+	(void)state;
+	check_logits("mixtral", "");
+	check_logits("qwen3_moe", "");
+	check_logits("qwen2_moe", "");
+}
+
 static void test_ternary(void **state)
 {
 	(void)state;
@@ -350,6 +358,7 @@ static void test_ternary(void **state)
 	check_logits("bitnet_online", "");
 	check_logits("bitnet_unpacked", "");
 	check_logits("llama_bitlinear", "");
+	check_logits("projection_norms", "");
 	check_logits("bitnet_first", "");
 }
 
@@ -357,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_precision),
+		cmocka_unit_test(test_experts),
 		cmocka_unit_test(test_ternary),
 		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_refused),

@@ -418,6 +418,13 @@ static int read_weights(const struct reader *r, const json_t *root, struct trit_
 		return trit_fail(r->err, TRIT_ERR_UNSUPPORTED,
 		                 "quantization_config: method \"%.40s\"; only \"bitnet\" is known. Get the model unquantised",
 		                 method);
+	double eps = 1e-6, model_eps = 1e-6;
+	int e = get_number(r, q, "rms_norm_eps", &eps);
+	if (e < 0 || (e = get_number(r, r->root, "rms_norm_eps", &model_eps)) < 0)
+		return e;
+	if (json_is_true(get(q, "use_rms_norm")) && eps != model_eps)
+		return trit_fail(r->err, TRIT_ERR_UNSUPPORTED,
+		                 "quantization_config: norms of projections with epsilon %g, others with %g", eps, model_eps);
 	if (!strcmp(class, "autobitlinear") && strcmp(mode, "offline") != 0 && !offline)
 		out->weights = TRIT_HF_MASTERS;
 	else if (!strcmp(class, "autobitlinear") || (!class[0] && offline))

@@ -119,7 +119,13 @@ static bool find_place(const struct importer *im, const char *bare, struct place
 	p->suffix = dot + 1;
 	if (strcmp(p->suffix, "weight") != 0 && strcmp(p->suffix, "bias") != 0 && strcmp(p->suffix, "weight_scale") != 0)
 		return false;
-	return find_row(im, per_layer, bare, dot, p);
+	if (find_row(im, per_layer, bare, dot, p))
+		return true;
+	/* transformers' name of the norm in front of a projection: "q_proj.rms_norm". */
+	char norm[64];
+	const char *rms = strstr(bare, ".rms_norm.");
+	int n = rms ? snprintf(norm, sizeof norm, "%.*s.norm", (int)(rms - bare), bare) : 0;
+	return n > 0 && n < (int)sizeof norm && find_row(im, per_layer, norm, norm + n, p);
 }
 
 /* "blk.3.attn_q.weight"; of an expert, whose tensors stay apart, "blk.3.ffn_up.7.weight". */
@@ -418,19 +424,31 @@ int trit_hf_add_tensors(struct trit_gguf_build *b, const struct trit_hf_model *m
 	return TRIT_OK;
 }
 
+/* "model.layers.3.mlp.experts.7.up_proj.weight". */
+static void hf_name(const char *hf, const struct trit_tensor_walk *w, char name[128])
+{
+	const char *number = strstr(hf, "%d"), *suffix = w->bias ? "bias" : "weight";
+	char layer[32] = "";
+	if (trit_tensors[w->id].per_layer)
+		snprintf(layer, sizeof layer, "model.layers.%d.", w->layer);
+	if (number)
+		snprintf(name, 128, "%s%.*s%d%s.%s", layer, (int)(number - hf), hf, w->expert, number + 2, suffix);
+	else
+		snprintf(name, 128, "%s%s.%s", layer, hf, suffix);
+}
+
 int trit_hf_check_complete(const struct trit_gguf *g, const struct trit_config *c, struct trit_error *err)
 {
 	struct trit_tensor_walk w = { 0 };
 	while (trit_tensor_next(&w, c)) {
-		char name[TRIT_TENSOR_NAME_BYTES], layer[32] = "";
+		char name[TRIT_TENSOR_NAME_BYTES], other[128];
 		const char *hf = trit_tensor_hf_name(c->arch, w.id);
-		trit_walk_name(name, &w);
-		if (trit_gguf_find_tensor(g, name) || !hf)
+		const struct place p = { .id = w.id, .layer = w.layer, .expert = hf && strstr(hf, "%d") ? w.expert : -1 };
+		gguf_name(&p, w.bias ? "bias" : "weight", name);
+		if (!hf || trit_gguf_find_tensor(g, name))
 			continue;
-		if (trit_tensors[w.id].per_layer)
-			snprintf(layer, sizeof layer, "model.layers.%d.", w.layer);
-		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s%s%s (%s) is missing; the checkpoint is incomplete", layer, hf,
-		                 strrchr(name, '.'), name);
+		hf_name(hf, &w, other);
+		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s (%s) is missing; the checkpoint is incomplete", other, name);
 	}
 	return TRIT_OK;
 }

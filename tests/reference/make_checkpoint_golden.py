@@ -222,6 +222,22 @@ def bitnet_online():
     finish(folder)
 
 
+def projection_norms():
+    """A norm in front of each projection, as BitNet's embedding models have; masters."""
+    config = tf.Qwen3Config(**SMALL, head_dim=8, tie_word_embeddings=True)
+    folder = save("projection_norms", build(config, 18))
+    state = load_file(folder / "model.safetensors")
+    g = torch.Generator().manual_seed(18)
+    for name in list(state):
+        if name.split(".")[-2] in PROJECTIONS:
+            norm = (1 + 0.2 * torch.randn(state[name].shape[1], generator=g)).to(torch.bfloat16)
+            state[name.replace(".weight", ".rms_norm.weight")] = norm
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    quantised(folder, "autobitlinear", "online")
+    edit(folder, lambda c: c["quantization_config"].update(use_rms_norm=True, rms_norm_eps=1e-6))
+    finish(folder)
+
+
 def llama_bitlinear():
     """As Falcon3 and Llama3-8B-1.58: LLaMA with packed weights, divide."""
     folder = save("llama_bitlinear", build(tf.LlamaConfig(**SMALL, tie_word_embeddings=False), 11))
@@ -402,8 +418,8 @@ def torch_files():
 
 def main():
     cases = [llama, mistral_sharded, llama3_bin, qwen2_bins, qwen3_yarn, gemma2, gemma3, stablelm, mixtral, qwen3_moe,
-             qwen2_moe, bitnet_offline, bitnet_online, bitnet_unpacked, llama_bitlinear, bitnet_first, with_vocabulary,
-             llama2c, sentencepiece_vocabulary, torch_files]
+             qwen2_moe, bitnet_offline, bitnet_online, bitnet_unpacked, projection_norms, llama_bitlinear, bitnet_first,
+             with_vocabulary, llama2c, sentencepiece_vocabulary, torch_files]
     for case in cases:
         if len(sys.argv) < 2 or case.__name__ in sys.argv[1:]:
             print(case.__name__)
