@@ -386,7 +386,10 @@ static size_t round_trip(const struct both *b, size_t len, const char *text)
 	return n;
 }
 
-static const char *const families[] = { "gpt-2", "llama-bpe", "deepseek-r1-qwen", "tekken", "smollm", "default" };
+static const char *const families[] = {
+	"gpt-2", "llama-bpe", "deepseek-r1-qwen", "tekken", "smollm", "default", "falcon", "bloom", "viking",
+	"deepseek-llm", "deepseek-coder", "deepseek-v3", "gpt-4o", "kimi-k2", "qwen35",
+};
 #define N_FAMILIES (sizeof families / sizeof *families)
 
 static void test_any_bytes(void **state)

@@ -9,6 +9,7 @@
 #include "format/gguf_vocab.h"
 #include "format/llama2c.h"
 #include "format/spm_model.h"
+#include "format/tiktoken.h"
 #include "format/tokenizer_json.h"
 
 static int read_gguf(const char *path, struct trit_vocab *v, struct trit_error *err)
@@ -43,6 +44,8 @@ static read_fn *reader_of(size_t size, const unsigned char *data)
 		i++;
 	if (i < size && data[i] == '{')
 		return trit_tokenizer_json_read;
+	if (trit_is_tiktoken(size, data))
+		return trit_tiktoken_read;
 	if (trit_is_spm_model(size, data))
 		return trit_spm_model_read;
 	return trit_is_llama2c_vocab(data, size) ? read_llama2c : read_gguf;

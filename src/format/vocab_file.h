@@ -1,6 +1,6 @@
 /*
  * vocab_file.h - a vocabulary in a file of its own: read from a GGUF model, a tokenizer.json, a
- * SentencePiece model or llama2.c's tokenizer.bin, written as vocabulary-only GGUF.
+ * tiktoken file, a SentencePiece model or llama2.c's tokenizer.bin, written as vocabulary-only GGUF.
  *
  * SPDX-License-Identifier: MIT
  */

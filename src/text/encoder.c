@@ -205,7 +205,7 @@ static int encode_by_rank(struct trit_encoder *e, size_t len, const char *text, 
 
 		step = trit_utf8_stride(len - i, text + i);
 		id = trit_find_token(t, step, text + i);
-		if (id >= 0 && TRIT_TEXT_TYPES >> t->vocab.pieces[id].type & 1)
+		if (id >= 0 && t->vocab.pieces[id].type == TRIT_TOKEN_NORMAL)
 			e->tokens[n++] = id;
 		else
 			n = trit_spm_put_unknown(t, step, text + i, e->tokens, n);

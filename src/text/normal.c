@@ -250,13 +250,13 @@ static bool is_nonspacing(int32_t c)
 	return utf8proc_category(c) == UTF8PROC_CATEGORY_MN;
 }
 
-/* "Other": controls, formats, surrogates, private use, unassigned. */
+/* Controls, formats, surrogates, private use. */
 static bool is_other(int32_t c)
 {
 	utf8proc_category_t category = utf8proc_category(c);
 
-	return category == UTF8PROC_CATEGORY_CN || category == UTF8PROC_CATEGORY_CC ||
-	       category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CS || category == UTF8PROC_CATEGORY_CO;
+	return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+	       category == UTF8PROC_CATEGORY_CS || category == UTF8PROC_CATEGORY_CO;
 }
 
 static int append_lower(int32_t c, struct trit_buf *out, struct trit_error *err)

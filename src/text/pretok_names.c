@@ -5,7 +5,7 @@
  * the stages of a tokenizer.json can be looked up here.
  *
  * References: Radford et al. 2019 (GPT-2's encoder.py); the tokenizer.json of Llama 3, Qwen 2 and 3.5, SmolLM,
- * StarCoder, Falcon, BLOOM, DeepSeek LLM, Coder and V3, Mistral Nemo, SuperBPE; tiktoken's o200k_base;
+ * StarCoder, Falcon, BLOOM, DeepSeek LLM, Coder and V3, Mistral Nemo; tiktoken's o200k_base;
  * tokenization_kimi.py of Kimi K2. The names, and what "default" means, are llama.cpp's; falcon_e is bitnet.cpp's.
  *
  * SPDX-License-Identifier: MIT
@@ -58,7 +58,6 @@ static const struct trit_split tekken[] = { TILE(CASED_WITH("", "\\p{N}")), END 
 static const struct trit_split gpt4o[] = { TILE(CASED_WITH(SHORT_FORMS "?", "\\p{N}{1,3}")), END };
 static const struct trit_split kimi[] = { TILE(KIMI), END };
 static const struct trit_split smollm[] = { ISOLATE("\\p{N}"), TILE(TRIT_GPT2_SPLIT), END };
-static const struct trit_split superbpe[] = { ISOLATE("\\p{N}+"), ISOLATE("(?=(\\d{3})+(?!\\d))"), END };
 static const struct trit_split falcon[] = {
 	ISOLATE(PUNCTUATION), TILE(TRIT_GPT2_SPLIT), ISOLATE_BYTES(TRIT_DIGIT_BYTES "+"), ISOLATE_BYTES("[0-9][0-9][0-9]"),
 	END
@@ -128,7 +127,6 @@ static const struct trit_pretok_row rows[] = {
 	{ "deepseek-llm", 0, deepseek_llm },
 	{ "deepseek-coder", 0, deepseek_coder },
 	{ "deepseek-v3", 0, deepseek3 },
-	{ "superbpe", 0, superbpe },
 	{ "default", 0, unnamed },
 };
 

@@ -37,7 +37,8 @@ int trit_unigram_init(struct trit_unigram *u, const struct trit_vocab *v, struct
 	if (!some)
 		return trit_fail(err, TRIT_ERR_FORMAT, "a unigram vocabulary without a normal token");
 	u->unknown_score = lowest - UNKNOWN_PENALTY;
-	return trit_trie_init(&u->trie, v, 1u << TRIT_TOKEN_NORMAL | 1u << TRIT_TOKEN_USER, "", err);
+	/* Tokens added in a tokenizer.json are no symbols of the model. */
+	return trit_trie_init(&u->trie, v, 1u << TRIT_TOKEN_NORMAL | (v->custom ? 0 : 1u << TRIT_TOKEN_USER), "", err);
 }
 
 void trit_unigram_release(struct trit_unigram *u)

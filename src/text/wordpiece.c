@@ -14,8 +14,9 @@
 
 int trit_wordpiece_init(struct trit_trie *t, const struct trit_vocab *v, struct trit_error *err)
 {
-	/* The beginnings of words and what continues them: two trees, TRIT_TRIE_OTHER and TRIT_TRIE_ROOT. */
-	int status = trit_trie_init(t, v, TRIT_TEXT_TYPES, TRIT_SPM_SPACE, err);
+	/* The beginnings of words and what continues them: two trees, TRIT_TRIE_OTHER and TRIT_TRIE_ROOT. Words do not
+	 * become user-defined tokens, which are found before. */
+	int status = trit_trie_init(t, v, TRIT_TEXT_TYPES & ~(1u << TRIT_TOKEN_USER), TRIT_SPM_SPACE, err);
 
 #ifndef TRIT_HAVE_UTF8PROC
 	if (status == 0)

@@ -25,7 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #else
 
-static const char *const families[] = { "gpt-2", "llama-bpe", "deepseek-r1-qwen", "tekken", "smollm", "default" };
+static const char *const families[] = {
+	"gpt-2", "llama-bpe", "deepseek-r1-qwen", "tekken", "smollm", "default", "falcon", "bloom", "viking",
+	"deepseek-llm", "deepseek-coder", "deepseek-v3", "gpt-4o", "kimi-k2", "qwen35",
+};
 #define N_FAMILIES (sizeof families / sizeof *families)
 
 static struct trit_tokenizer *tokenizers[N_FAMILIES];
