@@ -410,7 +410,7 @@ static void test_bad_scales(void **state)
 static void test_code_2(void **state)
 {
 	unsigned char data[4 * 18] = { 0 };
-	int8_t codes[128];
+	int8_t codes[2 * 128];
 	float values[128], scale;
 	(void)state;
 

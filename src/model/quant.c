@@ -5,6 +5,8 @@
  */
 #include "model/quant.h"
 
+#include <math.h>
+
 #include "base/num.h"
 
 static double mean_of(trit_sum_fn *sum, const float *w, size_t n)
@@ -38,7 +40,9 @@ struct trit_weight_scale trit_weight_scale_of_sums(const float *sums, size_t n)
 	double total = 0;
 	for (size_t i = 0; i * TRIT_QUANT_PIECE < n; i++)
 		total += (double)sums[i];
-	return scale_of_mean(total / (double)n);
+	struct trit_weight_scale s = scale_of_mean(total / (double)n);
+	s.scale = isfinite(total) ? s.scale : NAN;
+	return s;
 }
 
 void trit_weight_codes(const struct trit_kernels *k, enum trit_weight_kind kind, struct trit_weight_scale s, int8_t *t,

@@ -29,7 +29,8 @@ struct trit_weight_scale {
 
 struct trit_weight_scale trit_weight_scale(const struct trit_kernels *k, enum trit_weight_kind kind, const float *w,
                                            size_t n);
-/** Of ternary ones, from the sums of magnitudes (sum_abs) of pieces of TRIT_QUANT_PIECE of them: the same bits. */
+/** Of ternary ones, from the sums of magnitudes (sum_abs) of pieces of TRIT_QUANT_PIECE of them: the same bits. NaN if
+ * one of the weights is not finite. */
 struct trit_weight_scale trit_weight_scale_of_sums(const float *sums, size_t n);
 #define TRIT_QUANT_PIECE 4096
 /** Codes of n weights: ternary or binary. */
