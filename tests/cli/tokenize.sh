@@ -55,5 +55,15 @@ if expect_json=$("$T" tokenize -m "$MODEL" --ids --chat chat.json --chat-templat
 else
 	has err 'needs jansson'
 fi
+
+# A SentencePiece model by itself: BOS or EOS as is usual, symbols within the text, U+FFFD for what is not UTF-8.
+expect 0 "$T" tokenize -m "$DATA/spm/llama.model" --ids Alice
+[ "$(cat out)" = "1 339" ] || fail "Alice is $(cat out)"
+expect 0 "$T" tokenize -m "$DATA/spm/unigram.model" --ids Alice
+[ "$(cat out)" = "34 1" ] || fail "Alice is $(cat out)"
+expect 0 "$T" tokenize -m "$DATA/spm/llama.model" --no-bos 'Alice <tool>a'
+[ "$(sed "s/^ *[0-9]*  '//; s/'\$//" out | tr -d '\n')" = " Alice <tool>a" ] || fail "a symbol within the text"
+head -c 1000 "$DATA/spm/llama.model" >short.model
+refuse 1 "short.model: byte .* not a SentencePiece model, or damaged" "$T" tokenize -m short.model Alice
 refuse 2 'unexpected argument "b"' "$T" tokenize -m "$MODEL" a b
 exit 0
