@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "convert/convert.h"
 #include "format/llama2c.h"
 #include "model/model.h"
 #include "scratch.h"
@@ -46,17 +47,15 @@ static void read_golden(struct golden *g, const char *name)
 
 /* The logits of every position: the same argmax, and close, relative to the largest of a position. Mostly that is 1e-6;
  * a key or value that the cache rounds to the other of two fp16 numbers moves a logit by up to 3e-4. */
-static void check_logits(const char *name, const char *file)
+static void check_model(const char *name, const char *path)
 {
 	struct trit_model *m = NULL;
 	struct trit_session *s = NULL;
 	struct trit_error err;
 	struct golden g;
 	const float bound = 3e-4f;
-	char path[256];
 	float worst = 0;
 	read_golden(&g, name);
-	snprintf(path, sizeof path, DATA "%s%s", name, file);
 	if (trit_model_open_with(&m, path, &(struct trit_model_options){ .head = "exact" }, &err))
 		fail_msg("%s: %s", name, err.message);
 	if (trit_session_new(&s, m, &(struct trit_session_options){ .n_threads = 1, .kv_type = TRIT_KV_F16 }, &err))
@@ -88,10 +87,34 @@ static void check_logits(const char *name, const char *file)
 			fail_msg("%s, position %zu: off by %g of %g; likeliest %d, not %d", name, t, (double)off, (double)most,
 			         argmax_got, argmax);
 	}
-	print_message("%s: %.2g\n", name, (double)worst);
+	print_message("%s: %.2g\n", path, (double)worst);
 	trit_session_free(s);
 	trit_model_close(m);
 	trit_free(g.text);
+}
+
+/* As it lies there, and as the GGUF file of such projections that is made of it. */
+static void check_both(const char *name, const char *file, int type)
+{
+	const struct trit_export_options o = { .type = type, .embedding_type = TRIT_GGML_F32, .head_type = -1 };
+	struct trit_error err;
+	char path[256];
+	snprintf(path, sizeof path, DATA "%s%s", name, file);
+	check_model(name, path);
+	if (trit_convert(path, "converted.gguf", &o, &err))
+		fail_msg("%s: %s", path, err.message);
+	check_model(name, "converted.gguf");
+}
+
+static void check_logits(const char *name, const char *file)
+{
+	check_both(name, file, -1);
+}
+
+/* In a type that has every code and scale as it is. */
+static void check_ternary(const char *name)
+{
+	check_both(name, "", TRIT_GGML_PACKED_TYPE(TRIT_T5, 0));
 }
 
 /* ---- what is said of them, and damage ---------------------------------------------------------------------------- */
@@ -334,6 +357,7 @@ static void test_full_precision(void **state)
 	check_logits("llama", "");
 	check_logits("llama", "/model.safetensors");
 	check_logits("mistral_sharded", "/");
+	check_logits("mistral_sharded", "/model-00002-of-00003.safetensors");
 	check_logits("llama3_bin", "");
 	check_logits("llama3_bin", "/pytorch_model.bin");
 	check_logits("qwen2_bins", "");
@@ -354,12 +378,12 @@ static void test_experts(void **state)
 static void test_ternary(void **state)
 {
 	(void)state;
-	check_logits("bitnet_offline", "");
-	check_logits("bitnet_online", "");
-	check_logits("bitnet_unpacked", "");
-	check_logits("llama_bitlinear", "");
-	check_logits("projection_norms", "");
-	check_logits("bitnet_first", "");
+	check_ternary("bitnet_offline");
+	check_ternary("bitnet_online");
+	check_ternary("bitnet_unpacked");
+	check_ternary("llama_bitlinear");
+	check_ternary("projection_norms");
+	check_ternary("bitnet_first");
 }
 
 int main(void)

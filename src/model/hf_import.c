@@ -33,6 +33,17 @@ struct importer {
 	struct trit_error *err;
 };
 
+static void close_shards(struct shards *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		trit_torch_close(&s->list[i].torch);
+		trit_safetensors_close(&s->list[i].st);
+		trit_free(s->list[i].name);
+	}
+	trit_free(s->list);
+	*s = (struct shards){ 0 };
+}
+
 /* ---- which files ------------------------------------------------------------------------------------------------- */
 
 static int add_shard(struct importer *im, const char *name)
@@ -114,6 +125,17 @@ static int find_shards(struct importer *im)
 	return TRIT_OK;
 }
 
+/* The file that was named, or all; one of several, "model-00002-of-00003.safetensors", stands for all too. */
+static int choose_shards(struct importer *im, const char *weights)
+{
+	bool part = weights && strstr(weights, "-of-");
+	int e = !weights || part ? find_shards(im) : TRIT_OK;
+	if (e || !weights || (part && im->shards.n > 1))
+		return e;
+	close_shards(&im->shards);
+	return add_shard(im, weights);
+}
+
 /* ---- the files --------------------------------------------------------------------------------------------------- */
 
 static int open_shard(struct importer *im, struct shard *s)
@@ -149,16 +171,6 @@ static int keep_maps(struct importer *im, struct trit_maps *maps)
 		*map = (struct trit_map){ 0 };
 	}
 	return TRIT_OK;
-}
-
-static void close_shards(struct shards *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		trit_torch_close(&s->list[i].torch);
-		trit_safetensors_close(&s->list[i].st);
-		trit_free(s->list[i].name);
-	}
-	trit_free(s->list);
 }
 
 /* All tensors of all files. */
@@ -224,7 +236,7 @@ static int import(struct importer *im, struct trit_gguf *out, struct trit_maps *
 {
 	struct trit_gguf_build b = { 0 };
 	struct trit_hf_model m;
-	int e = weights ? add_shard(im, weights) : find_shards(im);
+	int e = choose_shards(im, weights);
 	if (e || im->shards.n == 0)
 		return e;
 	for (size_t i = 0; i < im->shards.n && !e; i++)
