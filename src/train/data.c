@@ -85,7 +85,7 @@ int trit_data_prepare(const struct trit_corpus *c, const struct trit_recipe *r, 
 	struct prepare p = { .tokenizer = t, .val_share = (double)r->val_share,
 		             .progress = { progress, arg, "tokenising", 0, c->bytes } };
 	int n_vocab = trit_tokenizer_vocab(t)->n_tokens, e;
-	trit_tokens_init(&p.tokens, TRIT_PIECE_BYTES + 16);
+	trit_tokens_init(&p.tokens, 16 * TRIT_PIECE_BYTES); /* a character may be written out as several */
 	if (!(e = trit_make_dirs(dir, err)) && !(e = trit_encoder_new(&p.encoder, t, err)) &&
 	    !(e = trit_shard_writer_init(&p.train, dir, "train", n_vocab, err)) &&
 	    !(e = trit_shard_writer_init(&p.val, dir, "val", n_vocab, err)) &&
