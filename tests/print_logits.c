@@ -1,5 +1,6 @@
 /*
- * print_logits.c - prints fingerprints of what a model computes: print_logits MODEL
+ * print_logits.c - prints fingerprints of what a model computes: print_logits MODEL; or, for these tokens, the logits
+ * after each: print_logits MODEL TOKEN...
  *
  * Lines that must be the same wherever the program runs; tools/qemu-arm.sh compares those of two architectures. Works
  * without a tokenizer: the tokens are made up, then the likeliest follow. TRIT_CPU chooses the kernels.
@@ -8,6 +9,7 @@
  */
 #define TRIT_MAY_PRINT
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <trit.h>
 
@@ -61,15 +63,45 @@ out:
 	return e;
 }
 
+/* A line of all logits after each of the tokens. */
+static int print_all(const char *path, int n, char **tokens, struct trit_error *err)
+{
+	struct trit_model_options model_options = {.head = "exact", .n_threads = 1};
+	struct trit_session_options session_options = {.n_ctx = n, .n_threads = 1, .kv_type = TRIT_KV_F16};
+	struct trit_model *m = NULL;
+	struct trit_session *s = NULL;
+	int e;
+
+	if (!(e = trit_model_open_with(&m, path, &model_options, err)))
+		e = trit_session_new(&s, m, &session_options, err);
+	for (int i = 0; i < n && !e; i++) {
+		trit_token token = (trit_token)strtol(tokens[i], NULL, 10);
+		e = trit_session_feed(s, 1, &token, err);
+		for (int j = 0; j < trit_model_vocab_size(m) && !e; j++)
+			printf("%.9g ", (double)trit_session_logits(s)[j]);
+		printf("\n");
+	}
+	trit_session_free(s);
+	trit_model_close(m);
+	return e;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct way ways[] = {
 		{"t2", "exact", TRIT_KV_F16}, {"t5", "i8", TRIT_KV_Q8}, {"t2", "i6", TRIT_KV_Q4}, {"t5", "i4", TRIT_KV_F16}};
 	struct trit_error err;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s MODEL\n", argv[0]);
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s MODEL [TOKEN...]\n", argv[0]);
 		return 2;
+	}
+	if (argc > 2) {
+		if (print_all(argv[1], argc - 2, argv + 2, &err)) {
+			fprintf(stderr, "%s: %s\n", argv[0], err.message);
+			return 1;
+		}
+		return 0;
 	}
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		if (print_line(argv[1], &ways[i], &err)) {

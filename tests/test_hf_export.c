@@ -25,6 +25,7 @@
 #include "format/vocab_file.h"
 #include "model/quant.h"
 #include "scratch.h"
+#include "text/tokenizer.h"
 #include "tiny_model.h"
 
 static struct trit_error err;
@@ -441,12 +442,75 @@ static void test_tokenizer(void **state)
 	trit_buf_release(&text);
 }
 
+/* SentencePiece: what is written reads back with the same tokens, and cuts text in the same way. */
+#ifdef TRIT_HAVE_JANSSON
+static void encode(const struct trit_tokenizer *t, const char *text, struct trit_tokens *out)
+{
+	struct trit_encoder *e;
+
+	trit_tokens_init(out, 1000);
+	if (trit_encoder_new(&e, t, &err) || trit_encode(e, strlen(text), text, 0, out, &err))
+		fail_msg("%s", err.message);
+	trit_encoder_free(e);
+}
+
+static void test_spm(void **state)
+{
+	static const char *const files[] = { "llama", "bytes", "unigram" };
+	static const char *const texts[] = { "Hello world", " two  spaces ", "na\xc3\xafve 123", "\n\ttabs", "the tower" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char path[128];
+		struct trit_vocab a, b;
+		struct trit_tokenizer *x, *y;
+		struct trit_buf text;
+		struct trit_json j = { .out = &text, .err = &err };
+		snprintf(path, sizeof path, TRIT_TEST_DATA "/spm/%s.model", files[i]);
+		assert_int_equal(trit_vocab_file_read(path, &a, &err), 0);
+		trit_buf_init(&text, 1 << 22);
+		trit_tokenizer_json_put(&j, &a);
+		if (j.status && a.charsmap) { /* rules of replacement are not written */
+			assert_int_equal(j.status, TRIT_ERR_UNSUPPORTED);
+			trit_vocab_release(&a);
+			trit_buf_release(&text);
+			continue;
+		}
+		if (j.status || trit_tokenizer_json_parse(text.len, text.data, &b, &err))
+			fail_msg("%s: %s", files[i], err.message);
+		assert_int_equal(a.n_tokens, b.n_tokens);
+		assert_true(b.n_merges > 0 || strcmp(a.model, "llama") != 0);
+		if (trit_tokenizer_new(&x, &a, &err) || trit_tokenizer_new(&y, &b, &err))
+			fail_msg("%s: %s", files[i], err.message);
+		for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+			struct trit_tokens p, q;
+			encode(x, texts[t], &p);
+			encode(y, texts[t], &q);
+			assert_int_equal(p.len, q.len);
+			assert_memory_equal(p.data, q.data, p.len * sizeof *p.data);
+			trit_tokens_release(&p);
+			trit_tokens_release(&q);
+		}
+		trit_tokenizer_free(x);
+		trit_tokenizer_free(y);
+		trit_buf_release(&text);
+	}
+}
+#else
+static void test_spm(void **state)
+{
+	(void)state;
+	skip();
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_packed), cmocka_unit_test(test_masters), cmocka_unit_test(test_full_precision),
 		cmocka_unit_test(test_shards), cmocka_unit_test(test_errors),  cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_spm),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -154,6 +154,7 @@ int trit_cmd_convert(int argc, char **argv)
 			  "(--type auto) or as f32, f16, bf16 numbers; auto: hf where OUT ends in / or is a folder" },
 		{ 0, "linear-class", TRIT_OPT_CHOICE, &linear_class, .metavar = "NAME", .choices = classes,
 		  .help = "class of packed weights in such a folder: bitlinear, autobitlinear" },
+		TRIT_ROW_TOKENIZER(o.tokenizer),
 		{ 0, "verify", TRIT_OPT_FLAG, &verify,
 		  .help = "read the result again and compare every weight and scale with IN" },
 		{ 0, "force", TRIT_OPT_FLAG, &o.force,

@@ -17,7 +17,7 @@ bool trit_convert_to_folder(const char *out)
 int trit_convert(const char *in, const char *out, const struct trit_export_options *o, struct trit_error *err)
 {
 	struct trit_input *input;
-	int e = trit_input_open(&input, in, err);
+	int e = trit_input_open(&input, in, o->tokenizer, err);
 	if (e)
 		return e;
 	struct trit_source *s = trit_input_source(input);

@@ -37,6 +37,7 @@ struct trit_export_options {
 	bool (*go_on)(void *arg, int64_t done, int64_t total);
 	void *arg;
 	bool force; /* quantise weights that are not ternary, round scales; write into a folder that has files */
+	const char *tokenizer;          /* trit_convert: file of the vocabulary; NULL: the model's own */
 	struct trit_notes *notes;       /* trit_convert: what was found; may be NULL */
 	struct trit_verified *verified; /* trit_convert: compare the result and say what was compared; NULL: do not */
 	bool folder; /* trit_convert: a Hugging Face folder, not a GGUF file */

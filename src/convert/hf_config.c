@@ -5,22 +5,37 @@
  */
 #include "convert/hf_config.h"
 
+#include "model/tensors.h"
+
+#define BIAS(id) ((uint64_t)1 << TRIT_TENSOR_##id)
+#define QKV_BIASES (BIAS(ATTN_Q) | BIAS(ATTN_K) | BIAS(ATTN_V))
+#define ATTENTION_BIASES (QKV_BIASES | BIAS(ATTN_OUTPUT))
+#define MLP_BIASES (BIAS(FFN_GATE) | BIAS(FFN_UP) | BIAS(FFN_DOWN))
+
 /* The network of transformers that computes what an architecture does. */
 static const struct network {
 	const char *arch; /* general.architecture */
 	const char *model_type, *class;
-	bool divides; /* the published packed models of the kind have linear class bitlinear */
+	bool divides;     /* the published packed models of the kind have linear class bitlinear */
+	bool window;      /* it has a sliding window, without one it is the row before */
+	uint64_t biases;  /* that it always has */
+	uint64_t options; /* that it may have, the groups that config.json names */
 } networks[] = {
-	{ "bitnet", "bitnet", "BitNetForCausalLM", false },
-	{ "bitnet-b1.58", "bitnet", "BitNetForCausalLM", false },
-	{ "bitnet-25", "bitnet", "BitNetForCausalLM", false },
-	{ "llama", "llama", "LlamaForCausalLM", true },
+	{ "bitnet", "bitnet", "BitNetForCausalLM", false, false, 0, 0 },
+	{ "bitnet-b1.58", "bitnet", "BitNetForCausalLM", false, false, 0, 0 },
+	{ "bitnet-25", "bitnet", "BitNetForCausalLM", false, false, 0, 0 },
+	{ "llama", "llama", "LlamaForCausalLM", true, false, 0, ATTENTION_BIASES | MLP_BIASES },
+	{ "llama", "mistral", "MistralForCausalLM", true, true, 0, 0 },
+	{ "qwen2", "qwen2", "Qwen2ForCausalLM", true, false, QKV_BIASES, 0 },
+	{ "qwen2", "qwen2", "Qwen2ForCausalLM", true, true, QKV_BIASES, 0 },
+	{ "qwen3", "qwen3", "Qwen3ForCausalLM", true, false, 0, ATTENTION_BIASES },
+	{ "qwen3", "qwen3", "Qwen3ForCausalLM", true, true, 0, ATTENTION_BIASES },
 };
 
 static const struct network *find_network(const struct trit_config *c)
 {
 	for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
-		if (!strcmp(networks[i].arch, c->arch->name))
+		if (!strcmp(networks[i].arch, c->arch->name) && networks[i].window == (c->window > 0))
 			return &networks[i];
 	return NULL;
 }
@@ -31,25 +46,47 @@ bool trit_hf_divides(const struct trit_config *c)
 	return n && n->divides;
 }
 
+/* Biases come in groups: all of attention's or none, all of the feed-forward half's or none. */
+static bool has_biases_of(const struct network *n, uint64_t biases)
+{
+	uint64_t extra = biases & ~n->biases, attention = extra & ATTENTION_BIASES, mlp = extra & MLP_BIASES;
+	return (biases & n->biases) == n->biases && !(extra & ~n->options) &&
+	       (attention == 0 || attention == ATTENTION_BIASES) && (mlp == 0 || mlp == MLP_BIASES);
+}
+
+/* What the network of transformers lacks; NULL if it has everything. */
+static const char *find_lack(const struct network *n, const struct trit_config *c)
+{
+	if (c->rope_freqs)
+		return "divisors of the rotary frequencies (rope_freqs.weight)";
+	if (c->window && c->window_period)
+		return "layers with and without a window";
+	if (!has_biases_of(n, c->biases))
+		return c->biases ? "these biases" : "no biases";
+	if (c->n_rot != c->head_dim)
+		return "elements of a head that do not rotate";
+	if (c->attn_softcap > 0 || c->logit_softcap > 0 || c->score_scale > 0 || c->embedding_scale > 0)
+		return "other scales of scores, logits or embeddings";
+	if (c->qk_norms != c->arch->qk_norms)
+		return "norms of queries and keys";
+	return NULL;
+}
+
 int trit_hf_check(const struct trit_config *c, struct trit_error *err)
 {
-	if (!find_network(c))
+	const struct network *n = find_network(c);
+	const char *lack = n ? find_lack(n, c) : NULL;
+	if (!n)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "transformers has no network for the architecture %s; write a GGUF file", c->arch->name);
-	if (c->biases || c->window || c->rope_freqs || c->rope_scaling.kind != TRIT_ROPE_PLAIN)
+		                 "a model of architecture %s%s is not written as a Hugging Face folder; write a GGUF file",
+		                 c->arch->name, c->window ? " with a sliding window" : "");
+	if (lack)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "a model with %s is not written as a Hugging Face folder; write a GGUF file",
-		                 c->biases   ? "biases"
-		                 : c->window ? "a sliding window"
-		                             : "scaled rotary positions");
-	if (c->n_rot != c->head_dim)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "only %d of the %d elements of a head rotate, which transformers' %s cannot do; write a GGUF "
-		                 "file", c->n_rot, c->head_dim, find_network(c)->class);
+		                 "transformers' %s cannot have %s, as this model has; write a GGUF file", n->class, lack);
 	if (c->arch->sub_norm && c->n_heads * c->head_dim != c->d_model)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
 		                 "all heads together are %d wide and the model %d, which must be the same in transformers' %s; "
-		                 "write a GGUF file", c->n_heads * c->head_dim, c->d_model, find_network(c)->class);
+		                 "write a GGUF file", c->n_heads * c->head_dim, c->d_model, n->class);
 	return TRIT_OK;
 }
 
@@ -99,6 +136,42 @@ static void put_quantization(struct trit_json *j, enum trit_hf_linear linear)
 	trit_json_end(j, '}');
 }
 
+static void put_rope_scaling(struct trit_json *j, const struct trit_rope_scaling *s)
+{
+	static const char *const kinds[] = { [TRIT_ROPE_LINEAR] = "linear", [TRIT_ROPE_LLAMA3] = "llama3",
+		                             [TRIT_ROPE_YARN] = "yarn" };
+	if (s->kind == TRIT_ROPE_PLAIN) {
+		trit_json_null(j, "rope_scaling");
+		return;
+	}
+	trit_json_begin(j, "rope_scaling", '{');
+	trit_json_string(j, "rope_type", kinds[s->kind]);
+	trit_json_float(j, "factor", s->factor);
+	if (s->kind != TRIT_ROPE_LINEAR) {
+		trit_json_float(j, s->kind == TRIT_ROPE_YARN ? "beta_slow" : "low_freq_factor", s->slow);
+		trit_json_float(j, s->kind == TRIT_ROPE_YARN ? "beta_fast" : "high_freq_factor", s->fast);
+		trit_json_int(j, "original_max_position_embeddings", s->n_ctx_original);
+	}
+	if (s->kind == TRIT_ROPE_YARN)
+		trit_json_float(j, "attention_factor", s->magnitude);
+	trit_json_end(j, '}');
+}
+
+static void put_window(struct trit_json *j, const struct network *n, const struct trit_config *c)
+{
+	bool qwen = !strncmp(n->model_type, "qwen", 4);
+	if (!c->window && !qwen)
+		return;
+	if (c->window)
+		trit_json_int(j, "sliding_window", c->window);
+	else
+		trit_json_null(j, "sliding_window");
+	if (!qwen)
+		return;
+	trit_json_bool(j, "use_sliding_window", c->window > 0);
+	trit_json_int(j, "max_window_layers", c->window ? 0 : c->n_layers);
+}
+
 void trit_hf_put_config(struct trit_json *j, const struct trit_hf_description *m)
 {
 	const struct trit_config *c = m->config;
@@ -119,8 +192,11 @@ void trit_hf_put_config(struct trit_json *j, const struct trit_hf_description *m
 	trit_json_string(j, "hidden_act", activation_name(c->arch->activation));
 	trit_json_float(j, "rms_norm_eps", c->eps);
 	trit_json_float(j, "rope_theta", c->rope_base);
-	trit_json_null(j, "rope_scaling");
-	trit_json_bool(j, "attention_bias", false);
+	put_rope_scaling(j, &c->rope_scaling);
+	put_window(j, n, c);
+	trit_json_bool(j, "attention_bias", (c->biases & ~n->biases & ATTENTION_BIASES) != 0);
+	if (n->options & MLP_BIASES)
+		trit_json_bool(j, "mlp_bias", (c->biases & MLP_BIASES) != 0);
 	trit_json_float(j, "attention_dropout", 0);
 	trit_json_float(j, "initializer_range", 0.02f);
 	trit_json_bool(j, "tie_word_embeddings", c->tied);

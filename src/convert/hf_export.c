@@ -122,8 +122,8 @@ static int choose(struct writer *w, struct trit_error *err)
 	if ((!packed && !is_number_type(o->type)) || (o->embedding_type >= 0 && !is_number_type(o->embedding_type)) ||
 	    o->head_type >= 0)
 		return trit_fail(err, TRIT_ERR_ARG,
-		                 "a Hugging Face folder holds ternary weights packed (auto, packed), and numbers of one of f32, "
-		                 "f16, bf16 (--type or --embedding-type); for others write a GGUF file");
+		                 "a Hugging Face folder holds ternary weights packed (auto, packed), and numbers of one of "
+		                 "f32, f16, bf16 (--type or --embedding-type); for others write a GGUF file");
 	w->linear = TRIT_HF_PLAIN;
 	if (s->quantised && s->scaling != TRIT_SCALE_TENSOR && packed)
 		return trit_fail(err, TRIT_ERR_ARG,
@@ -150,14 +150,14 @@ static int choose(struct writer *w, struct trit_error *err)
 
 /* ---- what will be written ---------------------------------------------------------------------------------------- */
 
-static void hf_name(const struct entry *e, char name[TRIT_TENSOR_NAME_BYTES * 2])
+static void hf_name(const struct trit_arch *arch, const struct entry *e, char name[TRIT_TENSOR_NAME_BYTES * 2])
 {
-	const struct trit_tensor_row *row = &trit_tensors[e->w.id];
-	const char *suffix = e->scale ? "weight_scale" : "weight";
-	if (row->per_layer)
-		snprintf(name, TRIT_TENSOR_NAME_BYTES * 2, "model.layers.%d.%s.%s", e->w.layer, row->hf, suffix);
+	const char *own = trit_tensor_hf_name(arch, e->w.id);
+	const char *suffix = e->scale ? "weight_scale" : e->w.bias ? "bias" : "weight";
+	if (trit_tensors[e->w.id].per_layer)
+		snprintf(name, TRIT_TENSOR_NAME_BYTES * 2, "model.layers.%d.%s.%s", e->w.layer, own, suffix);
 	else
-		snprintf(name, TRIT_TENSOR_NAME_BYTES * 2, "%s.%s", row->hf, suffix);
+		snprintf(name, TRIT_TENSOR_NAME_BYTES * 2, "%s.%s", own, suffix);
 }
 
 /* Dimensions of an entry. Returns how many. */
@@ -465,7 +465,7 @@ static int describe_entry(struct writer *w, const struct entry *e, struct trit_e
 	char name[TRIT_TENSOR_NAME_BYTES * 2];
 	uint64_t shape[2];
 	int n = entry_shape(e, shape);
-	hf_name(e, name);
+	hf_name(w->s->config.arch, e, name);
 	return trit_st_put_tensor(w->out, name, e->dtype, n, shape, err);
 }
 
@@ -497,7 +497,7 @@ static void put_index(struct trit_json *j, const void *arg)
 	trit_json_end(j, '}');
 	trit_json_begin(j, "weight_map", '{');
 	for (size_t i = 0; i < w->n; i++) {
-		hf_name(&w->entries[i], name);
+		hf_name(w->s->config.arch, &w->entries[i], name);
 		shard_name(w, w->entries[i].shard, file);
 		trit_json_string(j, name, file);
 	}

@@ -208,16 +208,17 @@ static int has_masters(struct trit_input *in, bool *masters, struct trit_error *
 	return TRIT_OK;
 }
 
-static int open_model(struct trit_input *in, const char *path, struct trit_error *err)
+static int open_model(struct trit_input *in, const char *path, const char *tokenizer, struct trit_error *err)
 {
+	const struct trit_model_file_options options = { .tokenizer = tokenizer };
 	struct trit_gguf *g = &in->file.gguf;
 	struct trit_source *s = &in->source;
 	int e;
-	if ((e = trit_model_file_open(&in->file, path, NULL, err)) ||
+	if ((e = trit_model_file_open(&in->file, path, &options, err)) ||
 	    (e = trit_model_file_check_weights(&in->file, path, err)))
 		return e;
 	*s = (struct trit_source){ .arg = in, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
-		                   .folder = in->file.folder, .type = gguf_type, .scales = gguf_scales,
+		                   .folder = tokenizer ? NULL : in->file.folder, .type = gguf_type, .scales = gguf_scales,
 		                   .codes = gguf_codes, .floats = gguf_floats, .bytes = gguf_bytes, .done = gguf_done };
 	if ((e = trit_config_read(&s->config, g, err)))
 		return trit_fail_prefix(err, e, "%s", path);
@@ -340,7 +341,7 @@ static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *
 	return TRIT_OK;
 }
 
-static int open_checkpoint(struct trit_input *in, const char *path, struct trit_error *err)
+static int open_checkpoint(struct trit_input *in, const char *path, const char *tokenizer, struct trit_error *err)
 {
 	struct checkpoint *c = &in->checkpoint;
 	struct trit_source *s = &in->source;
@@ -351,7 +352,8 @@ static int open_checkpoint(struct trit_input *in, const char *path, struct trit_
 		                   .codes = checkpoint_codes, .floats = checkpoint_floats };
 	if ((e = weight_kind(&c->file, &c->kind, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
-	if ((e = read_vocab(path, &in->vocab, err)))
+	e = tokenizer ? trit_vocab_file_read(tokenizer, &in->vocab, err) : read_vocab(path, &in->vocab, err);
+	if (e)
 		return e;
 	trit_kernels_fill(&c->kernels, trit_best_tier());
 	s->quantised = c->kind != TRIT_WEIGHT_FULL;
@@ -373,7 +375,7 @@ static bool is_others_safetensors(const char *path)
 	return is;
 }
 
-static int open_path(struct trit_input *in, const char *path, struct trit_error *err)
+static int open_path(struct trit_input *in, const char *path, const char *tokenizer, struct trit_error *err)
 {
 	static const char suffix[] = ".safetensors";
 	char file[PATH_BYTES];
@@ -381,19 +383,20 @@ static int open_path(struct trit_input *in, const char *path, struct trit_error 
 	if (trit_path_kind(path) == 1) {
 		if (snprintf(file, sizeof file, "%s/checkpoint%s", path, suffix) >= PATH_BYTES)
 			return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", path);
-		return trit_path_kind(file) == 0 ? open_checkpoint(in, file, err) : open_model(in, path, err);
+		return trit_path_kind(file) == 0 ? open_checkpoint(in, file, tokenizer, err)
+		                                 : open_model(in, path, tokenizer, err);
 	}
 	if (len > sizeof suffix && !strcmp(path + len - (sizeof suffix - 1), suffix) && !is_others_safetensors(path))
-		return open_checkpoint(in, path, err);
-	return open_model(in, path, err);
+		return open_checkpoint(in, path, tokenizer, err);
+	return open_model(in, path, tokenizer, err);
 }
 
-int trit_input_open(struct trit_input **out, const char *path, struct trit_error *err)
+int trit_input_open(struct trit_input **out, const char *path, const char *tokenizer, struct trit_error *err)
 {
 	struct trit_input *in = trit_calloc(1, sizeof *in);
 	if (!in)
 		return trit_fail(err, TRIT_ERR_MEMORY, "%s: not enough memory to open it", path);
-	int e = open_path(in, path, err);
+	int e = open_path(in, path, tokenizer, err);
 	if (e)
 		trit_input_close(in);
 	else

@@ -10,8 +10,10 @@
 
 struct trit_input;
 
-/** `path`: a model file, the folder of a training run, or its checkpoint. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
-TRIT_MUST_CHECK int trit_input_open(struct trit_input **out, const char *path, struct trit_error *err);
+/** `path`: a model, the folder of a training run, or its checkpoint; `tokenizer`: the file of its vocabulary, NULL: its
+ * own. Errors: IO, FORMAT, UNSUPPORTED, MEMORY. */
+TRIT_MUST_CHECK int trit_input_open(struct trit_input **out, const char *path, const char *tokenizer,
+                                    struct trit_error *err);
 void trit_input_close(struct trit_input *in);
 /** From now on projections are codes and a scale, quantised as in training (model/quant.h), whatever they are. */
 void trit_input_quantise(struct trit_input *in);

@@ -218,7 +218,7 @@ int trit_verify(const char *path, const struct trit_source *s, struct trit_verif
 	struct trit_source ordered;
 	struct trit_reordered reordered;
 	struct verifier v = { .v = out };
-	int e = trit_input_open(&written, path, err);
+	int e = trit_input_open(&written, path, NULL, err);
 	*out = (struct trit_verified){ 0 };
 	if (e)
 		return e;

@@ -4,10 +4,16 @@
 
     pip install gguf==0.19.0 safetensors==0.8.0 numpy
     python3 tests/reference/check_gguf_interop.py FILE.gguf|FILE.safetensors...
+    python3 tests/reference/check_gguf_interop.py --peer build/dev/tests/print_logits PEER_LOGITS FILE.gguf...
+
+With --peer another engine (peer_logits.c, built against llama.cpp, ik_llama.cpp or bitnet.cpp) computes the logits
+of 16 made-up tokens of each file, which are compared with Trit's: `rms` is about 1e-3 where the mathematics is the
+same, 2e-2 where the engines quantise activations differently.
 
 For each file: every key and tensor is read, ternary types are dequantised and must hold -d, 0 and d only, vocabulary
 lists must have one length. bitnet.cpp's I2_S is no type of the gguf package; such files need bitnet.cpp itself.
 """
+import subprocess
 import sys
 
 import gguf
@@ -43,7 +49,30 @@ def check_safetensors(path):
         print(f"{path}: ok, {len(f.metadata() or {})} metadata, {len(f.keys())} tensors: {' '.join(sorted(kinds))}")
 
 
+def logits(program, path, n_vocab):
+    ids = [str((i * 7919 + i * i) % n_vocab) for i in range(16)]
+    r = subprocess.run([program, path, *ids], capture_output=True, text=True)
+    if r.returncode:
+        return None, (r.stderr.strip().splitlines() or [f"ends with {r.returncode}"])[0]
+    return np.array([[float(x) for x in line.split()] for line in r.stdout.splitlines()]), ""
+
+
+def check_peer(ours, peer, path):
+    embedding = next(t for t in gguf.GGUFReader(path).tensors if t.name == "token_embd.weight")
+    n_vocab = int(embedding.shape[1])
+    (want, why), (got, why_not) = logits(ours, path, n_vocab), logits(peer, path, n_vocab)
+    if want is None or got is None:
+        print(f"{path}: does not run: {why or why_not}")
+        return
+    rms = np.sqrt(((got - want) ** 2).mean() / (want ** 2).mean())
+    print(f"{path}: rms {rms:.1e}, the same likeliest token for {(got.argmax(1) == want.argmax(1)).mean():.0%}")
+
+
 def main():
+    if sys.argv[1] == "--peer":
+        for path in sys.argv[4:]:
+            check_peer(sys.argv[2], sys.argv[3], path)
+        return
     for path in sys.argv[1:]:
         (check_safetensors if path.endswith(".safetensors") else check_gguf)(path)
 
