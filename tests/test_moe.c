@@ -231,6 +231,22 @@ static void test_golden(void **state)
 	}
 }
 
+/* A folder that transformers wrote: experts by themselves, rotary halves. */
+static void test_folder(void **state)
+{
+	static struct golden g;
+	static float logits[MAX_LOGITS];
+
+	(void)state;
+	read_golden(&g, "mixtral");
+	struct trit_model *m = load_file(TRIT_TEST_DATA "/model/moe_mixtral", (struct trit_model_options){ 0 });
+	run(logits, m, &g, g.n_tokens, 2, false);
+	for (int i = 0; i < g.n_tokens * g.n_vocab; i++)
+		if (!(fabs((double)logits[i] - g.logits[i]) <= 1e-3))
+			fail_msg("logit %d is %.8g, expected %.8g", i, (double)logits[i], g.logits[i]);
+	trit_model_close(m);
+}
+
 /* To the bit: token by token, in pieces, beside others, by threads, on every tier, in every layout. */
 static void test_same_bits(void **state)
 {
@@ -337,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_select_nan),
 		cmocka_unit_test(test_sort),
 		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_folder),
 		cmocka_unit_test(test_same_bits),
 		cmocka_unit_test(test_convert),
 		cmocka_unit_test(test_refuse),

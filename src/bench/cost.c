@@ -7,13 +7,27 @@
 
 #include "model/kv.h"
 
+/* As many experts as a token goes to, and the shared one. */
+static void visit_experts(const struct trit_model *m, const struct trit_layer *l, trit_linear_visit_fn *fn, void *arg)
+{
+	const struct trit_moe_config *moe = &m->config.moe;
+	for (int i = 0; l->experts && i < trit_moe_slots(moe); i++) {
+		const struct trit_expert *e = &l->experts[i < moe->n_used ? i : moe->n_experts];
+		fn(arg, &e->gate);
+		fn(arg, &e->up);
+		fn(arg, &e->down);
+	}
+}
+
 void trit_linear_visit_layers(const struct trit_model *m, trit_linear_visit_fn *fn, void *arg)
 {
 	for (int i = 0; i < m->config.n_layers; i++) {
 		const struct trit_layer *l = &m->layers[i];
 		const struct trit_linear *const all[] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
 		for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-			fn(arg, all[j]);
+			if (all[j]->rows)
+				fn(arg, all[j]);
+		visit_experts(m, l, fn, arg);
 	}
 }
 

@@ -18,7 +18,8 @@ struct trit_cost {
 
 struct trit_cost trit_cost_of(const struct trit_model *m, enum trit_kv_type kv_type);
 
-/** Calls fn for every projection of the layers, in the order of the forward pass. */
+/** Calls fn for every projection of the layers that one token reads, in the order of the forward pass; of experts for
+ * the first ones. */
 typedef void trit_linear_visit_fn(void *arg, const struct trit_linear *l);
 void trit_linear_visit_layers(const struct trit_model *m, trit_linear_visit_fn *fn, void *arg);
 /** Bytes of a projection's weights without its scales. */

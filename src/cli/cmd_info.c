@@ -134,6 +134,11 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 	put_number(p, "width", "d_model", c->d_model, "%s", "");
 	put_number(p, "feed-forward width", "d_ff", c->d_ff, ", %s",
 	           activations[c->arch->activation]);
+	if (c->moe.n_experts) {
+		put_number(p, "experts", "experts", c->moe.n_experts, ", %d a token%s", c->moe.n_used,
+		           c->moe.d_ff_shared ? " and a shared one" : "");
+		put_number(p, "experts' width", "d_ff_expert", c->moe.d_ff, "%s", "");
+	}
 	put_number(p, "heads", "heads", c->n_heads, " of width %d", c->head_dim);
 	put_number(p, "key/value heads", "kv_heads", c->n_kv_heads, "%s", "");
 	if (p->json)

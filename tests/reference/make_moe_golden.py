@@ -3,7 +3,8 @@
 """make_moe_golden.py - writes tests/data/model/moe_*: tiny random mixtures of experts and the logits they must give.
 
 Logits come from transformers' own models in fp32 (pip install torch transformers gguf numpy); the files are written
-with the `gguf` package of llama.cpp, experts side by side as llama.cpp's converter has them. The ternary mixture, which
+with the `gguf` package of llama.cpp, experts side by side as llama.cpp's converter has them; Mixtral also as a folder
+of transformers'. The ternary mixture, which
 no program has, comes from an implementation in NumPy and double precision: BitNet b1.58's network with one ternary
 scale an expert, norms before each down projection and a shared expert, its seed the first for which double precision,
 single precision and some more with noise in its inputs agree on every code.
@@ -87,6 +88,7 @@ def from_transformers(name, arch, model, extra, n_experts, permuted):
         torch.nn.init.normal_(tensor, std=0.25)
         if tensor.ndim == 1:
             tensor.data.mul_(0.4).add_(1.0 if tensor.shape[0] == 32 else 0.0)
+        tensor.data = tensor.data.half().float()
     c = model.config
     sd = {k: v.detach().float().numpy() for k, v in model.state_dict().items()}
     tensors = {"token_embd.weight": (sd["model.embed_tokens.weight"], T.F32), "output_norm.weight":
@@ -115,6 +117,8 @@ def from_transformers(name, arch, model, extra, n_experts, permuted):
     with torch.no_grad():
         logits = model.eval()(torch.tensor(tokens)[None]).logits[0].double().numpy()
     write(name, arch, common_keys(c) | extra, tensors, tokens, logits)
+    if name == "mixtral":
+        model.half().save_pretrained(OUT / "moe_mixtral")
 
 
 def make_transformers():
