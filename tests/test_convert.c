@@ -128,7 +128,7 @@ static void export(const char *path, const struct trit_source *s, int type, int 
 
 static void convert(const char *in, const char *out, int type, int embedding_type)
 {
-	struct trit_verified verified;
+	struct trit_verified verified = { .go_on = NULL };
 	struct trit_export_options o = { .type = type, .embedding_type = embedding_type, .head_type = -1,
 		                         .verified = strcmp(in, out) ? &verified : NULL };
 
@@ -365,7 +365,7 @@ static void test_force(void **state)
 {
 	struct trit_source s = tiny_source(tiny_config("llama", 256, 256), true), numbers = s;
 	struct trit_notes notes = { 0 };
-	struct trit_verified verified;
+	struct trit_verified verified = { .go_on = NULL };
 	struct trit_export_options o = { .type = TRIT_GGML_TQ2_0, .embedding_type = TRIT_GGML_F32, .head_type = -1,
 		                         .notes = &notes, .verified = &verified };
 
@@ -415,7 +415,7 @@ static void test_verify(void **state)
 {
 	static const int written[] = { TRIT_GGML_I2_S, TRIT_GGML_TQ1_0, TRIT_GGML_Q8_0, TRIT_GGML_PACKED_TYPE(TRIT_T2, 0) };
 	struct trit_source s = tiny_source(tiny_config("bitnet", 256, 256), true);
-	struct trit_verified v;
+	struct trit_verified v = { .go_on = NULL };
 	struct trit_gguf g;
 	size_t len;
 

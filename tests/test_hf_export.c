@@ -377,7 +377,7 @@ static void test_round_trips(void **state)
 		for (int form = 0; form < 4; form++) {
 			struct trit_source s = tiny_source(tiny_config(archs[a], 256, 512), true);
 			struct trit_export_options o = options(form == 2 ? TRIT_GGML_F32 : form == 3 ? TRIT_GGML_BF16 : -1);
-			struct trit_verified v;
+			struct trit_verified v = { .go_on = NULL };
 			o.force = true;
 			o.linear_class = form == 0 ? TRIT_CLASS_BITLINEAR : TRIT_CLASS_AUTOBITLINEAR;
 			s.config.tied = a == 0;

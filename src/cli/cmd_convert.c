@@ -135,6 +135,33 @@ static void show_verified(const struct trit_verified *v)
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
+/* The type that the name of a file ends in, model-TQ2_0.gguf or model.f16.gguf, by its name in the table; or "auto". */
+static const char *type_in_name(const char *out)
+{
+	size_t len = strlen(out), end = len > 5 && !strcasecmp(out + len - 5, ".gguf") ? len - 5 : len;
+	for (int i = 1; i < TRIT_N(types); i++) {
+		size_t n = strlen(types[i].name);
+		if (types[i].projections >= 0 && types[i].projections != TRIT_GGML_HF_U2 && end > n &&
+		    strchr("-.", out[end - n - 1]) && !strncasecmp(out + end - n, types[i].name, n))
+			return types[i].name;
+	}
+	return types[0].name;
+}
+
+/* What OUT's name says: a folder or a file, its type. Returns -1 or an exit status. */
+static int read_name(const struct trit_opt_table *table, int format, const char **type, struct trit_export_options *o)
+{
+	static const char suffix[] = ".safetensors";
+	const char *out = table->args[1];
+	size_t len = strlen(out), n = sizeof suffix - 1;
+	o->folder = format == 2 || (format == 0 && trit_convert_to_folder(out));
+	if (!o->folder && len > n && !strcmp(out + len - n, suffix))
+		return trit_opt_error(table, "%s: safetensors are written as a Hugging Face folder; name one (OUT/)", out);
+	if (!o->folder && !strcmp(*type, "auto"))
+		*type = type_in_name(out);
+	return -1;
+}
+
 int trit_cmd_convert(int argc, char **argv)
 {
 	static const char *const formats[] = { "auto", "gguf", "hf", NULL };
@@ -143,7 +170,7 @@ int trit_cmd_convert(int argc, char **argv)
 	int format = 0, linear_class = 0;
 	bool verify = false;
 	struct trit_notes notes = { 0 };
-	struct trit_verified verified;
+	struct trit_verified verified = { .go_on = NULL };
 	struct trit_export_options o = { 0 };
 	struct trit_error err;
 	struct trit_opt options[] = {
@@ -165,9 +192,9 @@ int trit_cmd_convert(int argc, char **argv)
 		.command = "convert",
 		.usage = "IN OUT [--type TYPE]",
 		.about =
-			"Writes the model IN - a GGUF file, the folder of a training run, or its checkpoint - as the GGUF file\n"
-			"OUT or the Hugging Face folder OUT/, some rows at a time. Ternary to ternary keeps every ternary weight\n"
-			"and scale. OUT appears when it is complete.",
+			"Writes the model IN - a GGUF file, a Hugging Face folder, the folder of a training run - as the GGUF\n"
+			"file OUT or the Hugging Face folder OUT/, some rows at a time. Ternary to ternary keeps every ternary\n"
+			"weight and scale. OUT appears when it is complete. A name like model-TQ2_0.gguf says the type.",
 		.options = options,
 		.n_options = TRIT_N(options),
 		.min_args = 2,
@@ -176,11 +203,11 @@ int trit_cmd_convert(int argc, char **argv)
 	int status = trit_opt_parse(&table, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(&table, type, embedding_type, head_type, &o)) >= 0)
+	if ((status = read_name(&table, format, &type, &o)) >= 0 ||
+	    (status = trit_export_types_parse(&table, type, embedding_type, head_type, &o)) >= 0)
 		return status;
 	const char *out = table.args[1];
 	o.linear_class = (enum trit_linear_class)linear_class;
-	o.folder = format == 2 || (format == 0 && trit_convert_to_folder(out));
 	if (linear_class && !o.folder)
 		return trit_opt_error(&table, "--linear-class is of a Hugging Face folder; OUT is a file (--format hf)");
 	o.notes = &notes;

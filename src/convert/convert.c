@@ -26,8 +26,11 @@ int trit_convert(const char *in, const char *out, const struct trit_export_optio
 		trit_fail_prefix(err, e, "%s", in);
 	if (!e)
 		e = (o->folder ? trit_hf_export : trit_export)(out, s, o, err);
-	if (!e && o->verified)
+	if (!e && o->verified) {
+		o->verified->go_on = o->go_on;
+		o->verified->arg = o->arg;
 		e = trit_verify(out, s, o->verified, err);
+	}
 	trit_input_close(input);
 	return e;
 }

@@ -28,6 +28,7 @@ struct verifier {
 	struct side from, to;
 	struct trit_chunks chunks;
 	struct trit_verified *v;
+	int64_t done, total; /* weights */
 	/* the tensor */
 	struct trit_tensor_walk t;
 	bool coded;      /* on both sides */
@@ -129,16 +130,19 @@ static int compare_numbers(void *arg, struct trit_chunk *p)
 
 static int add_numbers(void *arg, struct trit_chunk *p, struct trit_error *err)
 {
-	const struct verifier *v = arg;
+	struct verifier *v = arg;
 	const struct found *f = (const struct found *)(const void *)p->bytes;
-	(void)err;
+	struct trit_verified *out = v->v;
+	v->done += (int64_t)(p->n * v->t.cols);
+	if (out->go_on && !out->go_on(out->arg, v->done, v->total))
+		return trit_fail(err, TRIT_ERR_IO, "stopped before all was compared");
 	if (v->coded) {
-		v->v->codes += p->n * v->t.cols;
+		out->codes += p->n * v->t.cols;
 		return TRIT_OK;
 	}
-	v->v->exact += f->exact;
-	v->v->rounded += f->rounded;
-	v->v->worst = f->worst > v->v->worst ? f->worst : v->v->worst;
+	out->exact += f->exact;
+	out->rounded += f->rounded;
+	out->worst = f->worst > out->worst ? f->worst : out->worst;
 	return TRIT_OK;
 }
 
@@ -217,9 +221,9 @@ int trit_verify(const char *path, const struct trit_source *s, struct trit_verif
 	struct trit_input *written;
 	struct trit_source ordered;
 	struct trit_reordered reordered;
-	struct verifier v = { .v = out };
+	struct verifier v = { .v = out, .total = trit_config_parameters(&s->config) };
 	int e = trit_input_open(&written, path, NULL, err);
-	*out = (struct trit_verified){ 0 };
+	*out = (struct trit_verified){ .go_on = out->go_on, .arg = out->arg };
 	if (e)
 		return e;
 	v.to.s = trit_input_source(written);

@@ -68,6 +68,12 @@ refuse 2 'linear-class is of a Hugging Face folder' "$T" convert i2_s.gguf out.g
 refuse 1 'write a GGUF file' "$T" convert i2_s.gguf none/ --type tq2_0
 [ -e none ] && fail "a refused conversion leaves a folder"
 
+# What the name of OUT says.
+expect 0 "$T" convert i2_s.gguf model-TQ1_0.gguf
+expect 0 "$T" info model-TQ1_0.gguf
+has out '^tensors .*TQ1_0 '
+refuse 2 'written as a Hugging Face folder' "$T" convert i2_s.gguf model.safetensors
+
 # There and back, compared; what is not ternary is not made so without a word.
 expect 0 "$T" convert i2_s.gguf tq1.gguf --type tq1_0 --verify
 has err 'verified: [0-9]+ ternary weights and 7 scales are the same$'
