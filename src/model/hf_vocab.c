@@ -217,8 +217,8 @@ int trit_hf_apply_specials(struct trit_vocab *v, const char *folder, struct trit
 int trit_hf_read_vocab(struct trit_vocab *v, bool *found, const char *folder, struct trit_notes *notes,
                        struct trit_error *err)
 {
-	static const char *const names[] = { "tokenizer.json", "tokenizer.model", "tokenizer.bin", "vocab.txt",
-		                             "vocab.gguf" };
+	static const char *const names[] = { "tokenizer.json", "tokenizer.model", "tiktoken.model", "qwen.tiktoken",
+		                             "tokenizer.bin",  "vocab.txt",       "vocab.gguf" };
 	char path[PATH_BYTES];
 	struct trit_error why;
 	int e = TRIT_OK;
