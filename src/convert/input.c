@@ -323,8 +323,9 @@ static void name_model(struct trit_config *c, const char *checkpoint)
 	*slash = 0;
 	char *name = strrchr(path, '/');
 	name = name ? name + 1 : path;
-	if (strcmp(name, ".") && strcmp(name, "..") && strlen(name) < sizeof c->name)
-		snprintf(c->name, sizeof c->name, "%s", name);
+	size_t len = strlen(name);
+	if (strcmp(name, ".") && strcmp(name, "..") && len < sizeof c->name)
+		memcpy(c->name, name, len + 1);
 }
 
 static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
