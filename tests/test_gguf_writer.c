@@ -157,11 +157,13 @@ static void test_no_vocab(void **state)
 	struct trit_gguf g;
 	(void)state;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		assert_int_equal(trit_gguf_writer_new(&w, FILE_NAME, &err), 0);
 		assert_int_equal(trit_gguf_put_string(w, "general.architecture", 6, "bitnet", &err), 0);
-		if (i)
+		if (i == 1)
 			assert_int_equal(trit_gguf_put_vocab(w, NULL, &err), 0);
+		else if (i == 2) /* as llama.cpp says it */
+			assert_int_equal(trit_gguf_put_string(w, "tokenizer.ggml.model", 4, "none", &err), 0);
 		assert_int_equal(trit_gguf_writer_commit(w, &err), 0);
 		trit_gguf_writer_free(w);
 		assert_int_equal(trit_gguf_open(&g, FILE_NAME, &err), 0);

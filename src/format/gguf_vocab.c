@@ -2,7 +2,7 @@
  * gguf_vocab.c - vocabulary keys of GGUF files.
  *
  *     tokenizer.ggml.model           string      "gpt2": byte-level BPE; "llama", "t5": BPE and unigram of
- *                                                SentencePiece; "bert": WordPiece; "no_vocab": there is none
+ *                                                SentencePiece; "bert": WordPiece; "no_vocab", "none": there is none
  *     tokenizer.ggml.pre             string      name of the pre-tokeniser: "gpt-2", "llama-bpe", "qwen2"
  *     tokenizer.ggml.tokens          [V] string  texts, as in text/vocab.h
  *     tokenizer.ggml.token_type      [V] i32     enum trit_token_type; all normal when absent
@@ -283,8 +283,10 @@ bool trit_gguf_has_vocab(const struct trit_gguf *g)
 	if (!trit_gguf_find_key(g, KEY("model")))
 		return false;
 	/* A value of another type is for trit_gguf_read_vocab to refuse. */
-	return trit_gguf_get_string(g, KEY("model"), &model, &len, NULL) != 0 || len != sizeof NO_VOCAB - 1 ||
-	       memcmp(model, NO_VOCAB, len) != 0;
+	if (trit_gguf_get_string(g, KEY("model"), &model, &len, NULL) != 0)
+		return true;
+	return !(len == sizeof NO_VOCAB - 1 && memcmp(model, NO_VOCAB, len) == 0) &&
+	       !(len == 4 && memcmp(model, "none", len) == 0);
 }
 
 int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, struct trit_error *err)

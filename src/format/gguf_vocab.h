@@ -9,7 +9,7 @@
 #include "format/gguf.h"
 #include "text/vocab.h"
 
-/** Whether the file has a vocabulary: "no_vocab", or no key at all, says that it has none. */
+/** Whether the file has a vocabulary: "no_vocab", "none", or no key at all, says that it has none. */
 bool trit_gguf_has_vocab(const struct trit_gguf *g);
 /** Errors: FORMAT (a key that is missing or lies: lengths differ, ids out of range), UNSUPPORTED (an unknown
  * tokenizer model), LIMIT, MEMORY. *out is then unchanged. */
