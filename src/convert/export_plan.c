@@ -34,14 +34,27 @@ static bool are_bf16(const float *scales, size_t n)
 	return true;
 }
 
-/* Whether a block of the type never has weights of several scales. I2_S has one scale for all. */
+/* Whether a block of the type never has weights of several scales. I2_S has one scale for all. A block of 256 columns
+ * is two groups of 128, which is how such scales are read: it holds them if the two agree, which blocks_agree tells. */
 static bool holds_scaling(const struct trit_ggml_type_info *info, enum trit_scaling scaling)
 {
 	if (scaling == TRIT_SCALE_TENSOR)
 		return true;
 	if (info->ternary && info->scaling == TRIT_SCALE_TENSOR)
 		return false;
-	return scaling == TRIT_SCALE_ROW || info->block <= (int)scaling;
+	return scaling == TRIT_SCALE_ROW || info->block <= (int)scaling ||
+	       (info->ternary && info->block == 256 && scaling == TRIT_SCALE_GROUP128);
+}
+
+/* Whether all scales within each block of a tensor are the same. */
+static bool blocks_agree(const float *scales, enum trit_scaling scaling, const struct trit_tensor_walk *w, size_t block)
+{
+	for (size_t row = 0; row < w->rows && scaling > TRIT_SCALE_ROW; row++)
+		for (size_t col = 0; col < w->cols; col += (size_t)scaling)
+			if (trit_scale_of(scales, scaling, row, col, w->cols) !=
+			    trit_scale_of(scales, scaling, row, col / block * block, w->cols))
+				return false;
+	return true;
 }
 
 /* Whether all tensors of the kind have a whole number of blocks of the type a row. */
@@ -244,6 +257,10 @@ static int plan_codes(const struct planner *p, const struct trit_tensor_walk *w,
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "type %s holds one scale a tensor and this model has more; choose t5, t2 or b1", info->name);
 	}
+	if (info->ternary && s->scales && !blocks_agree(p->scales, s->scaling, w, (size_t)info->block))
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "type %s holds a scale for %d columns and this model has more; choose q2_0, t5 or t2",
+		                 info->name, info->block);
 	/* Only where a reader applies them: a dense projection of a network that is not ternary by definition has none. */
 	if (exact || (!info->ternary && !bit_linear))
 		return TRIT_OK;
