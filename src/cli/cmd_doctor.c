@@ -29,8 +29,8 @@ struct doctor {
 	bool json;
 	int n[N_RESULTS];
 
-	const char *check;   /* the one at hand */
-	int lines, left_out; /* of remarks and damage it has printed */
+	const char *check;                         /* the one at hand */
+	int lines[N_RESULTS], left_out[N_RESULTS]; /* what it has printed of each result but FINE, and what not */
 
 	struct trit_model_file file;
 	struct trit_tensor_findings *found; /* [n_tensors] */
@@ -73,8 +73,8 @@ static void say(struct doctor *d, enum result result, const char *fmt, ...)
 	struct trit_error printable;
 	char text[sizeof printable.message];
 	va_list args;
-	if (result != FINE && d->lines >= MAX_LINES) {
-		d->left_out++;
+	if (result != FINE && d->lines[result] >= MAX_LINES) {
+		d->left_out[result]++;
 		return;
 	}
 	va_start(args, fmt);
@@ -82,13 +82,14 @@ static void say(struct doctor *d, enum result result, const char *fmt, ...)
 	va_end(args);
 	trit_fail(&printable, TRIT_ERR_ARG, "%s", text);
 	print_line(d, result, printable.message);
-	d->lines += result != FINE;
+	d->lines[result] += result != FINE;
 }
 
 static void begin(struct doctor *d, const char *check)
 {
 	d->check = check;
-	d->lines = d->left_out = 0;
+	for (int r = 0; r < N_RESULTS; r++)
+		d->lines[r] = d->left_out[r] = 0;
 }
 
 /* Ends a check; `fmt` says what is fine when nothing else was said. */
@@ -100,12 +101,13 @@ static void end(struct doctor *d, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	if (d->left_out) {
-		d->lines = 0;
-		say(d, REMARK, "and %d more like these", d->left_out);
-	} else if (d->lines == 0) {
+	if (!d->lines[REMARK] && !d->lines[DAMAGE])
 		say(d, FINE, "%s", text);
-	}
+	for (enum result r = REMARK; r < N_RESULTS; r++)
+		if (d->left_out[r]) {
+			d->lines[r] = 0;
+			say(d, r, "and %d more like these", d->left_out[r]);
+		}
 }
 
 /* What a failure says about the file: input that is wrong is damage, what this program cannot do is a remark. */
@@ -141,7 +143,8 @@ static float usual_scale(const struct doctor *d, const char *kind, float *scratc
 		return 0;
 	for (uint64_t i = 0; i < d->file.gguf.n_tensors && n < TRIT_MAX_LAYERS; i++) {
 		char other[TRIT_TENSOR_NAME_BYTES];
-		if (d->found[i].ternary && kind_of(d->file.gguf.tensors[i].name, other) && strcmp(kind, other) == 0)
+		if (d->found[i].ternary && isfinite(d->found[i].greatest_scale) &&
+		    kind_of(d->file.gguf.tensors[i].name, other) && strcmp(kind, other) == 0)
 			scratch[n++] = d->found[i].greatest_scale;
 	}
 	qsort(scratch, n, sizeof *scratch, compare_floats);

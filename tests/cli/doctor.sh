@@ -59,6 +59,17 @@ cp "$MODEL" patched.gguf && chmod u+w patched.gguf
 dd if=/dev/zero of=patched.gguf bs=1 seek="$1" count=$(($2 - 32)) conv=notrunc 2>/dev/null
 damaged 'blk.1.ffn_up.weight: 100.0 % of its weights are -1'
 
+# Damage is told however many remarks come before it.
+cp "$MODEL" patched.gguf && chmod u+w patched.gguf
+for tensor in blk.{0,1}.{attn_{q,k,v,output},ffn_{gate,up,down}}.weight; do
+	set -- $(place $tensor)
+	printf '\000\000\200\107' | dd of=patched.gguf bs=1 seek=$(($1 + $2 - 32)) conv=notrunc 2>/dev/null || fail dd
+done
+set -- $(place output_norm.weight)
+printf '\000\000\300\177' | dd of=patched.gguf bs=1 seek="$1" conv=notrunc 2>/dev/null || fail dd
+damaged '^DAMAGE +tensors +output_norm.weight: 1 of 128 numbers are NaN or infinite$'
+has out '"text": "and 2 more like these"'
+
 head -c 100000 "$MODEL" >patched.gguf
 damaged '^DAMAGE +reading +patched.gguf: '
 head -c 3000 "$MODEL" >patched.gguf
