@@ -125,6 +125,12 @@ void trit_json_entry(struct trit_json *j, size_t len, const char *key, int64_t v
 void trit_json_float(struct trit_json *j, const char *key, float v)
 {
 	char text[32];
+	if (!isfinite(v)) {
+		if (!j->status)
+			j->status = trit_fail(j->err, TRIT_ERR_ARG, "%s%s%g, which JSON has no number for", key ? key : "",
+			                      key ? " is " : "", (double)v);
+		return;
+	}
 	if (v == rintf(v) && fabsf(v) < 1e15f) {
 		snprintf(text, sizeof text, "%.1f", (double)v);
 	} else {

@@ -30,7 +30,7 @@ void trit_json_end(struct trit_json *j, char bracket);
 void trit_json_text(struct trit_json *j, const char *key, size_t len, const char *text);
 void trit_json_string(struct trit_json *j, const char *key, const char *text);
 void trit_json_int(struct trit_json *j, const char *key, int64_t v);
-/** The shortest decimal that reads back as this float; always with a point or an exponent. */
+/** The shortest decimal that reads back as this float; always with a point or an exponent. ARG: NaN, infinity. */
 void trit_json_float(struct trit_json *j, const char *key, float v);
 void trit_json_bool(struct trit_json *j, const char *key, bool v);
 void trit_json_null(struct trit_json *j, const char *key);

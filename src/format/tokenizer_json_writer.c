@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,7 @@
 #include "format/tokenizer_json.h"
 #include "text/pretok.h"
 #include "text/pretok_names.h"
-
-#define SPACE "\xe2\x96\x81" /* U+2581 */
+#include "text/spm_text.h"
 
 static bool is_spm(const struct trit_vocab *v)
 {
@@ -129,11 +129,11 @@ static void put_spm_normalizer(struct trit_json *j, const struct trit_vocab *v, 
 	if (!unigram && v->space_prefix) {
 		trit_json_begin(j, NULL, '{');
 		trit_json_string(j, "type", "Prepend");
-		trit_json_string(j, "prepend", SPACE);
+		trit_json_string(j, "prepend", TRIT_SPM_SPACE);
 		trit_json_end(j, '}');
 	}
 	if (!unigram)
-		put_replace(j, "String", " ", SPACE);
+		put_replace(j, "String", " ", TRIT_SPM_SPACE);
 	trit_json_end(j, ']');
 	trit_json_end(j, '}');
 }
@@ -142,7 +142,7 @@ static void put_metaspace(struct trit_json *j, const char *key, const struct tri
 {
 	trit_json_begin(j, key, '{');
 	trit_json_string(j, "type", "Metaspace");
-	trit_json_string(j, "replacement", SPACE);
+	trit_json_string(j, "replacement", TRIT_SPM_SPACE);
 	trit_json_string(j, "prepend_scheme", v->space_prefix ? "always" : "never");
 	trit_json_bool(j, "split", true);
 	trit_json_end(j, '}');
@@ -160,7 +160,7 @@ static void put_spm_decoder(struct trit_json *j, const struct trit_vocab *v)
 	trit_json_begin(j, "decoder", '{');
 	trit_json_string(j, "type", "Sequence");
 	trit_json_begin(j, "decoders", '[');
-	put_replace(j, "String", SPACE, " ");
+	put_replace(j, "String", TRIT_SPM_SPACE, " ");
 	put_bare(j, "ByteFallback");
 	put_bare(j, "Fuse");
 	if (v->space_prefix) {
@@ -327,7 +327,8 @@ static bool add_merges(struct merge **list, size_t *n, size_t *cap, const struct
 			*list = grown;
 			*cap = more;
 		}
-		(*list)[*n] = (struct merge){ v->scores[id], id, left, right };
+		/* NaN, which no file should have, is in no order: last */
+		(*list)[*n] = (struct merge){ isnan(v->scores[id]) ? -INFINITY : v->scores[id], id, left, right };
 		++*n;
 	}
 	return true;

@@ -100,8 +100,10 @@ static void hear(struct evidence *v, const struct trit_gguf_tensor *t, const str
 {
 	size_t cols = (size_t)t->dims[0];
 	double z[N_LAYOUTS];
-	for (size_t i = 0; i < cols; i++)
-		v->norm[i] = fabsf(trit_f32_from_bits(trit_get32(norm->data + 4 * i)));
+	for (size_t i = 0; i < cols; i++) {
+		float w = trit_f32_from_bits(trit_get32(norm->data + 4 * i));
+		v->norm[i] = isnan(w) ? 0 : fabsf(w); /* NaN has no place in an order; it is refused later */
+	}
 	rank(v, v->norm, cols);
 	for (int i = 0; i < N_LAYOUTS; i++) {
 		if (!count_zeros(v, layouts[i].type, t))
