@@ -43,6 +43,20 @@ bool trit_is_space(int32_t c)
 	       (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
+/* 2B920 is what BERT's tokenizers have, where Unicode's block begins at 2B820. */
+static const int32_t chinese[][2] = {
+	{ 0x3400, 0x4dbf }, { 0x4e00, 0x9fff }, { 0xf900, 0xfaff }, { 0x20000, 0x2a6df }, { 0x2a700, 0x2b73f },
+	{ 0x2b740, 0x2b81f }, { 0x2b920, 0x2ceaf }, { 0x2f800, 0x2fa1f },
+};
+
+bool trit_is_chinese(int32_t c)
+{
+	for (size_t i = 0; i < sizeof chinese / sizeof *chinese; i++)
+		if (c >= chinese[i][0] && c <= chinese[i][1])
+			return true;
+	return false;
+}
+
 bool trit_is_word_character(int32_t c)
 {
 	if (c < 0x80)

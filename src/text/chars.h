@@ -19,6 +19,8 @@ int32_t trit_utf8_next(size_t len, const char *bytes, size_t *n);
 
 /** Unicode's White_Space. */
 bool trit_is_space(int32_t c);
+/** Of the blocks of Chinese characters, of which BERT's tokenizers make a word each. */
+bool trit_is_chinese(int32_t c);
 /** A letter, a mark, a decimal digit, a connector: what \w stands for. */
 bool trit_is_word_character(int32_t c);
 

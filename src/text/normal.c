@@ -119,12 +119,6 @@ static bool in(int32_t c, int32_t first, int32_t last)
 	return c >= first && c <= last;
 }
 
-static bool is_chinese(int32_t c)
-{
-	return in(c, 0x4e00, 0x9fff) || in(c, 0x3400, 0x4dbf) || in(c, 0x20000, 0x2a6df) || in(c, 0x2a700, 0x2b73f) ||
-	       in(c, 0x2b740, 0x2b81f) || in(c, 0x2b920, 0x2ceaf) || in(c, 0xf900, 0xfaff) || in(c, 0x2f800, 0x2fa1f);
-}
-
 /* ---- Unicode's forms -------------------------------------------------------------------------------------------- */
 
 #ifdef TRIT_HAVE_UTF8PROC
@@ -332,7 +326,7 @@ static int apply_to_character(unsigned kind, int32_t c, size_t n, const char *te
 		gone = c == 0 || c == 0xfffd || (c != '\t' && c != '\n' && c != '\r' && is_other(c));
 		break;
 	case TRIT_NORMAL_BERT_CHINESE:
-		if (is_chinese(c))
+		if (trit_is_chinese(c))
 			return trit_buf_printf(out, err, " %.*s ", (int)n, text);
 		break;
 	default:

@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 #endif
 
+#include "text/chars.h"
 #include "text/spm_text.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
@@ -79,30 +80,6 @@ size_t trit_wordpiece_encode(const struct trit_tokenizer *t, size_t len, const c
 
 #ifdef TRIT_HAVE_UTF8PROC
 
-/* Blocks of Chinese characters, of which each is a word: [first, last]. 2B920 is what BERT's tokenizers have, where
- * Unicode's block begins at 2B820. */
-static const int32_t chinese[][2] = {
-	{ 0x3400, 0x4dbf }, { 0x4e00, 0x9fff }, { 0xf900, 0xfaff }, { 0x20000, 0x2a6df }, { 0x2a700, 0x2b73f },
-	{ 0x2b740, 0x2b81f }, { 0x2b920, 0x2ceaf }, { 0x2f800, 0x2fa1f },
-};
-
-static bool is_chinese(int32_t c)
-{
-	for (size_t i = 0; i < sizeof chinese / sizeof *chinese; i++)
-		if (c >= chinese[i][0] && c <= chinese[i][1])
-			return true;
-	return false;
-}
-
-/* Unicode's White_Space. */
-static bool is_space(int32_t c)
-{
-	utf8proc_category_t category = utf8proc_category(c);
-
-	return (c >= 9 && c <= 13) || c == 0x85 || category == UTF8PROC_CATEGORY_ZS ||
-	       category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
-}
-
 /* Characters that are left out: control and format characters, surrogates, private use, U+FFFD. */
 static bool is_dropped(int32_t c)
 {
@@ -142,11 +119,11 @@ static int end_word(struct words *w, struct trit_error *err)
 /* A character that is neither dropped nor white space, as it shall stand in a word. */
 static int put_character(struct words *w, int32_t c, struct trit_error *err)
 {
-	bool alone = is_punctuation(c) || is_space(c);
+	bool alone = is_punctuation(c) || trit_is_space(c);
 	unsigned char bytes[4];
 	int status = alone ? end_word(w, err) : 0;
 
-	if (status == 0 && !is_space(c)) {
+	if (status == 0 && !trit_is_space(c)) {
 		status = trit_buf_append(w->out, (size_t)utf8proc_encode_char(c, bytes), bytes, err);
 		w->open = true;
 	}
@@ -197,10 +174,10 @@ int trit_wordpiece_prepare(const struct trit_vocab *v, size_t len, const char *t
 		i += n > 0 ? (size_t)n : 1;
 		if (is_dropped(c))
 			continue;
-		if (is_chinese(c) && (status = end_word(&w, err)) < 0)
+		if (trit_is_chinese(c) && (status = end_word(&w, err)) < 0)
 			break;
-		status = is_space(c) ? end_word(&w, err) : put_stripped(&w, c, err);
-		if (status == 0 && is_chinese(c))
+		status = trit_is_space(c) ? end_word(&w, err) : put_stripped(&w, c, err);
+		if (status == 0 && trit_is_chinese(c))
 			status = end_word(&w, err);
 	}
 	return status == 0 ? end_word(&w, err) : status;
