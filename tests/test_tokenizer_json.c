@@ -358,7 +358,7 @@ static void test_other_files(void **state)
 	check_error(trit_tokenizer_json_read(TRIT_TEST_DATA "/format/gpt2_style.tokens", &v, &err), TRIT_ERR_FORMAT,
 	            &err, "gpt2_style.tokens: line 1, column");
 	check_error(trit_tokenizer_json_parse(0, "", &v, &err), TRIT_ERR_FORMAT, &err, "the file is empty");
-	check_error(trit_tokenizer_json_parse(2, "[]", &v, &err), TRIT_ERR_FORMAT, &err, "no \"model\" in it");
+	check_error(trit_tokenizer_json_parse(2, "[]", &v, &err), TRIT_ERR_FORMAT, &err, "no object");
 	check_error(trit_tokenizer_json_parse(12, "{\"model\": 7}", &v, &err), TRIT_ERR_FORMAT, &err, "no \"model\"");
 }
 

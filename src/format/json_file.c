@@ -27,7 +27,7 @@ int trit_json_parse(json_t **out, size_t len, const char *text, struct trit_erro
 		                    why.text);
 	if (!json_is_object(root)) {
 		json_decref(root);
-		return trit_fail(err, TRIT_ERR_FORMAT, "a JSON text, but no object");
+		return trit_fail(err, TRIT_ERR_FORMAT, "a JSON text, but no object {...}; name another file");
 	}
 	*out = root;
 	return 0;

@@ -18,11 +18,11 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "format/file_kind.h"
 #include "format/tokenizer_json.h"
 
 #ifdef TRIT_HAVE_JANSSON
 
+#include "format/json_file.h"
 #include "format/tokenizer_json_parts.h"
 #include "text/pretok.h"
 #include "text/spm_text.h"
@@ -525,20 +525,11 @@ static int read_root(const json_t *root, struct trit_vocab *out, struct trit_err
 
 int trit_tokenizer_json_parse(size_t len, const char *text, struct trit_vocab *out, struct trit_error *err)
 {
-	enum trit_file_kind kind = trit_file_kind((const unsigned char *)text, len);
-	json_error_t why;
 	json_t *root;
-	int status;
+	int status = trit_json_parse(&root, len, text, err);
 
-	if (kind != TRIT_KIND_JSON && kind != TRIT_KIND_UNKNOWN) /* unknown: JSON may begin with blanks */
-		return trit_fail_kind(err, TRIT_KIND_JSON, (const unsigned char *)text, len);
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-	if (!root && json_error_code(&why) == json_error_out_of_memory)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu bytes of JSON", len);
-	if (!root)
-		return trit_fail_at(err, TRIT_ERR_FORMAT, why.position,
-		                    "line %d, column %d: %s; the file is damaged or no JSON", why.line, why.column,
-		                    why.text);
+	if (status < 0)
+		return status;
 	status = read_root(root, out, err);
 	json_decref(root);
 	return status;
