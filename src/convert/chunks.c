@@ -85,7 +85,7 @@ int trit_chunks_run(struct trit_chunks *p, size_t rows, size_t step, trit_chunk_
 			int e = one->status;
 			if (e && err)
 				*err = one->err;
-			if (e || (e = take(arg, one, err)))
+			if (e || (take && (e = take(arg, one, err))))
 				return e;
 		}
 	}

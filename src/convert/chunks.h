@@ -45,7 +45,8 @@ size_t trit_chunk_rows(size_t cols, size_t multiple);
 TRIT_MUST_CHECK int trit_chunks_init(struct trit_chunks *p, size_t largest_tensor, size_t weights, size_t bytes,
                                      struct trit_error *err);
 void trit_chunks_release(struct trit_chunks *p);
-/** All `rows` rows in chunks of `step`. Ends at the first error of either function, a chunk's own copied to err. */
+/** All `rows` rows in chunks of `step`; `take` may be NULL. Ends at the first error of either function, a chunk's own
+ * copied to err. */
 TRIT_MUST_CHECK int trit_chunks_run(struct trit_chunks *p, size_t rows, size_t step, trit_chunk_make_fn *make,
                                     trit_chunk_take_fn *take, void *arg, struct trit_error *err);
 

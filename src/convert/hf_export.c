@@ -92,12 +92,6 @@ static int look_for_bf16(void *arg, struct trit_chunk *p)
 	return e;
 }
 
-static int take_nothing(void *arg, struct trit_chunk *p, struct trit_error *err)
-{
-	(void)arg, (void)p, (void)err;
-	return TRIT_OK;
-}
-
 /* Numbers that are not bf16 in a ternary model stay fp32: in this linear class transformers computes in the type of the
  * file, all of which must be of one. */
 static int choose_exact(struct writer *w, struct trit_error *err)
@@ -108,7 +102,7 @@ static int choose_exact(struct writer *w, struct trit_error *err)
 		const struct entry entry = { .w = t };
 		w->e = &entry;
 		if (!is_projection(&t))
-			e = trit_chunks_run(&w->chunks, t.rows, trit_chunk_rows(t.cols, 4), look_for_bf16, take_nothing, w, err);
+			e = trit_chunks_run(&w->chunks, t.rows, trit_chunk_rows(t.cols, 4), look_for_bf16, NULL, w, err);
 	}
 	w->dtype = e ? TRIT_DTYPE_F32 : TRIT_DTYPE_BF16;
 	return e == TRIT_ERR_ARG ? TRIT_OK : e;
@@ -372,7 +366,7 @@ static int count_nonzero(void *arg, struct trit_chunk *p)
 static int plan_masters(struct writer *w, struct trit_error *err)
 {
 	const struct trit_tensor_walk *t = &w->e->w;
-	int e = trit_chunks_run(&w->chunks, t->rows, step_of(t->cols), count_nonzero, take_nothing, w, err);
+	int e = trit_chunks_run(&w->chunks, t->rows, step_of(t->cols), count_nonzero, NULL, w, err);
 	for (size_t r = 0; r < t->rows && !e; r++)
 		w->nonzero[r + 1] += w->nonzero[r];
 	if (e)

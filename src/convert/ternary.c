@@ -121,12 +121,6 @@ static int try_chunk(void *arg, struct trit_chunk *p)
 	return v->s->codes(v->s->arg, &v->t, p->row, p->n, p->codes, &p->err);
 }
 
-static int take_nothing(void *arg, struct trit_chunk *p, struct trit_error *err)
-{
-	(void)arg, (void)p, (void)err;
-	return TRIT_OK;
-}
-
 /* Whether every projection is ternary as it stands: fails with FORMAT if not. */
 static int try_all(struct surveyor *v, struct trit_error *err)
 {
@@ -137,7 +131,7 @@ static int try_all(struct surveyor *v, struct trit_error *err)
 			continue;
 		e = v->s->scales(v->s->arg, &v->t, &v->scale, err);
 		if (!e)
-			e = trit_chunks_run(&v->chunks, v->t.rows, trit_chunk_rows(v->t.cols, 1), try_chunk, take_nothing, v, err);
+			e = trit_chunks_run(&v->chunks, v->t.rows, trit_chunk_rows(v->t.cols, 1), try_chunk, NULL, v, err);
 	}
 	return e;
 }
