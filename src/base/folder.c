@@ -117,8 +117,14 @@ struct merge {
 static int remove_stale(void *arg, const char *name, struct trit_error *err)
 {
 	const struct merge *m = arg;
-	char *path = m->stale(name) ? join(m->f->path, name) : NULL;
-	int e = path && unlink(path) < 0 ? trit_fail_errno(err, "%s: cannot remove", path) : TRIT_OK;
+	int e = TRIT_OK;
+	if (!m->stale(name))
+		return TRIT_OK;
+	char *path = join(m->f->path, name);
+	if (!path)
+		e = trit_fail(err, TRIT_ERR_MEMORY, "%s: not enough memory for a name", m->f->path);
+	else if (unlink(path) < 0)
+		e = trit_fail_errno(err, "%s: cannot remove", path);
 	trit_free(path);
 	return e;
 }
