@@ -256,10 +256,13 @@ static int put_weights(struct printer *p, const struct trit_model *m, struct tri
 static void put_special(struct printer *p, const struct trit_vocab *v, const char *label, const char *key,
                         trit_token id)
 {
-	if (p->json)
+	struct trit_error printable;
+	if (p->json) {
 		put_number(p, label, key, id, "%s", "");
-	else if (id >= 0)
-		put_number(p, label, key, id, " %.*s", (int)v->pieces[id].len, v->pieces[id].text);
+	} else if (id >= 0) {
+		trit_fail(&printable, TRIT_ERR_ARG, "%.*s", (int)v->pieces[id].len, v->pieces[id].text);
+		put_number(p, label, key, id, " %s", printable.message);
+	}
 }
 
 static void put_vocab(struct printer *p, const struct trit_vocab *v)

@@ -40,6 +40,14 @@ expect 0 "$T" info "$DATA/format/vocabulary.gguf"
 has out '^tokenizer +gpt2$' '^can run +no$' '^  because +.*a vocabulary without weights'
 expect 0 "$T" info "$DATA/format/types.gguf" --tensors
 has out '^architecture +golden$' '^can run +no$' 'architecture "golden" is not supported' '^Q4_0\.bytes +I8 +24 '
+
+# What a file's makers call their tokens does not command the terminal.
+cp "$MODEL" escape.gguf && chmod u+w escape.gguf
+at=$(grep -abo '<|endoftext|>' escape.gguf | head -1 | cut -d: -f1)
+printf '\033]0;' | dd of=escape.gguf bs=1 seek="$at" conv=notrunc 2>/dev/null || fail dd
+expect 0 "$T" info escape.gguf
+has out '^  EOS +511 .*0;doftext'
+grep -q $'\033' out && fail "an escape sequence is printed as it is"
 refuse 1 'missing.gguf' "$T" info missing.gguf
 refuse 1 'cpu' "$T" info "$MODEL" --cpu nothing
 refuse 2 'no model' "$T" info
