@@ -160,12 +160,11 @@ FILTER(tojson)
 	struct trit_text t = { .heap = r->heap };
 	struct trit_json_style style = trit_json_defaults();
 	struct trit_value separators = trit_jinja_arg(args, 2, "separators", NONE);
+	int64_t indent = trit_jinja_int_arg(r, args, 1, "indent", -1);
 
 	style.ascii = flag(args, 0, "ensure_ascii");
-	style.indent = (int)trit_jinja_int_arg(r, args, 1, "indent", -1);
+	style.indent = indent < -1 ? -1 : indent > 1000 ? 1000 : (int)indent;
 	style.sort_keys = flag(args, 3, "sort_keys");
-	if (style.indent > 1000)
-		style.indent = 1000;
 	if (style.indent >= 0)
 		style.item_separator = trit_string_c(",");
 	if ((separators.kind == TRIT_VALUE_LIST || separators.kind == TRIT_VALUE_TUPLE) && separators.list->n == 2) {
@@ -230,7 +229,10 @@ FILTER(round_to)
 		return trit_value_int(v.kind == TRIT_VALUE_INT ? v.integer : v.boolean);
 	if (precision < 0) {
 		f = rint(f * power) / power;
-		return v.kind == TRIT_VALUE_FLOAT ? trit_value_float(f) : trit_value_int((int64_t)f);
+		if (v.kind == TRIT_VALUE_FLOAT)
+			return trit_value_float(f);
+		return fabs(f) < 0x1p63 ? trit_value_int((int64_t)f)
+		                        : trit_jinja_fail(r, TRIT_ERR_LIMIT, "round: more than 64 bits");
 	}
 	snprintf(text, sizeof text, "%.*f", (int)precision, f); /* half to even, of the exact value: as Python */
 	return trit_value_float(strtod(text, NULL));
