@@ -223,6 +223,33 @@ static void test_bounds(void **state)
 }
 
 /* Anything nested too deep ends before the stack does. */
+/* Loops over lists that their bodies change go over what is there. */
+static void test_changed_lists(void **state)
+{
+	static const struct {
+		const char *source, *expected;
+	} cases[] = {
+		{ "{% set l = range(3000)|list %}{% for x in l %}{% if loop.first %}{% for y in range(2999) %}"
+		  "{% set z = l.pop() %}{% endfor %}{% set z = l.reverse() %}{% endif %}{{ x }}.{{ loop.previtem }};{% endfor %}",
+		  "0.;" },
+		{ "{% set l = range(9)|list %}{% for x in l if l.pop() and not l.reverse() %}{{ x }}{% endfor %}", "0552" },
+		{ "{% set l = [1, 2] %}{% for x in l %}{% set z = l.append(x) %}{{ x }}{% endfor %}{{ l }}", "12[1, 2, 1, 2]" },
+		{ "{% set l = range(5)|list %}{% set z = l.reverse() %}{{ l }}", "[4, 3, 2, 1, 0]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct trit_heap h;
+		struct trit_error err = { 0 };
+		struct trit_string out = { 0 };
+		int status = render(&h, cases[i].source, strlen(cases[i].source), no_variables(&h), &out, &err);
+
+		if (status < 0 || !trit_string_is(out, cases[i].expected))
+			fail_msg("expected %s, got %.*s%s", cases[i].expected, (int)out.len, out.len ? out.bytes : "", err.message);
+		trit_heap_release(&h);
+	}
+}
+
 static void test_nesting(void **state)
 {
 	static const struct {
@@ -421,7 +448,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expressions), cmocka_unit_test(test_templates), cmocka_unit_test(test_builtin),
-		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_nesting),   cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_changed_lists),
+		cmocka_unit_test(test_nesting),   cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_no_memory),   cmocka_unit_test(test_marks),     cmocka_unit_test(test_choice),
 	};
 

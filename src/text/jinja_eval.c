@@ -202,7 +202,7 @@ static struct trit_value loop_member(struct trit_jinja_run *r, struct trit_value
 		return trit_value_bool(at == 0);
 	if (trit_string_is(name, "last"))
 		return trit_value_bool(at == n - 1);
-	if (trit_string_is(name, "previtem") && at > 0)
+	if (trit_string_is(name, "previtem") && at > 0 && at <= n)
 		return l->members->items[at - 1];
 	if (trit_string_is(name, "nextitem") && at + 1 < n)
 		return l->members->items[at + 1];

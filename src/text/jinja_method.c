@@ -191,14 +191,21 @@ METHOD(list_copy)
 	return trit_jinja_slice(r, self, all);
 }
 
+/* In place: a list's array never becomes smaller, since a loop may be going over it. */
 METHOD(list_reverse)
 {
-	const struct trit_value down[3] = { trit_value_none(), trit_value_none(), trit_value_int(-1) };
-	struct trit_value reversed = trit_jinja_slice(r, self, down);
+	struct trit_value *items = self.list->items;
+	size_t n = self.list->n;
 
 	(void)args;
-	if (r->heap->status == 0)
-		*self.list = *reversed.list;
+	if (!trit_heap_work(r->heap, n * sizeof *items))
+		return trit_value_none();
+	for (size_t i = 0; i < n / 2; i++) {
+		struct trit_value v = items[i];
+
+		items[i] = items[n - 1 - i];
+		items[n - 1 - i] = v;
+	}
 	return trit_value_none();
 }
 

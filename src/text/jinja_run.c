@@ -111,9 +111,11 @@ static struct trit_value select_members(struct trit_jinja_run *r, const struct t
 	struct trit_value chosen = trit_value_list(r->heap, TRIT_VALUE_LIST);
 
 	for (size_t i = 0; i < members.list->n && r->heap->status == 0; i++) {
-		assign(r, n->a, members.list->items[i]);
+		struct trit_value member = members.list->items[i]; /* the condition may change the list */
+
+		assign(r, n->a, member);
 		if (trit_value_true(trit_jinja_eval(r, n->c)))
-			trit_value_append(r->heap, chosen, members.list->items[i]);
+			trit_value_append(r->heap, chosen, member);
 		r->scope->names.dict->n = 0;
 	}
 	return chosen;
@@ -135,7 +137,9 @@ static enum flow run_for(struct trit_jinja_run *r, const struct trit_jinja_node 
 		return ON;
 	}
 	*loop = (struct trit_jinja_loop){ .members = members.list };
-	for (size_t i = 0, end = members.list->n; i < end && r->heap->status == 0 && flow != BREAK; i++) {
+	/* The body may change the list: what it adds is not gone over, and what it takes away ends the loop early. */
+	for (size_t i = 0, end = members.list->n; i < end && i < members.list->n && r->heap->status == 0 && flow != BREAK;
+	     i++) {
 		const struct trit_value handle = { .kind = TRIT_VALUE_LOOP, .object = loop };
 
 		loop->at = i;
