@@ -230,7 +230,8 @@ static void test_changed_lists(void **state)
 		const char *source, *expected;
 	} cases[] = {
 		{ "{% set l = range(3000)|list %}{% for x in l %}{% if loop.first %}{% for y in range(2999) %}"
-		  "{% set z = l.pop() %}{% endfor %}{% set z = l.reverse() %}{% endif %}{{ x }}.{{ loop.previtem }};{% endfor %}",
+		  "{% set z = l.pop() %}{% endfor %}{% set z = l.reverse() %}{% endif %}"
+		  "{{ x }}.{{ loop.previtem }};{% endfor %}",
 		  "0.;" },
 		{ "{% set l = range(9)|list %}{% for x in l if l.pop() and not l.reverse() %}{{ x }}{% endfor %}", "0552" },
 		{ "{% set l = [1, 2] %}{% for x in l %}{% set z = l.append(x) %}{{ x }}{% endfor %}{{ l }}", "12[1, 2, 1, 2]" },
