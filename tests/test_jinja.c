@@ -291,6 +291,26 @@ static void test_nesting(void **state)
 	trit_buf_release(&text);
 }
 
+/* A filter that names itself as the next one's argument, over a list that is in itself. */
+static void test_filters_of_filters(void **state)
+{
+	static const char begin[] = "{% set l = [] %}{% set z = l.append(l) %}{{ l|map(", end[] = "'list')|list }}";
+	struct trit_buf text;
+	struct trit_error err;
+	int status;
+
+	(void)state;
+	trit_buf_init(&text, TRIT_JINJA_MAX_SOURCE);
+	status = trit_buf_append(&text, sizeof begin - 1, begin, &err);
+	for (int i = 0; i < 80000 && status == 0; i++)
+		status = trit_buf_append(&text, 6, "'map',", &err);
+	if (status == 0)
+		status = trit_buf_append(&text, sizeof end - 1, end, &err);
+	assert_int_equal(status, 0);
+	expect_failure(text.data, text.len, TRIT_ERR_LIMIT, "calls nested deeper");
+	trit_buf_release(&text);
+}
+
 static void test_errors(void **state)
 {
 	static const struct {
@@ -450,7 +470,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expressions), cmocka_unit_test(test_templates), cmocka_unit_test(test_builtin),
 		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_changed_lists),
-		cmocka_unit_test(test_nesting),   cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_filters_of_filters),   cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_no_memory),   cmocka_unit_test(test_marks),     cmocka_unit_test(test_choice),
 	};
 

@@ -623,5 +623,10 @@ struct trit_value trit_jinja_filter(struct trit_jinja_run *r, struct trit_string
 	if (!f)
 		return trit_jinja_fail(r, TRIT_ERR_UNSUPPORTED, "there is no filter \"%.*s\"",
 		                       name.len < 60 ? (int)name.len : 60, name.len ? name.bytes : "");
-	return f->run(r, v, args);
+	if (++r->depth > TRIT_JINJA_MAX_CALLS) /* map('map', 'map', ...) */
+		return trit_jinja_fail(r, TRIT_ERR_LIMIT, "calls nested deeper than %d, which is the limit here",
+		                       TRIT_JINJA_MAX_CALLS);
+	v = f->run(r, v, args);
+	r->depth--;
+	return v;
 }
