@@ -442,6 +442,30 @@ static void test_tokenizer(void **state)
 	trit_buf_release(&text);
 }
 
+/* Special tokens before others are in the vocabulary of the model too: readers number them by it. */
+static void test_special_tokens_first(void **state)
+{
+	struct trit_vocab v;
+	struct trit_buf text;
+	struct trit_json j = { .out = &text, .err = &err };
+	const char *model;
+
+	(void)state;
+	assert_int_equal(trit_vocab_file_read(TRIT_TEST_DATA "/model/tiny.gguf", &v, &err), 0);
+	v.pieces[0] = (struct trit_piece){ .text = "<|first|>", .len = 9, .type = TRIT_TOKEN_CONTROL };
+	v.pieces[v.n_tokens - 1] = (struct trit_piece){ .text = "<|last|>", .len = 8, .type = TRIT_TOKEN_CONTROL };
+	trit_buf_init(&text, 1 << 20);
+	trit_tokenizer_json_put(&j, &v);
+	assert_int_equal(j.status, 0);
+	assert_int_equal(trit_buf_append(&text, 1, "", &err), 0);
+	model = strstr((const char *)text.data, "\"vocab\"");
+	assert_non_null(model);
+	assert_non_null(strstr(model, "\"<|first|>\""));
+	assert_null(strstr(model, "\"<|last|>\""));
+	trit_vocab_release(&v);
+	trit_buf_release(&text);
+}
+
 /* SentencePiece: what is written reads back with the same tokens, and cuts text in the same way. */
 #ifdef TRIT_HAVE_JANSSON
 static void encode(const struct trit_tokenizer *t, const char *text, struct trit_tokens *out)
@@ -509,7 +533,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_packed), cmocka_unit_test(test_masters), cmocka_unit_test(test_full_precision),
 		cmocka_unit_test(test_shards), cmocka_unit_test(test_errors),  cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_special_tokens_first),
+		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_spm),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

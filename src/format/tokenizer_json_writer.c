@@ -376,6 +376,16 @@ static bool has_byte_tokens(const struct trit_vocab *v)
 	return false;
 }
 
+/* How many tokens stand in the model's own vocabulary: all but added ones at the end. Readers do not take an added
+ * token's id from added_tokens but from there, and number those that are not there on from its size. */
+static int count_own(const struct trit_vocab *v)
+{
+	int n = v->n_tokens;
+	while (!is_spm(v) && n > 0 && is_added(v, n - 1) && v->pieces[n - 1].type != TRIT_TOKEN_NORMAL)
+		n--;
+	return n;
+}
+
 static void put_bpe(struct trit_json *j, const struct trit_vocab *v, bool ignore_merges)
 {
 	bool spm = is_spm(v);
@@ -392,9 +402,8 @@ static void put_bpe(struct trit_json *j, const struct trit_vocab *v, bool ignore
 	trit_json_bool(j, "byte_fallback", spm && has_byte_tokens(v));
 	trit_json_bool(j, "ignore_merges", ignore_merges);
 	trit_json_begin(j, "vocab", '{');
-	for (int i = 0; i < v->n_tokens; i++)
-		if (spm || !is_added(v, i) || v->pieces[i].type == TRIT_TOKEN_NORMAL)
-			trit_json_entry(j, v->pieces[i].len, v->pieces[i].text, i);
+	for (int i = 0, n = count_own(v); i < n; i++)
+		trit_json_entry(j, v->pieces[i].len, v->pieces[i].text, i);
 	trit_json_end(j, '}');
 	trit_json_begin(j, "merges", '[');
 	for (int i = 0; i < v->n_merges; i++)
