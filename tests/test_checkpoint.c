@@ -367,6 +367,35 @@ static void test_full_precision(void **state)
 	check_logits("stablelm", "");
 }
 
+/* Other programs find LLaMA 3's scaling in a tensor, and stop at a kind of scaling that they do not know. */
+static void test_llama3_scaling(void **state)
+{
+	const struct trit_export_options o = { .type = TRIT_GGML_F32, .embedding_type = -1, .head_type = -1 };
+	/* By rope_scaling of the folder, base 500: pairs that turn 16 / 2 pi 500^(-i / 4) times in 16 positions, which is
+	 * 2.55, 0.54, 0.11 and 0.02; one turn and less: 8 times slower; four and more: as they are; between:
+	 * 1 / (0.125 (1 - s) + s) with s = 1.5465 / 3. */
+	static const float expected[] = { 1.7359f, 8, 8, 8 };
+	struct trit_gguf g;
+	struct trit_config c;
+	struct trit_error err;
+	(void)state;
+	assert_int_equal(trit_convert(TRIT_TEST_DATA "/checkpoint/llama3_bin", "llama3.gguf", &o, &err), 0);
+	assert_int_equal(trit_gguf_open(&g, "llama3.gguf", &err), 0);
+	assert_null(trit_gguf_find_key(&g, "llama.rope.scaling.type"));
+	assert_null(trit_gguf_find_key(&g, "llama.rope.scaling.factor"));
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(&g, "rope_freqs.weight");
+	assert_non_null(t);
+	assert_int_equal(t->dims[0], 4);
+	for (int i = 0; i < 4; i++) {
+		float got;
+		memcpy(&got, t->data + i * 4, sizeof got);
+		assert_true(fabsf(got - expected[i]) < 1e-3f);
+	}
+	assert_int_equal(trit_config_read(&c, &g, &err), 0);
+	assert_true(c.rope_scaling.kind == TRIT_ROPE_LLAMA3 && c.rope_scaling.factor == 8);
+	trit_gguf_close(&g);
+}
+
 static void test_experts(void **state)
 {
 	(void)state;
@@ -390,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_precision),
+		cmocka_unit_test(test_llama3_scaling),
 		cmocka_unit_test(test_experts),
 		cmocka_unit_test(test_ternary),
 		cmocka_unit_test(test_notes),

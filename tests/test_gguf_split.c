@@ -10,7 +10,7 @@
 
 #include "format_helpers.h"
 
-#include "format/gguf.h"
+#include "format/gguf_split.h"
 #include "scratch.h"
 
 static struct trit_error err;
@@ -75,6 +75,17 @@ static void test_any_part(void **state)
 	copy_parts();
 	for (int no = 1; no <= 3; no++)
 		check_whole(part_name(no));
+}
+
+static void test_is_part(void **state)
+{
+	(void)state;
+	copy_parts();
+	assert_true(trit_gguf_is_part("./m-00002-of-00003.gguf", "m-00001-of-00003.gguf", 3));
+	assert_true(trit_gguf_is_part("m-00001-of-00003.gguf", "m-00001-of-00003.gguf", 3));
+	assert_false(trit_gguf_is_part("m-00002-of-00003.gguf", "m-00001-of-00003.gguf", 1));
+	assert_false(trit_gguf_is_part("m-00002-of-00003.gguf", "m.gguf", 3));
+	assert_false(trit_gguf_is_part("none.gguf", "m-00001-of-00003.gguf", 3));
 }
 
 static void test_missing(void **state)
@@ -142,7 +153,8 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_any_part), cmocka_unit_test(test_missing),       cmocka_unit_test(test_wrong_parts),
+		cmocka_unit_test(test_any_part),
+		cmocka_unit_test(test_is_part), cmocka_unit_test(test_missing),       cmocka_unit_test(test_wrong_parts),
 		cmocka_unit_test(test_twice),    cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

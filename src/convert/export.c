@@ -23,7 +23,8 @@ struct writer {
 	/* the tensor being written */
 	struct trit_tensor_walk t;
 	struct trit_planned as;
-	bool together; /* with the other experts' */
+	bool own_freqs; /* rope_freqs.weight is made here: the source has its numbers only */
+	bool together;  /* with the other experts' */
 	const struct trit_ggml_type_info *info;
 	float *scales; /* room for those of any tensor */
 	float expert_scales[TRIT_MAX_EXPERTS]; /* of matrices side by side: one each, written after them */
@@ -52,13 +53,22 @@ static bool is_private(const struct trit_gguf_key *k)
 	return false;
 }
 
+/* Keys of a rotary scaling that is written in another form (config.c). */
+static bool is_replaced(const struct trit_config *c, const struct trit_gguf_key *k)
+{
+	char prefix[64];
+	int n = snprintf(prefix, sizeof prefix, "%s.rope.scal", c->arch->name);
+	return c->rope_scaling.kind == TRIT_ROPE_LLAMA3 && k->name_len >= (size_t)n && !memcmp(k->name, prefix, (size_t)n);
+}
+
 /* What is not written yet is carried over: licence and author, what a tokenizer has beyond the vocabulary. */
 static int put_other_keys(struct writer *w, struct trit_error *err)
 {
 	const struct trit_gguf *g = w->s->keys;
 	int e = TRIT_OK;
 	for (uint64_t i = 0; g && i < g->n_keys && !e; i++)
-		if (!is_private(&g->keys[i]) && !trit_gguf_writer_has(w->out, g->keys[i].name_len, g->keys[i].name))
+		if (!is_private(&g->keys[i]) && !is_replaced(&w->s->config, &g->keys[i]) &&
+		    !trit_gguf_writer_has(w->out, g->keys[i].name_len, g->keys[i].name))
 			e = trit_gguf_put_key(w->out, &g->keys[i], err);
 	return e;
 }
@@ -200,11 +210,13 @@ static int make_chunk(void *arg, struct trit_chunk *p)
 {
 	const struct writer *w = arg;
 	const struct trit_source *s = w->s;
-	int e;
+	int e = TRIT_OK;
 	p->len = p->n * w->t.cols / (size_t)w->info->block * (size_t)w->info->block_bytes;
 	if (w->as.how == TRIT_EXPORT_BYTES)
 		return s->bytes(s->arg, &w->t, p->row, p->n, p->bytes, &p->err);
-	if (w->as.how == TRIT_EXPORT_NUMBERS)
+	if (w->t.id == TRIT_TENSOR_ROPE_FREQS && w->own_freqs)
+		trit_rope_divisors(p->floats, &s->config.rope_scaling, s->config.rope_base, s->config.n_rot);
+	else if (w->as.how == TRIT_EXPORT_NUMBERS)
 		e = s->floats(s->arg, &w->t, p->row, p->n, p->floats, &p->err);
 	else
 		e = s->codes(s->arg, &w->t, p->row, p->n, p->codes, &p->err);
@@ -290,6 +302,8 @@ int trit_export(const char *path, const struct trit_source *s, const struct trit
 	struct trit_reordered reordered;
 	struct writer w = { .s = &ordered, .o = o };
 	trit_source_reorder(&ordered, &reordered, s, s->config.arch->rope_half);
+	w.own_freqs = s->config.rope_scaling.kind == TRIT_ROPE_LLAMA3 && !s->config.rope_freqs;
+	ordered.config.rope_freqs = s->config.rope_freqs || w.own_freqs;
 	if (s->vocab && s->vocab->n_tokens > s->config.n_vocab)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%d tokens in the vocabulary but %d rows in the embedding",
 		                 s->vocab->n_tokens, s->config.n_vocab);

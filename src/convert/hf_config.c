@@ -57,7 +57,7 @@ static bool has_biases_of(const struct network *n, uint64_t biases)
 /* What the network of transformers lacks; NULL if it has everything. */
 static const char *find_lack(const struct network *n, const struct trit_config *c)
 {
-	if (c->rope_freqs)
+	if (c->rope_freqs && c->rope_scaling.kind != TRIT_ROPE_LLAMA3)
 		return "divisors of the rotary frequencies (rope_freqs.weight)";
 	if (c->window && c->window_period)
 		return "layers with and without a window";

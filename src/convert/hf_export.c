@@ -540,6 +540,7 @@ int trit_hf_export(const char *path, const struct trit_source *s, const struct t
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "models with 4-bit activations or a Hadamard transform are "
 		                 "written as GGUF files only: transformers would compute something else");
 	trit_source_reorder(&halves, &reordered, s, true);
+	halves.config.rope_freqs = false; /* config.json says what makes them */
 	int e = write_model(&w, path, err);
 	trit_chunks_release(&w.chunks);
 	trit_folder_release(&w.folder);

@@ -216,6 +216,15 @@ static int check_walks(const struct trit_config *a, const struct trit_config *b,
 	return TRIT_OK;
 }
 
+static int check_scaling(const struct trit_rope_scaling *a, const struct trit_rope_scaling *b, struct trit_error *err)
+{
+	if (a->kind == b->kind && (a->kind == TRIT_ROPE_PLAIN || a->factor == b->factor) &&
+	    (a->kind != TRIT_ROPE_LLAMA3 ||
+	     (a->slow == b->slow && a->fast == b->fast && a->n_ctx_original == b->n_ctx_original)))
+		return TRIT_OK;
+	return trit_fail(err, TRIT_ERR_FORMAT, "the file has not the rotary scaling of its source; it is wrong");
+}
+
 int trit_verify(const char *path, const struct trit_source *s, struct trit_verified *out, struct trit_error *err)
 {
 	struct trit_input *written;
@@ -229,9 +238,12 @@ int trit_verify(const char *path, const struct trit_source *s, struct trit_verif
 	v.to.s = trit_input_source(written);
 	v.from.s = &ordered;
 	trit_source_reorder(&ordered, &reordered, s, trit_source_is_half(v.to.s));
-	if (!(e = check_walks(&s->config, &v.to.s->config, err)))
+	struct trit_config from = s->config, to = v.to.s->config;
+	if (from.rope_scaling.kind == TRIT_ROPE_LLAMA3) /* in a folder they are numbers of config.json */
+		from.rope_freqs = to.rope_freqs = false;
+	if (!(e = check_walks(&from, &to, err)) && !(e = check_scaling(&from.rope_scaling, &to.rope_scaling, err)))
 		e = prepare(&v, err);
-	while (!e && trit_tensor_next(&v.t, &s->config))
+	while (!e && trit_tensor_next(&v.t, &from))
 		e = verify_tensor(&v, err);
 	trit_chunks_release(&v.chunks);
 	trit_free(v.from.scales);

@@ -6,6 +6,7 @@
 #include "format/gguf_split.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 
@@ -161,4 +162,21 @@ int trit_gguf_join(struct trit_gguf *g, const char *path, uint64_t parts, struct
 	else
 		*g = whole;
 	return status;
+}
+
+bool trit_gguf_is_part(const char *file, const char *part, uint64_t parts)
+{
+	char path[PATH_BYTES];
+	size_t len = strlen(part);
+	struct stat a, b;
+
+	if (parts < 2 || len < SUFFIX_BYTES || len >= PATH_BYTES || stat(file, &a))
+		return false;
+	memcpy(path, part, len + 1);
+	for (uint64_t no = 0; no < parts; no++) {
+		write_suffix(path + len - SUFFIX_BYTES, no, parts);
+		if (!stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+			return true;
+	}
+	return false;
 }

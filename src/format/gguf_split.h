@@ -19,4 +19,7 @@ TRIT_MUST_CHECK int trit_gguf_parts(const struct trit_gguf *g, uint64_t *parts, 
  * (parts of different models), and as trit_gguf_open. */
 TRIT_MUST_CHECK int trit_gguf_join(struct trit_gguf *g, const char *path, uint64_t parts, struct trit_error *err);
 
+/** Whether a file is one of the `parts` of the model that `part` belongs to, by whatever path. */
+bool trit_gguf_is_part(const char *file, const char *part, uint64_t parts);
+
 #endif

@@ -410,6 +410,51 @@ static void look_for_tensors(struct trit_config *c, const struct trit_gguf *g)
 		c->qk_norms = TRIT_QK_PLAIN;
 }
 
+enum { MAX_ROT = 4096 };
+
+/* Whether the file's divisors are those of a LLaMA 3 scaling. */
+static bool are_llama3(const struct trit_rope_scaling *s, const struct trit_config *c, const struct trit_gguf *g)
+{
+	float expected[MAX_ROT / 2], got;
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, "rope_freqs.weight");
+	if (t->type != TRIT_GGML_F32 || t->bytes != (uint64_t)c->n_rot / 2 * sizeof got || c->n_rot > MAX_ROT)
+		return false;
+	trit_rope_divisors(expected, s, c->rope_base, c->n_rot);
+	for (int i = 0; i < c->n_rot / 2; i++) {
+		memcpy(&got, t->data + (size_t)i * sizeof got, sizeof got);
+		if (!(fabsf(got - expected[i]) <= 1e-5f * expected[i]))
+			return false;
+	}
+	return true;
+}
+
+/* What made the divisors that the file has: the keys of a file written here say it, and of others the published models
+ * are tried, LLaMA 3.1 and 3.2. The divisors are used as they are; the numbers are for those who write the model in a
+ * form that has no divisors. */
+static int find_llama3(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
+{
+	static const struct trit_rope_scaling published[] = {
+		{ .kind = TRIT_ROPE_LLAMA3, .factor = 8, .slow = 1, .fast = 4, .n_ctx_original = 8192 },
+		{ .kind = TRIT_ROPE_LLAMA3, .factor = 32, .slow = 1, .fast = 4, .n_ctx_original = 8192 },
+	};
+	const char *arch = c->arch->name;
+	struct trit_rope_scaling s = { .kind = TRIT_ROPE_LLAMA3 };
+	int e;
+	if (!c->rope_freqs || c->rope_scaling.kind != TRIT_ROPE_PLAIN)
+		return TRIT_OK;
+	if ((e = read_float(g, arch, "rope.llama3.factor", &s.factor, err)) ||
+	    (e = read_float(g, arch, "rope.llama3.low_freq_factor", &s.slow, err)) ||
+	    (e = read_float(g, arch, "rope.llama3.high_freq_factor", &s.fast, err)) ||
+	    (e = read_size(g, arch, "rope.llama3.original_context_length", TRIT_MAX_CTX, &s.n_ctx_original, err)))
+		return e;
+	if (s.factor > 0 && s.slow > 0 && s.fast > s.slow && s.n_ctx_original > 0 && are_llama3(&s, c, g))
+		c->rope_scaling = s;
+	for (size_t i = 0; i < sizeof published / sizeof published[0]; i++)
+		if (c->rope_scaling.kind == TRIT_ROPE_PLAIN && are_llama3(&published[i], c, g))
+			c->rope_scaling = published[i];
+	return TRIT_OK;
+}
+
 /* The square root of D as the makers' program has it: a number of the embedding's type, if that is of 16 bits. */
 static float embedding_scale(const struct trit_config *c, uint32_t type)
 {
@@ -498,6 +543,8 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 	c.n_vocab = (int)embd->dims[1];
 	c.embedding_scale = embedding_scale(&c, embd->type);
 	look_for_tensors(&c, g);
+	if ((e = find_llama3(&c, g, err)))
+		return e;
 	if ((e = trit_config_check(&c, err)))
 		return e;
 	*out = c;
@@ -597,15 +644,29 @@ static int put_activations(const struct trit_config *c, struct trit_gguf_writer 
 	return e || !c->inner_hadamard ? e : put_flag(w, arch, "activation.inner_hadamard", true, err);
 }
 
-/* LLaMA 3's is not among the keys of GGUF: other programs find it in the tensor rope_freqs.weight. */
+/* LLaMA 3's is not among the keys of GGUF: other programs find what it makes in the tensor rope_freqs.weight. Its
+ * numbers are written under names that they do not know. */
+static int put_llama3(const struct trit_rope_scaling *s, struct trit_gguf_writer *w, const char *arch,
+                      struct trit_error *err)
+{
+	int e;
+	if ((e = put_float(w, arch, "rope.llama3.factor", s->factor, err)) ||
+	    (e = put_float(w, arch, "rope.llama3.low_freq_factor", s->slow, err)) ||
+	    (e = put_float(w, arch, "rope.llama3.high_freq_factor", s->fast, err)))
+		return e;
+	return put_size(w, arch, "rope.llama3.original_context_length", s->n_ctx_original, err);
+}
+
 static int put_rope_scaling(const struct trit_rope_scaling *s, struct trit_gguf_writer *w, const char *arch,
                             struct trit_error *err)
 {
 	const char *type = s->kind == TRIT_ROPE_YARN ? "yarn" : "linear";
 	char key[96];
 	int e;
-	if (s->kind == TRIT_ROPE_PLAIN || s->kind == TRIT_ROPE_LLAMA3)
+	if (s->kind == TRIT_ROPE_PLAIN)
 		return TRIT_OK;
+	if (s->kind == TRIT_ROPE_LLAMA3)
+		return put_llama3(s, w, arch, err);
 	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
 	if ((e = trit_gguf_put_string(w, key, strlen(type), type, err)) ||
 	    (e = put_float(w, arch, "rope.scaling.factor", s->factor, err)) || s->kind == TRIT_ROPE_LINEAR)

@@ -53,7 +53,7 @@ static double divisor(const struct trit_rope_scaling *s, float base, int n_rot, 
 	case TRIT_ROPE_LINEAR:
 		return (double)s->factor;
 	case TRIT_ROPE_LLAMA3:
-		return llama3_divisor(s, frequency(base, n_rot, pair));
+		return (double)(float)llama3_divisor(s, frequency(base, n_rot, pair)); /* as rope_freqs.weight has it */
 	case TRIT_ROPE_YARN:
 		return yarn_divisor(s, base, n_rot, pair);
 	default:
