@@ -262,6 +262,10 @@ static int plan_codes(const struct planner *p, const struct trit_tensor_walk *w,
 		                 "type %s holds a scale for %d columns and this model has more; choose q2_0, t5 or t2",
 		                 info->name, info->block);
 	/* Only where a reader applies them: a dense projection of a network that is not ternary by definition has none. */
+	if (!exact && !info->ternary && !bit_linear)
+		trit_note(p->o->notes, TRIT_NOTE_WARNING,
+		          "type %s rounds the scales of this model's ternary weights: what it computes changes a little, and "
+		          "the file is no longer known to be ternary", info->name);
 	if (exact || (!info->ternary && !bit_linear))
 		return TRIT_OK;
 	if (s->scaling == TRIT_SCALE_TENSOR) {

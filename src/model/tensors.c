@@ -315,8 +315,9 @@ int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w
 	struct trit_gguf_tensor t = *found;
 	const struct trit_ggml_type_info *info = trit_ggml_type_info(t.type);
 	if (!info || (!info->readable && !info->packed))
-		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t.offset, "%s: type %s cannot be read", name,
-		                    info ? info->name : "of unknown number");
+		return trit_fail_at(err, TRIT_ERR_UNSUPPORTED, (int64_t)t.offset,
+		                    "%s: type %s cannot be read; make the file anew from its original, in F16, Q8_0 or a "
+		                    "ternary type", name, info ? info->name : "of unknown number");
 	int e = together ? take_part(&t, w, err) : TRIT_OK;
 	if (e)
 		return e;

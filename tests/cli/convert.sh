@@ -102,4 +102,10 @@ head -c 20000 i2_s.gguf >short.gguf
 refuse 1 'short.gguf' "$T" convert short.gguf out.gguf
 [ -e out.gguf ] && fail "a refused conversion leaves a file"
 ls | grep -q '\.tmp\.' && fail "a temporary file is left behind"
+
+# A ternary model in a type that rounds its scales: it is said.
+expect 0 "$T" synth --size 700m --arch llama --layers 1 --d-model 256 --d-ff 256 --heads 4 --vocab-size 50 \
+	--ctx-size 16 tern.gguf
+expect 0 "$T" convert tern.gguf rounded.gguf --type q8_0
+has err 'type Q8_0 rounds the scales of this model'
 exit 0
