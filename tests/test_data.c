@@ -240,7 +240,8 @@ static void test_stopping(void **state)
 
 /* ---- shards ----------------------------------------------------------------------------------------------------- */
 
-static void write_tokens(const char *name, int n_vocab, size_t n, trit_token (*token)(size_t i))
+/* loss: whether token i is to be predicted; NULL: all are. */
+static void write_shards(const char *name, int n_vocab, size_t n, trit_token (*token)(size_t i), bool (*loss)(size_t i))
 {
 	struct trit_shard_writer w;
 
@@ -248,11 +249,17 @@ static void write_tokens(const char *name, int n_vocab, size_t n, trit_token (*t
 	assert_int_equal(trit_shard_writer_init(&w, "shards", name, n_vocab, &err), 0);
 	for (size_t i = 0; i < n; i++) {
 		trit_token t = token(i);
-		assert_int_equal(trit_shard_writer_put(&w, 1, &t, &err), 0);
+		bool loss_here = loss && loss(i);
+		assert_int_equal(trit_shard_writer_put(&w, 1, &t, loss ? &loss_here : NULL, &err), 0);
 	}
 	if (trit_shard_writer_finish(&w, &err))
 		fail_msg("%s", err.message);
 	trit_shard_writer_release(&w);
+}
+
+static void write_tokens(const char *name, int n_vocab, size_t n, trit_token (*token)(size_t i))
+{
+	write_shards(name, n_vocab, n, token, NULL);
 }
 
 static trit_token count_up(size_t i)
@@ -315,6 +322,56 @@ static void test_two_shards(void **state)
 	trit_shards_close(&s);
 }
 
+static bool every_third(size_t i)
+{
+	return i % 3 == 0;
+}
+
+static bool all_but_first(size_t i)
+{
+	return i > 0;
+}
+
+/* A mask is read across the border of two shards, of which only the first has one. */
+static void test_masks(void **state)
+{
+	size_t n = TRIT_SHARD_TOKENS + 5;
+	struct trit_shards s;
+	float loss[8];
+
+	(void)state;
+	write_shards("mask", 65521, n, mixed, all_but_first);
+	assert_int_equal(trit_shards_open(&s, "shards", "mask", 65521, &err), 0);
+	assert_true(s.masked);
+	trit_shards_read_loss(&s, n - 8, 8, loss);
+	for (int i = 0; i < 8; i++)
+		assert_true(loss[i] == 1);
+	trit_shards_read_loss(&s, 0, 2, loss);
+	assert_true(loss[0] == 0 && loss[1] == 1);
+	trit_shards_close(&s);
+	write_tokens("mask", 65521, 100, mixed);
+	assert_int_equal(trit_shards_open(&s, "shards", "mask", 65521, &err), 0);
+	assert_false(s.masked);
+	trit_shards_close(&s);
+
+	/* another shape; a value that is neither 0 nor 1 */
+	for (int bad = 0; bad < 2; bad++) {
+		struct trit_st_writer *w;
+		unsigned char bytes[6] = { 0, 1, 2, 0, 0, 0 };
+		uint64_t tokens = 3, masked = bad ? 3 : 2;
+		assert_int_equal(trit_st_writer_new(&w, "shards/mask-00000.safetensors", &err), 0);
+		assert_int_equal(trit_st_put_tensor(w, "tokens", TRIT_DTYPE_U16, 1, &tokens, &err), 0);
+		assert_int_equal(trit_st_put_tensor(w, "loss", TRIT_DTYPE_U8, 1, &masked, &err), 0);
+		assert_int_equal(trit_st_begin(w, &err), 0);
+		assert_int_equal(trit_st_write(w, 6, bytes, &err), 0);
+		assert_int_equal(trit_st_write(w, masked, bytes, &err), 0);
+		assert_int_equal(trit_st_commit(w, &err), 0);
+		trit_st_writer_free(w);
+		assert_int_equal(trit_shards_open(&s, "shards", "mask", 65521, &err), TRIT_ERR_FORMAT);
+		assert_non_null(strstr(err.message, bad ? "element 2" : "not U8 [3]"));
+	}
+}
+
 /* ---- order ------------------------------------------------------------------------------------------------------ */
 
 enum { S = 7, N_TOKENS = 1000 };
@@ -341,7 +398,7 @@ static void test_order(void **state)
 		bool seen[N_TOKENS] = { false };
 		uint64_t offset = N_TOKENS, in_place = 0;
 		for (uint64_t i = 0; i < d.n_windows; i++) {
-			trit_data_train(&d, epoch * d.n_windows + i, 1, w);
+			trit_data_train(&d, epoch * d.n_windows + i, 1, w, NULL);
 			for (int j = 1; j <= S; j++)
 				assert_int_equal(w[j], w[0] + j);
 			assert_true(w[S] < N_TOKENS);
@@ -361,22 +418,45 @@ static void test_order(void **state)
 
 	/* Any window can be had at once, across epochs and backwards. */
 	trit_token run[300][S + 1], again[300][S + 1], other[300][S + 1];
-	trit_data_train(&d, 0, 300, &run[0][0]);
+	trit_data_train(&d, 0, 300, &run[0][0], NULL);
 	for (uint64_t i = 300; i-- > 0;)
-		trit_data_train(&d, i, 1, again[i]);
+		trit_data_train(&d, i, 1, again[i], NULL);
 	assert_memory_equal(run, again, sizeof run);
 	trit_data_close(&d);
 	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 5, &err), 0);
-	trit_data_train(&d, 250, 50, again[250]);
+	trit_data_train(&d, 250, 50, again[250], NULL);
 	assert_memory_equal(run[250], again[250], 50 * sizeof run[0]);
 	trit_data_close(&d);
 	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 6, &err), 0); /* another seed: another order */
-	trit_data_train(&d, 0, 300, &other[0][0]);
+	trit_data_train(&d, 0, 300, &other[0][0], NULL);
 	assert_memory_not_equal(run, other, sizeof run);
 
 	assert_int_equal(d.n_val_windows, 3);
-	trit_data_val(&d, 1, 2, &again[0][0]);
+	trit_data_val(&d, 1, 2, &again[0][0], NULL);
 	assert_true(again[0][0] == S && again[0][S] == 2 * S && again[1][0] == 2 * S && again[1][S] == 3 * S);
+	trit_data_close(&d);
+}
+
+/* A weight belongs to the token that is predicted: the window's second and following ones. */
+static void test_weights(void **state)
+{
+	struct trit_data d;
+	trit_token w[S + 1];
+	float weights[2][S];
+
+	(void)state;
+	open_data(&d, N_TOKENS, 5);
+	trit_data_close(&d);
+	write_shards("train", 2000, N_TOKENS, count_up, every_third);
+	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 5, &err), 0);
+	for (uint64_t i = 0; i < 2 * d.n_windows; i++) {
+		trit_data_train(&d, i, 1, w, weights[0]);
+		for (int j = 0; j < S; j++)
+			assert_true(weights[0][j] == (w[j + 1] % 3 == 0 ? 1 : 0));
+	}
+	trit_data_val(&d, 0, 1, w, weights[1]);
+	for (int j = 0; j < S; j++)
+		assert_true(weights[1][j] == 1);
 	trit_data_close(&d);
 }
 
@@ -391,7 +471,7 @@ static void test_short_text(void **state)
 		open_data(&d, S + 1 + spare, 9);
 		assert_int_equal(d.n_windows, 1);
 		for (uint64_t i = 0; i < 20; i++) {
-			trit_data_train(&d, i, 1, w);
+			trit_data_train(&d, i, 1, w, NULL);
 			assert_true(w[0] >= 0 && w[0] < S && w[S] == w[0] + S && w[S] < (trit_token)(S + 1 + spare));
 		}
 		trit_data_close(&d);
@@ -406,7 +486,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_documents),  cmocka_unit_test(test_pieces),     cmocka_unit_test(test_files),
 		cmocka_unit_test(test_preparing),  cmocka_unit_test(test_stopping),   cmocka_unit_test(test_widths),
-		cmocka_unit_test(test_two_shards), cmocka_unit_test(test_order),      cmocka_unit_test(test_short_text),
+		cmocka_unit_test(test_two_shards), cmocka_unit_test(test_masks),      cmocka_unit_test(test_order),
+		cmocka_unit_test(test_weights),    cmocka_unit_test(test_short_text),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -32,18 +32,19 @@ struct net_case {
 	enum trit_activation activation;
 	bool tied;
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim, seq_len, n_seqs;
+	bool weighted; /* losses count 0, 1/2 or 3/2 */
 };
 
 /* Sequence lengths on both sides of attention's blocks of 64; widths that are no multiple of any vector. */
 static const struct net_case cases[] = {
-	{ "ternary, relu2, tied, shared keys", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1 },
-	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3 },
-	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, 3 },
-	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3 },
-	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2 },
-	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1 },
-	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 70, 1 },
-	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, 3 },
+	{ "ternary, relu2, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1, false },
+	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3, true },
+	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false },
+	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false },
+	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2, false },
+	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1, false },
+	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 70, 1, true },
+	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, 3, false },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -56,6 +57,7 @@ struct bench {
 	struct trit_params params;
 	struct trit_net net;
 	trit_token *batch; /* [n, S + 1] */
+	float *weights;    /* [n, S] of the losses, or NULL */
 	struct trit_rng rng;
 };
 
@@ -89,6 +91,13 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 	assert_non_null(b->batch);
 	for (size_t i = 0; i < n_tokens; i++)
 		b->batch[i] = (trit_token)trit_rng_below(&b->rng, (uint64_t)shape->n_vocab);
+	if (shape->weighted) {
+		size_t n_losses = (size_t)shape->n_seqs * (size_t)shape->seq_len;
+		b->weights = trit_calloc(n_losses, sizeof *b->weights);
+		assert_non_null(b->weights);
+		for (size_t i = 0; i < n_losses; i++)
+			b->weights[i] = (float[]){ 0, 0.5f, 1.5f }[trit_rng_below(&b->rng, 3)];
+	}
 	trit_net_quantise(&b->net);
 }
 
@@ -98,6 +107,7 @@ static void close_bench(struct bench *b)
 	trit_params_release(&b->params);
 	trit_pool_free(b->pool);
 	trit_free(b->batch);
+	trit_free(b->weights);
 }
 
 /* ---- the reference ---------------------------------------------------------------------------------------------- */
@@ -310,12 +320,12 @@ static double reference_loss(struct reference *r, const double *w)
 	rmsnorm(r, x, x, weight(r, TRIT_TENSOR_OUTPUT_NORM, 0), d);
 	product(r, logits, x, weight(r, c->tied ? TRIT_TENSOR_TOKEN_EMBD : TRIT_TENSOR_OUTPUT, 0), v, d);
 	for (int t = 0; t < r->tokens; t++) {
-		double most = -INFINITY, sum = 0;
+		double most = -INFINITY, sum = 0, weight = r->b->weights ? (double)r->b->weights[t] : 1;
 		for (int i = 0; i < v; i++)
 			most = fmax(most, logits[t * v + i]);
 		for (int i = 0; i < v; i++)
 			sum += exp(logits[t * v + i] - most);
-		loss += log(sum) + most - logits[t * v + r->b->batch[t / s * (s + 1) + t % s + 1]];
+		loss += weight * (log(sum) + most - logits[t * v + r->b->batch[t / s * (s + 1) + t % s + 1]]);
 	}
 	trit_free(x);
 	trit_free(logits);
@@ -427,7 +437,7 @@ static void check_gradients(const struct net_case *shape)
 	struct reference r;
 
 	open_bench(&b, shape, TRIT_TIER_C, 1, shape->n_seqs);
-	double *w = doubles(b.params.total), loss = trit_net_step(&b.net, shape->n_seqs, b.batch, 1);
+	double *w = doubles(b.params.total), loss = trit_net_step(&b.net, shape->n_seqs, b.batch, b.weights, 1);
 	double expected = open_reference(&r, &b, w);
 
 	/* A few of some ten thousand roundings fall to different sides; many would mean different quantisers. */
@@ -455,14 +465,42 @@ static void test_accumulation(void **state)
 
 	(void)state;
 	open_bench(&b, &cases[0], TRIT_TIER_C, 1, 1);
-	double *once = doubles(b.params.total), loss = trit_net_step(&b.net, 1, b.batch, 1);
+	double *once = doubles(b.params.total), loss = trit_net_step(&b.net, 1, b.batch, b.weights, 1);
 	for (size_t i = 0; i < b.params.total; i++)
 		once[i] = b.params.g[i];
-	assert_true(trit_net_step(&b.net, 1, b.batch, 0.5f) == loss);
-	assert_true(trit_net_loss(&b.net, 1, b.batch) == loss);
+	assert_true(trit_net_step(&b.net, 1, b.batch, b.weights, 0.5f) == loss);
+	assert_true(trit_net_loss(&b.net, 1, b.batch, b.weights) == loss);
 	for (size_t i = 0; i < b.params.total; i++)
 		assert_true(fabs(b.params.g[i] - 1.5 * once[i]) <= 1e-5 * (1 + fabs(once[i])));
 	trit_free(once);
+	close_bench(&b);
+}
+
+/* A weight is how often a loss counts. */
+static void test_weights(void **state)
+{
+	struct bench b;
+	float one[70], last[70] = { 0 }, none[70] = { 0 };
+
+	(void)state;
+	open_bench(&b, &cases[0], TRIT_TIER_C, 2, 1);
+	for (int i = 0; i < 70; i++)
+		one[i] = 1;
+	double *plain = doubles(b.params.total), loss = trit_net_step(&b.net, 1, b.batch, NULL, 1);
+	for (size_t i = 0; i < b.params.total; i++)
+		plain[i] = b.params.g[i], b.params.g[i] = 0;
+	assert_true(trit_net_step(&b.net, 1, b.batch, one, 1) == loss);
+	for (size_t i = 0; i < b.params.total; i++)
+		assert_true(b.params.g[i] == (float)plain[i]);
+	memset(b.params.g, 0, b.params.total * sizeof *b.params.g);
+	last[69] = 1;
+	double once = trit_net_loss(&b.net, 1, b.batch, last);
+	last[69] = 2;
+	assert_true(once > 0 && trit_net_loss(&b.net, 1, b.batch, last) == 2 * once);
+	assert_true(trit_net_step(&b.net, 1, b.batch, none, 1) == 0);
+	for (size_t i = 0; i < b.params.total; i++)
+		assert_true(b.params.g[i] == 0);
+	trit_free(plain);
 	close_bench(&b);
 }
 
@@ -477,7 +515,8 @@ static double run(const struct net_case *shape, enum trit_tier tier, int threads
 	open_bench(&b, shape, tier, threads, max_seqs);
 	for (int i = 0; i < shape->n_seqs; i += max_seqs) {
 		int m = shape->n_seqs - i < max_seqs ? shape->n_seqs - i : max_seqs;
-		loss += trit_net_step(&b.net, m, b.batch + i * (shape->seq_len + 1), 1.0f / 128);
+		loss += trit_net_step(&b.net, m, b.batch + i * (shape->seq_len + 1),
+		                      b.weights ? b.weights + i * shape->seq_len : NULL, 1.0f / 128);
 	}
 	*n = b.params.total;
 	*g = trit_calloc(*n, sizeof **g);
@@ -575,8 +614,8 @@ static void test_step_allocates_nothing(void **state)
 	open_bench(&b, &cases[0], trit_best_tier(), 2, 1);
 	uint64_t before = trit_mem_count();
 	trit_net_quantise(&b.net);
-	trit_net_step(&b.net, 1, b.batch, 1);
-	trit_net_loss(&b.net, 1, b.batch);
+	trit_net_step(&b.net, 1, b.batch, b.weights, 1);
+	trit_net_loss(&b.net, 1, b.batch, b.weights);
 	assert_int_equal(trit_mem_count(), before);
 	close_bench(&b);
 }
@@ -609,6 +648,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gradients),
 		cmocka_unit_test(test_accumulation),
+		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_same_bits),
 		cmocka_unit_test(test_micro_batches),
 		cmocka_unit_test(test_shares),

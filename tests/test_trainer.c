@@ -188,6 +188,66 @@ static void test_learns(void **state)
 	trit_trainer_close(&t);
 }
 
+/* Every shard of a run's list again, with only every third token to be predicted. */
+static void mask_shards(const struct trit_shards *s, const char *dir, const char *name, int n_vocab)
+{
+	struct trit_shard_writer w;
+
+	assert_int_equal(trit_make_dirs(dir, &err), 0);
+	assert_int_equal(trit_shard_writer_init(&w, dir, name, n_vocab, &err), 0);
+	for (uint64_t i = 0; i < s->n_tokens; i++) {
+		trit_token token;
+		bool loss = i % 3 == 0;
+		trit_shards_read(s, i, 1, &token);
+		assert_int_equal(trit_shard_writer_put(&w, 1, &token, &loss, &err), 0);
+	}
+	assert_int_equal(trit_shard_writer_finish(&w, &err), 0);
+	trit_shard_writer_release(&w);
+}
+
+/* Masked tokens count neither in the losses nor in what these are divided by. */
+static void test_masked(void **state)
+{
+	struct trit_trainer t;
+	struct trit_step_report report;
+
+	(void)state;
+	create(&t, "masked", NULL, 2);
+	mask_shards(&t.data.train, "mask", "train", t.recipe.n_vocab);
+	mask_shards(&t.data.val, "mask", "val", t.recipe.n_vocab);
+	save(&t);
+	trit_trainer_close(&t);
+	assert_int_equal(rename("mask/train-00000.safetensors", "masked/data/train-00000.safetensors"), 0);
+	assert_int_equal(rename("mask/val-00000.safetensors", "masked/data/val-00000.safetensors"), 0);
+	resume(&t, "masked", 2);
+	for (int val = 0; val < 2; val++) {
+		double sum = 0, total = 0;
+		int n = val ? (int)t.data.n_val_windows : t.recipe.batch;
+		for (int i = 0; i < n; i++) {
+			val ? trit_data_val(&t.data, (uint64_t)i, 1, t.batch, t.weights)
+			    : trit_data_train(&t.data, (uint64_t)i, 1, t.batch, t.weights);
+			trit_net_loss(&t.net, 1, t.batch, NULL);
+			for (int j = 0; j < t.recipe.seq_len; j++) {
+				sum += t.weights[j] > 0 ? (double)t.net.losses[j] : 0;
+				total += t.weights[j] > 0;
+			}
+		}
+		assert_true(total > n * 7.9 && total < n * 8.1);
+		double own = trit_trainer_validate(&t);
+		if (!val) {
+			assert_int_equal(trit_trainer_step(&t, false, &report, &err), 0);
+			own = report.loss;
+		}
+		if (!(fabs(own - sum / total) < 1e-6))
+			fail_msg("mean loss %.9g, expected %.9g", own, sum / total);
+		if (!val) {
+			trit_trainer_close(&t);
+			resume(&t, "masked", 2);
+		}
+	}
+	trit_trainer_close(&t);
+}
+
 static void test_validation(void **state)
 {
 	struct trit_trainer t;
@@ -198,16 +258,16 @@ static void test_validation(void **state)
 	uint64_t n = t.data.n_val_windows;
 	assert_true(n > 5); /* more than one micro-batch */
 	for (uint64_t i = 0; i < n; i++) {
-		trit_data_val(&t.data, i, 1, t.batch);
+		trit_data_val(&t.data, i, 1, t.batch, NULL);
 		trit_net_quantise(&t.net);
-		sum += trit_net_loss(&t.net, 1, t.batch);
+		sum += trit_net_loss(&t.net, 1, t.batch, NULL);
 	}
 	assert_true(fabs(trit_trainer_validate(&t) - sum / ((double)n * 24)) < 1e-12);
 	for (size_t i = 0; i < t.params.total; i++)
 		assert_true(t.params.g[i] == 0);
 	t.max_val_windows = 1;
-	trit_data_val(&t.data, 0, 1, t.batch);
-	assert_true(trit_trainer_validate(&t) == trit_net_loss(&t.net, 1, t.batch) / 24);
+	trit_data_val(&t.data, 0, 1, t.batch, NULL);
+	assert_true(trit_trainer_validate(&t) == trit_net_loss(&t.net, 1, t.batch, NULL) / 24);
 	t.data.n_val_windows = 0;
 	assert_true(isnan(trit_trainer_validate(&t)));
 	trit_trainer_close(&t);
@@ -546,6 +606,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stored_losses),
 		cmocka_unit_test(test_learns),
+		cmocka_unit_test(test_masked),
 		cmocka_unit_test(test_validation),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_killed),

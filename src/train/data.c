@@ -75,7 +75,7 @@ static int prepare_piece(void *arg, size_t len, const char *text, bool first, st
 	if (e)
 		return e;
 	double u = (double)(trit_hash_bytes(0, text, len) >> 11) * 0x1p-53;
-	e = trit_shard_writer_put(u < p->val_share ? &p->val : &p->train, p->tokens.len, p->tokens.data, err);
+	e = trit_shard_writer_put(u < p->val_share ? &p->val : &p->train, p->tokens.len, p->tokens.data, NULL, err);
 	return e ? e : advance(&p->progress, len, err);
 }
 
@@ -162,21 +162,28 @@ void trit_data_close(struct trit_data *d)
 	*d = (struct trit_data){ 0 };
 }
 
-void trit_data_train(struct trit_data *d, uint64_t first, int n, trit_token *out)
+/* Window i of a call, from token `at` on. */
+static void read_window(const struct trit_shards *s, uint64_t at, size_t seq_len, int i, trit_token *out,
+                        float *weights)
 {
-	size_t length = (size_t)d->seq_len + 1;
+	trit_shards_read(s, at, seq_len + 1, out + (size_t)i * (seq_len + 1));
+	if (weights)
+		trit_shards_read_loss(s, at + 1, seq_len, weights + (size_t)i * seq_len);
+}
+
+void trit_data_train(struct trit_data *d, uint64_t first, int n, trit_token *out, float *weights)
+{
 	for (int i = 0; i < n; i++) {
 		uint64_t window = first + (uint64_t)i, epoch = window / d->n_windows;
 		if (epoch != d->epoch)
 			shuffle(d, epoch);
 		uint64_t at = d->offset + (uint64_t)d->order[window % d->n_windows] * (uint64_t)d->seq_len;
-		trit_shards_read(&d->train, at, length, out + (size_t)i * length);
+		read_window(&d->train, at, (size_t)d->seq_len, i, out, weights);
 	}
 }
 
-void trit_data_val(const struct trit_data *d, uint64_t first, int n, trit_token *out)
+void trit_data_val(const struct trit_data *d, uint64_t first, int n, trit_token *out, float *weights)
 {
-	size_t length = (size_t)d->seq_len + 1;
 	for (int i = 0; i < n; i++)
-		trit_shards_read(&d->val, (first + (uint64_t)i) * (uint64_t)d->seq_len, length, out + (size_t)i * length);
+		read_window(&d->val, (first + (uint64_t)i) * (uint64_t)d->seq_len, (size_t)d->seq_len, i, out, weights);
 }

@@ -46,9 +46,10 @@ struct trit_data {
 TRIT_MUST_CHECK int trit_data_open(struct trit_data *d, const char *dir, int n_vocab, int seq_len, uint64_t seed,
                                    struct trit_error *err);
 void trit_data_close(struct trit_data *d);
-/** Windows first .. first + n - 1 of the run, counted through all epochs: out [n, S + 1]. */
-void trit_data_train(struct trit_data *d, uint64_t first, int n, trit_token *out);
-/** Validation windows, in order of the text: out [n, S + 1]. */
-void trit_data_val(const struct trit_data *d, uint64_t first, int n, trit_token *out);
+/** Windows first .. first + n - 1 of the run, counted through all epochs: out [n, S + 1]. weights [n, S]: of the losses
+ * of all but each window's first token, 1 or 0; may be NULL. */
+void trit_data_train(struct trit_data *d, uint64_t first, int n, trit_token *out, float *weights);
+/** Validation windows, in order of the text: out [n, S + 1], weights [n, S] or NULL. */
+void trit_data_val(const struct trit_data *d, uint64_t first, int n, trit_token *out, float *weights);
 
 #endif

@@ -168,13 +168,27 @@ static void embed_backward(const struct part *p)
 		p->k->add(n->d_embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d + c0, n->dx + t * d + c0, (int)(c1 - c0));
 }
 
+/* The weighted loss of token t; its logits become their gradients. */
+static float token_loss(const struct part *p, size_t t, float *logits)
+{
+	const struct trit_net *n = p->n;
+	size_t s = (size_t)n->seq_len;
+	float weight = n->weights ? n->weights[t] : 1;
+	if (weight == 0) {
+		memset(logits, 0, (size_t)p->c->n_vocab * sizeof *logits);
+		return 0;
+	}
+	return weight * p->k->cross_entropy(logits, n->batch[t / s * (s + 1) + t % s + 1], weight * n->loss_scale,
+	                                    p->c->n_vocab);
+}
+
 /* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
  * are never stored. Leaves in dx the gradient of the last layer's output. */
 static void head_and_loss(const struct part *p)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, s = (size_t)n->seq_len, ldn = n->ldn, c0, c1, r0, r1;
+	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, ldn = n->ldn, c0, c1, r0, r1;
 	trit_part(v, 16, p->index, p->threads, &r0, &r1);
 	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
 		n->r[t] = p->k->rmsnorm(n->xn + t * ldn, n->x + t * d, n->output_norm.w, c->eps, c->d_model);
@@ -186,11 +200,8 @@ static void head_and_loss(const struct part *p)
 		if (c1 > c0)
 			p->k->gemm_f32(n->logits + c0 * v, v, xn + c0 * ldn, ldn, 1, n->head, 1, d, (int)(c1 - c0), c->n_vocab,
 			               c->d_model, false, p->scratch);
-		for (size_t i = c0; i < c1; i++) {
-			size_t t = (size_t)chunk + i;
-			n->losses[t] = p->k->cross_entropy(n->logits + i * v, n->batch[t / s * (s + 1) + t % s + 1], n->loss_scale,
-			                                   c->n_vocab);
-		}
+		for (size_t i = c0; i < c1; i++)
+			n->losses[(size_t)chunk + i] = token_loss(p, (size_t)chunk + i, n->logits + i * v);
 		if (!n->backward)
 			continue;
 		if (c1 > c0)
@@ -321,11 +332,13 @@ static void pass_thread(void *arg, int index, int threads)
 	embed_backward(&part);
 }
 
-static double pass(struct trit_net *net, int n, const trit_token *batch, bool backward, float loss_scale)
+static double pass(struct trit_net *net, int n, const trit_token *batch, const float *weights, bool backward,
+                   float loss_scale)
 {
 	double sum = 0;
 	net->tokens = n * net->seq_len;
 	net->batch = batch;
+	net->weights = weights;
 	net->backward = backward;
 	net->loss_scale = loss_scale;
 	trit_pool_run(net->pool, pass_thread, net);
@@ -334,14 +347,14 @@ static double pass(struct trit_net *net, int n, const trit_token *batch, bool ba
 	return sum;
 }
 
-double trit_net_loss(struct trit_net *net, int n, const trit_token *batch)
+double trit_net_loss(struct trit_net *net, int n, const trit_token *batch, const float *weights)
 {
-	return pass(net, n, batch, false, 1.0f);
+	return pass(net, n, batch, weights, false, 1.0f);
 }
 
-double trit_net_step(struct trit_net *net, int n, const trit_token *batch, float loss_scale)
+double trit_net_step(struct trit_net *net, int n, const trit_token *batch, const float *weights, float loss_scale)
 {
-	return pass(net, n, batch, true, loss_scale);
+	return pass(net, n, batch, weights, true, loss_scale);
 }
 
 /* The projections of a layer, in the order of the table of tensors. */

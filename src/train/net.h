@@ -65,6 +65,7 @@ struct trit_net {
 	int8_t *codes;          /* [threads][largest matrix] */
 	size_t codes_stride;
 	const trit_token *batch; /* [n, S + 1] */
+	const float *weights;    /* [T] of the losses; NULL: all 1 */
 	float loss_scale;
 	bool backward;
 };
@@ -87,9 +88,10 @@ double trit_net_flips(const struct trit_net *net);
 #define TRIT_NET_LINEARS 7 /* projections of a layer: query, key, value, output, gate, up, down */
 /** The scales of the quantised weights [L, TRIT_NET_LINEARS]. */
 void trit_net_scales(const struct trit_net *net, float *scales);
-/** Sum of the losses (nats) of n sequences; batch [n, S + 1]. */
-double trit_net_loss(struct trit_net *net, int n, const trit_token *batch);
+/** Sum of the losses (nats) of n sequences; batch [n, S + 1]. Each loss counts as often as weights [n, S] says, finite
+ * and >= 0, of the token that is predicted; NULL: once. */
+double trit_net_loss(struct trit_net *net, int n, const trit_token *batch, const float *weights);
 /** The same, and adds loss_scale * d(sum of losses)/d(weights) to params->g. */
-double trit_net_step(struct trit_net *net, int n, const trit_token *batch, float loss_scale);
+double trit_net_step(struct trit_net *net, int n, const trit_token *batch, const float *weights, float loss_scale);
 
 #endif

@@ -40,7 +40,8 @@ int trit_shard_writer_init(struct trit_shard_writer *w, const char *dir, const c
 	*w = (struct trit_shard_writer){ .name = name, .n_vocab = n_vocab };
 	w->dir = trit_strndup(dir, strlen(dir));
 	w->tokens = trit_calloc(TRIT_SHARD_TOKENS, sizeof *w->tokens);
-	if (w->dir && w->tokens)
+	w->loss = trit_calloc(TRIT_SHARD_TOKENS, sizeof *w->loss);
+	if (w->dir && w->tokens && w->loss)
 		return TRIT_OK;
 	trit_shard_writer_release(w);
 	return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a token shard");
@@ -50,6 +51,7 @@ void trit_shard_writer_release(struct trit_shard_writer *w)
 {
 	trit_free(w->dir);
 	trit_free(w->tokens);
+	trit_free(w->loss);
 	*w = (struct trit_shard_writer){ 0 };
 }
 
@@ -70,18 +72,28 @@ static int write_shard(struct trit_shard_writer *w, struct trit_error *err)
 		else
 			trit_put16(bytes + 2 * i, (uint16_t)w->tokens[i]);
 	}
-	if (!(e = trit_st_put_tensor(st, "tokens", wide ? TRIT_DTYPE_U32 : TRIT_DTYPE_U16, 1, shape, err)) &&
-	    !(e = trit_st_begin(st, err)) && !(e = trit_st_write(st, w->held * (wide ? 4 : 2), bytes, err)))
+	e = trit_st_put_tensor(st, "tokens", wide ? TRIT_DTYPE_U32 : TRIT_DTYPE_U16, 1, shape, err);
+	if (!e && w->masked)
+		e = trit_st_put_tensor(st, "loss", TRIT_DTYPE_U8, 1, shape, err);
+	if (!e && !(e = trit_st_begin(st, err)))
+		e = trit_st_write(st, w->held * (wide ? 4 : 2), bytes, err);
+	if (!e && w->masked)
+		e = trit_st_write(st, w->held, w->loss, err);
+	if (!e)
 		e = trit_st_commit(st, err);
 	trit_st_writer_free(st);
 	w->n_shards++;
 	w->held = 0;
+	w->masked = false;
 	return e;
 }
 
-int trit_shard_writer_put(struct trit_shard_writer *w, size_t n, const trit_token *tokens, struct trit_error *err)
+int trit_shard_writer_put(struct trit_shard_writer *w, size_t n, const trit_token *tokens, const bool *loss,
+                          struct trit_error *err)
 {
 	for (size_t i = 0; i < n; i++) {
+		w->loss[w->held] = !loss || loss[i];
+		w->masked |= !w->loss[w->held];
 		w->tokens[w->held++] = (uint32_t)tokens[i];
 		w->n_tokens++;
 		if (w->held < TRIT_SHARD_TOKENS)
@@ -105,10 +117,15 @@ int trit_shard_writer_finish(struct trit_shard_writer *w, struct trit_error *err
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* The one tensor of a shard. */
 static const struct trit_st_tensor *tokens_of(const struct trit_shards *s, int i)
 {
 	return trit_safetensors_find(&s->files[i], "tokens");
+}
+
+/* NULL where all tokens are to be predicted. */
+static const struct trit_st_tensor *loss_of(const struct trit_shards *s, int i)
+{
+	return trit_safetensors_find(&s->files[i], "loss");
 }
 
 static trit_token token_at(const struct trit_st_tensor *t, uint64_t i)
@@ -119,7 +136,7 @@ static trit_token token_at(const struct trit_st_tensor *t, uint64_t i)
 static int check_shard(const struct trit_shards *s, int i, bool last, const char *path, int n_vocab,
                        struct trit_error *err)
 {
-	const struct trit_st_tensor *t = tokens_of(s, i);
+	const struct trit_st_tensor *t = tokens_of(s, i), *loss = loss_of(s, i);
 	if (!t || t->n_dims != 1 || (t->dtype != TRIT_DTYPE_U16 && t->dtype != TRIT_DTYPE_U32) ||
 	    (last ? t->elements > TRIT_SHARD_TOKENS : t->elements != TRIT_SHARD_TOKENS))
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s: not a token shard; delete the data folder and start again", path);
@@ -128,6 +145,15 @@ static int check_shard(const struct trit_shards *s, int i, bool last, const char
 			return trit_fail(err, TRIT_ERR_FORMAT,
 			                 "%s: token %llu is not in the vocabulary of %d; delete the data folder and start again",
 			                 path, (unsigned long long)j, n_vocab);
+	if (loss && (loss->dtype != TRIT_DTYPE_U8 || loss->n_dims != 1 || loss->elements != t->elements))
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "%s: tensor loss is not U8 [%llu]; delete the data folder and start again", path,
+		                 (unsigned long long)t->elements);
+	for (uint64_t j = 0; loss && j < loss->elements; j++)
+		if (loss->data[j] > 1)
+			return trit_fail(err, TRIT_ERR_FORMAT,
+			                 "%s: tensor loss, element %llu: neither 0 nor 1; delete the data folder and start again",
+			                 path, (unsigned long long)j);
 	return TRIT_OK;
 }
 
@@ -153,8 +179,10 @@ int trit_shards_open(struct trit_shards *s, const char *dir, const char *name, i
 			break;
 		s->n++;
 		e = check_shard(s, s->n - 1, s->n == n, path, n_vocab, err);
-		if (!e)
+		if (!e) {
 			s->n_tokens += tokens_of(s, s->n - 1)->elements;
+			s->masked |= loss_of(s, s->n - 1) != NULL;
+		}
 	}
 	if (e)
 		trit_shards_close(s);
@@ -180,5 +208,13 @@ void trit_shards_read(const struct trit_shards *s, uint64_t at, size_t n, trit_t
 			*out++ = token_at(t, from + i);
 		at += here;
 		n -= (size_t)here;
+	}
+}
+
+void trit_shards_read_loss(const struct trit_shards *s, uint64_t at, size_t n, float *out)
+{
+	for (; n; n--, at++) {
+		const struct trit_st_tensor *loss = loss_of(s, (int)(at / TRIT_SHARD_TOKENS));
+		*out++ = !loss || loss->data[at % TRIT_SHARD_TOKENS] ? 1.0f : 0.0f;
 	}
 }

@@ -119,6 +119,11 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 		return e;
 	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
 	t->scales = trit_calloc((size_t)t->config.n_layers, TRIT_NET_LINEARS * sizeof *t->scales);
+	if (t->data.train.masked || t->data.val.masked) {
+		t->weights = trit_calloc((size_t)t->recipe.batch, (size_t)t->recipe.seq_len * sizeof *t->weights);
+		if (!t->weights)
+			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
+	}
 	return t->batch && t->scales ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
 }
 
@@ -257,6 +262,7 @@ void trit_trainer_close(struct trit_trainer *t)
 	trit_events_close(t->events);
 	trit_free(t->scales);
 	trit_free(t->batch);
+	trit_free(t->weights);
 	trit_free(t->out);
 	*t = (struct trit_trainer){ 0 };
 }
@@ -272,6 +278,16 @@ int trit_trainer_save(struct trit_trainer *t, struct trit_error *err)
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
+/* Sum of the weights of n sequences' losses: how many losses their sum counts. */
+static double total_weight(const struct trit_trainer *t, int n)
+{
+	size_t all = (size_t)n * (size_t)t->recipe.seq_len;
+	double sum = t->weights ? 0 : (double)all;
+	for (size_t i = 0; t->weights && i < all; i++)
+		sum += (double)t->weights[i];
+	return sum;
+}
+
 double trit_trainer_validate(struct trit_trainer *t)
 {
 	uint64_t n = t->data.n_val_windows;
@@ -279,29 +295,32 @@ double trit_trainer_validate(struct trit_trainer *t)
 		n = (uint64_t)t->max_val_windows;
 	if (!n)
 		return (double)NAN;
-	double loss = 0;
+	double loss = 0, total = 0;
 	for (uint64_t i = 0; i < n;) {
 		int m = n - i < (uint64_t)t->recipe.micro_batch ? (int)(n - i) : t->recipe.micro_batch;
-		trit_data_val(&t->data, i, m, t->batch);
-		loss += trit_net_loss(&t->net, m, t->batch);
+		trit_data_val(&t->data, i, m, t->batch, t->weights);
+		loss += trit_net_loss(&t->net, m, t->batch, t->weights);
+		total += total_weight(t, m);
 		i += (uint64_t)m;
 	}
-	return loss / ((double)n * t->recipe.seq_len);
+	return loss / total; /* NaN where nothing is to be predicted */
 }
 
-/* Loss and gradient of the step's batch, in micro-batches. */
+/* Mean loss and its gradient of the step's batch, in micro-batches. */
 static double batch_gradient(struct trit_trainer *t)
 {
 	const struct trit_recipe *r = &t->recipe;
-	size_t length = (size_t)r->seq_len + 1;
-	float scale = 1.0f / ((float)r->batch * (float)r->seq_len);
+	size_t s = (size_t)r->seq_len;
 	double loss = 0;
-	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch, r->batch, t->batch);
+	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch, r->batch, t->batch, t->weights);
+	double total = fmax(total_weight(t, r->batch), 1); /* of whole numbers: below 1 is 0 */
+	float scale = (float)(1 / total);
 	for (int i = 0; i < r->batch; i += r->micro_batch) {
 		int n = r->batch - i < r->micro_batch ? r->batch - i : r->micro_batch;
-		loss += trit_net_step(&t->net, n, t->batch + (size_t)i * length, scale);
+		loss += trit_net_step(&t->net, n, t->batch + (size_t)i * (s + 1),
+		                      t->weights ? t->weights + (size_t)i * s : NULL, scale);
 	}
-	return loss / ((double)r->batch * r->seq_len);
+	return loss / total;
 }
 
 int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report, struct trit_error *err)

@@ -45,6 +45,7 @@ struct trit_trainer {
 	struct trit_net net;
 	struct trit_optim optim;
 	trit_token *batch; /* [batch, S + 1] */
+	float *weights;    /* [batch, S] of the losses; NULL where all are 1 */
 	char *out;
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
@@ -67,7 +68,7 @@ void trit_trainer_close(struct trit_trainer *t);
  * nothing and is counted; ten in a row are an error. Errors: IO (metrics), FORMAT (diverged). */
 TRIT_MUST_CHECK int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report,
                                       struct trit_error *err);
-/** Mean nats a token of the validation text, NaN if there is none. */
+/** Mean nats a token of the validation text that is to be predicted, NaN if there is none. */
 double trit_trainer_validate(struct trit_trainer *t);
 /** Writes OUT/checkpoint.safetensors. */
 TRIT_MUST_CHECK int trit_trainer_save(struct trit_trainer *t, struct trit_error *err);
