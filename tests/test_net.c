@@ -33,18 +33,19 @@ struct net_case {
 	bool tied;
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim, seq_len, n_seqs;
 	bool weighted; /* losses count 0, 1/2 or 3/2 */
+	int example;   /* tokens of each example in a sequence; 0: it is one */
 };
 
 /* Sequence lengths on both sides of attention's blocks of 64; widths that are no multiple of any vector. */
 static const struct net_case cases[] = {
-	{ "ternary, relu2, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1, false },
-	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3, true },
-	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false },
-	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false },
-	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2, false },
-	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1, false },
-	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 70, 1, true },
-	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, 3, false },
+	{ "ternary, relu2, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1, false, 0 },
+	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3, true, 0 },
+	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false, 0 },
+	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false, 0 },
+	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2, false, 5 },
+	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1, false, 0 },
+	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 150, 1, true, 33 },
+	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, 3, false, 0 },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -58,8 +59,15 @@ struct bench {
 	struct trit_net net;
 	trit_token *batch; /* [n, S + 1] */
 	float *weights;    /* [n, S] of the losses, or NULL */
+	int *starts;       /* [n, S] of the examples, or NULL */
 	struct trit_rng rng;
 };
+
+/* Where the example begins to which a position belongs. */
+static int example_start(const struct net_case *shape, int position)
+{
+	return shape->example ? position - position % shape->example : 0;
+}
 
 static void open_bench(struct bench *b, const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs)
 {
@@ -98,6 +106,13 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 		for (size_t i = 0; i < n_losses; i++)
 			b->weights[i] = (float[]){ 0, 0.5f, 1.5f }[trit_rng_below(&b->rng, 3)];
 	}
+	for (int i = 0; shape->example && i < shape->n_seqs * shape->seq_len; i++) {
+		if (!b->starts)
+			b->starts = trit_calloc((size_t)shape->n_seqs, (size_t)shape->seq_len * sizeof *b->starts);
+		assert_non_null(b->starts);
+		b->starts[i] = example_start(shape, i % shape->seq_len);
+	}
+	b->net.starts = b->starts;
 	trit_net_quantise(&b->net);
 }
 
@@ -108,6 +123,7 @@ static void close_bench(struct bench *b)
 	trit_pool_free(b->pool);
 	trit_free(b->batch);
 	trit_free(b->weights);
+	trit_free(b->starts);
 }
 
 /* ---- the reference ---------------------------------------------------------------------------------------------- */
@@ -225,7 +241,8 @@ static void rotate(const struct reference *r, double *x, int heads)
 		for (int h = 0; h < heads; h++)
 			for (int i = 0; i < a / 2; i++) {
 				double *head = x + (t * heads + h) * a;
-				double angle = t % r->b->shape->seq_len * pow(c->rope_base, -2.0 * i / a);
+				int position = t % r->b->shape->seq_len - example_start(r->b->shape, t % r->b->shape->seq_len);
+				double angle = position * pow(c->rope_base, -2.0 * i / a);
 				int first = c->rope_half ? i : 2 * i, second = c->rope_half ? i + a / 2 : 2 * i + 1;
 				double p = head[first], q = head[second];
 				head[first] = p * cos(angle) - q * sin(angle);
@@ -233,16 +250,16 @@ static void rotate(const struct reference *r, double *x, int heads)
 			}
 }
 
-/* o [T, H, A]: causal attention within each sequence. */
+/* o [T, H, A]: causal attention within each sequence, or each of its examples. */
 static void attend(const struct reference *r, double *o, const double *q, const double *k, const double *v)
 {
 	const struct trit_config *c = &r->b->config;
 	int a = c->head_dim, s = r->b->shape->seq_len, share = c->n_heads / c->n_kv_heads;
-	double p[128];
+	double p[256];
 
 	for (int t = 0; t < r->tokens; t++)
 		for (int h = 0; h < c->n_heads; h++) {
-			int first = t - t % s, kv = h / share;
+			int first = t - t % s + example_start(r->b->shape, t % s), kv = h / share;
 			double most = -INFINITY, sum = 0;
 			for (int u = first; u <= t; u++) {
 				double dot = 0;
@@ -515,6 +532,7 @@ static double run(const struct net_case *shape, enum trit_tier tier, int threads
 	open_bench(&b, shape, tier, threads, max_seqs);
 	for (int i = 0; i < shape->n_seqs; i += max_seqs) {
 		int m = shape->n_seqs - i < max_seqs ? shape->n_seqs - i : max_seqs;
+		b.net.starts = b.starts ? b.starts + i * shape->seq_len : NULL;
 		loss += trit_net_step(&b.net, m, b.batch + i * (shape->seq_len + 1),
 		                      b.weights ? b.weights + i * shape->seq_len : NULL, 1.0f / 128);
 	}

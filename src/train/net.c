@@ -102,7 +102,8 @@ static void rotate(const struct part *p, float *qkv, bool inverse)
 	const struct trit_config *c = p->c;
 	size_t nq = trit_config_q_width(c), ld = nq + 2 * trit_config_kv_width(c);
 	for (int t = p->t0; t < p->t1; t++) {
-		size_t at = (size_t)(t % p->n->seq_len) * (size_t)(c->n_rot / 2);
+		int position = t % p->n->seq_len - (p->n->starts ? p->n->starts[t] : 0);
+		size_t at = (size_t)position * (size_t)(c->n_rot / 2);
 		float *row = qkv + (size_t)t * ld;
 		p->k->rope(row, p->n->cos + at, p->n->sin + at, c->n_heads, c->head_dim, c->n_rot, c->rope_half, inverse);
 		p->k->rope(row + nq, p->n->cos + at, p->n->sin + at, c->n_kv_heads, c->head_dim, c->n_rot, c->rope_half,
@@ -140,7 +141,8 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 		size_t o = t * nq + h * (size_t)group * a;
 		struct trit_self_attention at = { .positions = n->seq_len, .width = c->head_dim, .group = group,
 			                     .scale = 1.0f / sqrtf((float)c->head_dim), .q = l->qkv + q,
-			                     .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq };
+			                     .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq,
+			                     .starts = n->starts ? n->starts + t : NULL };
 		if (backward)
 			trit_self_attention_backward(&at, p->k, n->dqkv + q, n->dqkv + k, n->dqkv + v, n->datt + o, p->scratch);
 		else

@@ -41,6 +41,9 @@ struct trit_net {
 	int seq_len;   /* S */
 	int max_seqs;  /* sequences in a micro-batch, at most */
 	int tokens;    /* T = sequences of the current micro-batch * S */
+	/** The caller's, of the next passes: where in its sequence the example begins that a token belongs to, [n, S].
+	 * Positions count from there, and attention does not look further back. NULL: a sequence is one example. */
+	const int *starts;
 
 	/* private */
 	struct trit_arena arena;

@@ -27,20 +27,36 @@ static struct scratch divide(const struct trit_self_attention *a, float *memory)
 	return s;
 }
 
-/* Probabilities of queries i0..i0+m of query head h over keys 0..i0+m, zero above the diagonal. */
+/* The first key that query i sees; rises with i. */
+static int first_key(const struct trit_self_attention *a, int i)
+{
+	return a->starts ? a->starts[i] : 0;
+}
+
+/* Rows of probabilities or their gradients of queries i0..i0+m are zero where a query sees no key. */
+static void clear_unseen(const struct trit_self_attention *a, float *row, int i, int i0, int m)
+{
+	int k0 = first_key(a, i0), first = first_key(a, i);
+	memset(row + k0, 0, (size_t)(first - k0) * sizeof *row);
+	memset(row + i + 1, 0, (size_t)(i0 + m - i - 1) * sizeof *row);
+}
+
+/* Probabilities of queries i0..i0+m of query head h over the keys from the first that one of them sees to i0+m. */
 static void probabilities(const struct trit_self_attention *a, const struct trit_kernels *kn,
                           const struct scratch *s, int h, int i0, int m)
 {
 	const float *q = a->q + (size_t)i0 * a->ld + (size_t)h * (size_t)a->width;
-	int keys = i0 + m;
+	int k0 = first_key(a, i0), keys = i0 + m - k0;
 	for (int i = 0; i < m; i++)
 		for (int d = 0; d < a->width; d++)
 			s->q[i * a->width + d] = a->scale * q[(size_t)i * a->ld + (size_t)d];
-	kn->gemm_f32(s->p, s->ld, s->q, (size_t)a->width, 1, a->k, 1, a->ld, m, keys, a->width, false, s->gemm);
+	kn->gemm_f32(s->p + k0, s->ld, s->q, (size_t)a->width, 1, a->k + (size_t)k0 * a->ld, 1, a->ld, m, keys, a->width,
+	             false, s->gemm);
 	for (int i = 0; i < m; i++) {
 		float *row = s->p + (size_t)i * s->ld;
-		kn->softmax(row, i0 + i + 1);
-		memset(row + i0 + i + 1, 0, (size_t)(m - i - 1) * sizeof *row);
+		int first = first_key(a, i0 + i);
+		kn->softmax(row + first, i0 + i + 1 - first);
+		clear_unseen(a, row, i0 + i, i0, m);
 	}
 }
 
@@ -50,10 +66,10 @@ void trit_self_attention_forward(const struct trit_self_attention *a, const stru
 	struct scratch s = divide(a, scratch);
 	for (int h = 0; h < a->group; h++) {
 		for (int i0 = 0; i0 < a->positions; i0 += BLOCK) {
-			int m = a->positions - i0 < BLOCK ? a->positions - i0 : BLOCK;
+			int m = a->positions - i0 < BLOCK ? a->positions - i0 : BLOCK, k0 = first_key(a, i0);
 			probabilities(a, kn, &s, h, i0, m);
-			kn->gemm_f32(o + (size_t)i0 * a->ldo + (size_t)h * (size_t)a->width, a->ldo, s.p, s.ld, 1, a->v, a->ld, 1,
-			             m, a->width, i0 + m, false, s.gemm);
+			kn->gemm_f32(o + (size_t)i0 * a->ldo + (size_t)h * (size_t)a->width, a->ldo, s.p + k0, s.ld, 1,
+			             a->v + (size_t)k0 * a->ld, a->ld, 1, m, a->width, i0 + m - k0, false, s.gemm);
 		}
 	}
 }
@@ -69,19 +85,20 @@ void trit_self_attention_backward(const struct trit_self_attention *a, const str
 	}
 	for (int h = 0; h < a->group; h++) {
 		for (int i0 = 0; i0 < a->positions; i0 += BLOCK) {
-			int m = a->positions - i0 < BLOCK ? a->positions - i0 : BLOCK, keys = i0 + m;
+			int m = a->positions - i0 < BLOCK ? a->positions - i0 : BLOCK, k0 = first_key(a, i0), keys = i0 + m - k0;
 			const float *doh = d_o + (size_t)i0 * a->ldo + (size_t)h * width;
-			size_t at = (size_t)i0 * a->ld + (size_t)h * width;
+			size_t at = (size_t)i0 * a->ld + (size_t)h * width, from = (size_t)k0 * a->ld;
 			probabilities(a, kn, &s, h, i0, m);
-			kn->gemm_f32(dv, a->ld, s.p, 1, s.ld, doh, a->ldo, 1, keys, a->width, m, true, s.gemm);
-			kn->gemm_f32(s.ds, s.ld, doh, a->ldo, 1, a->v, 1, a->ld, m, keys, a->width, false, s.gemm);
+			kn->gemm_f32(dv + from, a->ld, s.p + k0, 1, s.ld, doh, a->ldo, 1, keys, a->width, m, true, s.gemm);
+			kn->gemm_f32(s.ds + k0, s.ld, doh, a->ldo, 1, a->v + from, 1, a->ld, m, keys, a->width, false, s.gemm);
 			for (int i = 0; i < m; i++) {
 				float *row = s.ds + (size_t)i * s.ld;
-				kn->softmax_backward(row, s.p + (size_t)i * s.ld, a->scale, i0 + i + 1);
-				memset(row + i0 + i + 1, 0, (size_t)(m - i - 1) * sizeof *row);
+				int first = first_key(a, i0 + i);
+				kn->softmax_backward(row + first, s.p + (size_t)i * s.ld + first, a->scale, i0 + i + 1 - first);
+				clear_unseen(a, row, i0 + i, i0, m);
 			}
-			kn->gemm_f32(dq + at, a->ld, s.ds, s.ld, 1, a->k, a->ld, 1, m, a->width, keys, false, s.gemm);
-			kn->gemm_f32(dk, a->ld, s.ds, 1, s.ld, a->q + at, a->ld, 1, keys, a->width, m, true, s.gemm);
+			kn->gemm_f32(dq + at, a->ld, s.ds + k0, s.ld, 1, a->k + from, a->ld, 1, m, a->width, keys, false, s.gemm);
+			kn->gemm_f32(dk + from, a->ld, s.ds + k0, 1, s.ld, a->q + at, a->ld, 1, keys, a->width, m, true, s.gemm);
 		}
 	}
 }

@@ -5,6 +5,8 @@
  *     dv_j = sum_i p_ij do_i            dp_ij = do_i . v_j            ds_ij = scale p_ij (dp_ij - sum_j p_ij dp_ij)
  *     dq_i = sum_j ds_ij k_j            dk_j = sum_i ds_ij q_i
  *
+ * With several examples in a sequence j does not go back beyond the first position of i's own.
+ *
  * Works in blocks of TRIT_ATTENTION_BLOCK queries against the keys before them, so the S x S matrix is never stored and
  * the backward pass computes p again.
  *
@@ -26,6 +28,7 @@ struct trit_self_attention {
 	const float *q, *k, *v;
 	size_t ld;
 	size_t ldo;
+	const int *starts; /* [S] where each position's example begins, rising; NULL: all at 0 */
 };
 
 /** Scratch floats a call needs, GEMM's included; 64-byte aligned. */
