@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "base/num.h"
 #include "train/net.h"
 
 enum { MAX_LAYERS = 3, N_SITES = 4 };
@@ -34,18 +35,29 @@ struct net_case {
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim, seq_len, n_seqs;
 	bool weighted; /* losses count 0, 1/2 or 3/2 */
 	int example;   /* tokens of each example in a sequence; 0: it is one */
+	enum trit_scaling scaling;
 };
 
 /* Sequence lengths on both sides of attention's blocks of 64; widths that are no multiple of any vector. */
 static const struct net_case cases[] = {
-	{ "ternary, relu2, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, 1, false, 0 },
-	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3, true, 0 },
-	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false, 0 },
-	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3, false, 0 },
-	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2, false, 5 },
-	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, 1, false, 0 },
-	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 150, 1, true, 33 },
-	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, 3, false, 0 },
+	{ "ternary, relu2, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, .n_seqs = 1 },
+	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3,
+	  .weighted = true },
+	{ "ternary, silu, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 17, 1, 18, 50, 3, 1, 6, 11, .n_seqs = 3 },
+	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, .n_seqs = 3 },
+	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2, .example = 5 },
+	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, .n_seqs = 1 },
+	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 150, 1,
+	  .weighted = true, .example = 33 },
+	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, .n_seqs = 3 },
+	{ "a scale a row", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 21, 2, 20, 36, 2, 2, 10, 9, 3,
+	  .scaling = TRIT_SCALE_ROW },
+	{ "a scale each 64", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 21, 1, 68, 130, 2, 1, 34, 7, 2,
+	  .scaling = TRIT_SCALE_GROUP64 },
+	{ "a scale each 128", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, false, 21, 1, 36, 130, 2, 1, 18, 7, 2,
+	  .scaling = TRIT_SCALE_GROUP128 },
+	{ "binary, a scale each 64", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 1, 68, 64, 2, 1, 34, 7, 2,
+	  .scaling = TRIT_SCALE_GROUP64 },
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -92,7 +104,8 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 			b->params.w[t->offset + j] =
 			    norm ? 0.75f + 0.5f * trit_rng_uniform(&b->rng) : 0.4f * trit_rng_normal(&b->rng);
 	}
-	assert_int_equal(trit_net_init(&b->net, &b->config, shape->kind, &b->params, &b->kernels, b->pool, shape->seq_len,
+	struct trit_weight_method method = { shape->kind, shape->scaling };
+	assert_int_equal(trit_net_init(&b->net, &b->config, method, &b->params, &b->kernels, b->pool, shape->seq_len,
 	                               max_seqs, &err), 0);
 	size_t n_tokens = (size_t)shape->n_seqs * ((size_t)shape->seq_len + 1);
 	b->batch = trit_calloc(n_tokens, sizeof *b->batch);
@@ -154,18 +167,24 @@ static double *doubles(size_t n)
 /* The two computations may round a value to different sides only where it lies within this of the middle (in steps). */
 #define NEAR_TIE 2e-3
 
-/* Freezes the offsets of a matrix: absmean ternary, or mean-centred signs. `own` is the network's. */
-static void freeze_weights(struct reference *r, const struct trit_param *p, const struct trit_bitlinear *own)
+/* Freezes the offsets of n weights that share a scale, from element `at0` of a matrix on: absmean ternary, or
+ * mean-centred signs. `own` is the network's; scales of parts of a matrix are fp16. */
+static void freeze_run(struct reference *r, const struct trit_param *p, const struct trit_bitlinear *own, size_t at0,
+                       size_t n)
 {
 	const float *w = r->b->params.w + p->offset;
-	size_t n = p->rows * p->cols;
-	double mean = 0, magnitude = 0;
+	double mean = 0, magnitude = 0, bound = own->scaling == TRIT_SCALE_TENSOR ? 1e-6 : 0x1p-11;
+	double scale = trit_scale_of(own->scales, own->scaling, at0 / p->cols, at0 % p->cols, p->cols);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = at0; i < at0 + n; i++)
 		mean += w[i] / (double)n, magnitude += fabs((double)w[i]) / (double)n;
-	assert_true(fabs(own->scale / magnitude - 1) < 1e-6);
-	for (size_t i = 0; i < n; i++) {
-		double at, code, own_code = rint(own->wq[i] / (double)own->scale);
+	assert_true(fabs(scale / magnitude - 1) < bound);
+	if (own->scaling != TRIT_SCALE_TENSOR) {
+		assert_true(trit_f16_to_f32(trit_f32_to_f16((float)scale)) == (float)scale);
+		magnitude = scale;
+	}
+	for (size_t i = at0; i < at0 + n; i++) {
+		double at, code, own_code = rint(own->wq[i] / scale);
 		if (own->kind == TRIT_WEIGHT_TERNARY) {
 			at = w[i] / magnitude;
 			code = fabs(at) <= 0.5 ? 0 : at > 0 ? 1 : -1;
@@ -180,6 +199,19 @@ static void freeze_weights(struct reference *r, const struct trit_param *p, cons
 		}
 		r->w_offset[p->offset + i] = magnitude * own_code - w[i];
 	}
+}
+
+static void freeze_weights(struct reference *r, const struct trit_param *p, const struct trit_bitlinear *own)
+{
+	size_t run = own->scaling > TRIT_SCALE_ROW ? (size_t)own->scaling : p->cols;
+
+	if (own->scaling == TRIT_SCALE_TENSOR) {
+		freeze_run(r, p, own, 0, p->rows * p->cols);
+		return;
+	}
+	for (size_t row = 0; row < p->rows; row++)
+		for (size_t c = 0; c < p->cols; c += run)
+			freeze_run(r, p, own, row * p->cols + c, p->cols - c < run ? p->cols - c : run);
 }
 
 /* Quantises x [T, width] straight through, in place. */
@@ -649,7 +681,8 @@ static void test_no_memory(void **state)
 	trit_net_release(&b.net);
 	for (int n = 1; e; n++) {
 		trit_mem_fail_after((uint64_t)n);
-		e = trit_net_init(&b.net, &b.config, b.shape->kind, &b.params, &b.kernels, b.pool, 70, 1, &err);
+		e = trit_net_init(&b.net, &b.config, (struct trit_weight_method){ b.shape->kind, b.shape->scaling }, &b.params,
+		                  &b.kernels, b.pool, 70, 1, &err);
 		trit_mem_fail_after(0);
 		if (e) {
 			failures++;

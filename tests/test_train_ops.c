@@ -161,9 +161,9 @@ static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 	float *dw = normals(M * K, 0), *scratch = normals(TRIT_GEMM_SCRATCH, 0);
 	int8_t codes[M * K], q[T * 64];
 	unsigned char t2[4096];
-	float wq[M * K], step[T], r[T];
+	float wq[M * K], step[T], r[T], scale = 1;
 	int32_t sum[T];
-	struct trit_bitlinear b = { .kind = kind, .rows = M, .cols = K, .w = w, .dw = dw, .scale = 1,
+	struct trit_bitlinear b = { .kind = kind, .rows = M, .cols = K, .w = w, .dw = dw, .scales = &scale,
 		                    .t2 = full ? NULL : t2, .wq = full ? w : wq };
 	struct trit_bit_input in = { .width = K, .r = r, .q = full ? NULL : q, .step = step, .sum = sum };
 
@@ -173,7 +173,7 @@ static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 		size_t counts[3] = { 0 };
 		for (int i = 0; i < M * K; i++) {
 			counts[codes[i] + 1]++;
-			assert_true(wq[i] == b.scale * codes[i]);
+			assert_true(wq[i] == scale * codes[i]);
 		}
 		assert_memory_equal(b.counts, counts, sizeof counts);
 	}

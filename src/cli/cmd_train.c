@@ -110,7 +110,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 	struct trit_error err;
 	struct trit_config c;
 	if (trit_recipe_apply_size(&o->recipe, o->size, &err) || trit_recipe_config(&o->recipe, &c, &err) ||
-	    trit_export_check(&c, o->recipe.weights != TRIT_WEIGHT_FULL, &o->export, &err))
+	    trit_export_check(&c, trit_recipe_method(&o->recipe), &o->export, &err))
 		return trit_opt_error(&table, "%s", err.message);
 	return -1;
 }
@@ -275,7 +275,7 @@ int trit_cmd_train(int argc, char **argv)
 		fputs("\r\033[K", stderr);
 	if (e)
 		return trit_cmd_fail("train", &err);
-	if (trit_export_check(&t.config, t.recipe.weights != TRIT_WEIGHT_FULL, &o.export, &err)) {
+	if (trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o.export, &err)) {
 		trit_trainer_close(&t);
 		return trit_cmd_fail("train", &err);
 	}

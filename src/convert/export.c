@@ -30,10 +30,10 @@ struct writer {
 	float expert_scales[TRIT_MAX_EXPERTS]; /* of matrices side by side: one each, written after them */
 };
 
-int trit_export_check(const struct trit_config *c, bool quantised, const struct trit_export_options *o,
-                      struct trit_error *err)
+int trit_export_check(const struct trit_config *c, struct trit_weight_method method,
+                      const struct trit_export_options *o, struct trit_error *err)
 {
-	struct trit_source s = { .config = *c, .quantised = quantised };
+	struct trit_source s = { .config = *c, .quantised = method.kind != TRIT_WEIGHT_FULL, .scaling = method.scaling };
 	struct trit_export_plan plan;
 	int e = trit_export_plan_make(&plan, &s, o, err);
 	if (!e)

@@ -16,6 +16,7 @@
 
 #include "base/notes.h"
 #include "convert/verify.h"
+#include "model/quant.h"
 
 /** Which of transformers' classes multiplies with packed weights. */
 enum trit_linear_class {
@@ -46,8 +47,8 @@ struct trit_export_options {
 };
 
 /** Whether a model of this configuration can be written so: the errors ARG of trit_export, before there are weights. */
-TRIT_MUST_CHECK int trit_export_check(const struct trit_config *c, bool quantised, const struct trit_export_options *o,
-                                      struct trit_error *err);
+TRIT_MUST_CHECK int trit_export_check(const struct trit_config *c, struct trit_weight_method method,
+                                      const struct trit_export_options *o, struct trit_error *err);
 
 /** Writes the file, atomically. Errors: ARG (a type that the shapes or scales do not allow: names tensor and remedy),
  * IO (a disk too small is noticed before the weights are written), MEMORY, those of the source. */

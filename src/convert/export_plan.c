@@ -102,6 +102,8 @@ static int all_f16(const struct planner *p, bool *all, struct trit_error *err)
 {
 	struct trit_tensor_walk w = { 0 };
 	*all = true;
+	if (!p->s->scales) /* there are none yet: those of training will be */
+		return TRIT_OK;
 	while (*all && trit_tensor_next(&w, &p->s->config)) {
 		if (trit_walk_kind(&w) != TRIT_KIND_LINEAR)
 			continue;
@@ -245,6 +247,8 @@ static int plan_codes(const struct planner *p, const struct trit_tensor_walk *w,
 	int e = s->scales ? s->scales(s->arg, w, p->scales, err) : TRIT_OK;
 	if (e)
 		return e;
+	if (!s->scales && s->scaling != TRIT_SCALE_TENSOR)
+		exact = true;
 	if (s->scales) /* a type of numbers holds them in them */
 		exact = out->type == TRIT_GGML_BF16 ? are_bf16(p->scales, n) : trit_scales_are_f16(p->scales, n);
 	out->how = TRIT_EXPORT_CODES;
@@ -257,7 +261,9 @@ static int plan_codes(const struct planner *p, const struct trit_tensor_walk *w,
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "type %s holds one scale a tensor and this model has more; choose t5, t2 or b1", info->name);
 	}
-	if (info->ternary && s->scales && !blocks_agree(p->scales, s->scaling, w, (size_t)info->block))
+	bool agree = s->scales ? blocks_agree(p->scales, s->scaling, w, (size_t)info->block)
+	                       : s->scaling <= TRIT_SCALE_ROW || info->block <= (int)s->scaling;
+	if (info->ternary && !agree)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "type %s holds a scale for %d columns and this model has more; choose q2_0, t5 or t2",
 		                 info->name, info->block);

@@ -18,7 +18,7 @@ enum { PATH_BYTES = 4096 };
 struct checkpoint {
 	struct trit_safetensors file;
 	struct trit_kernels kernels;
-	enum trit_weight_kind kind;
+	struct trit_weight_method method;
 	struct trit_weight_scale scale; /* of the tensor whose scales were asked for last */
 };
 
@@ -179,7 +179,7 @@ void trit_input_quantise(struct trit_input *in)
 	s->scaling = TRIT_SCALE_TENSOR;
 	trit_kernels_fill(&in->checkpoint.kernels, trit_best_tier());
 	if (s->arg == &in->checkpoint) {
-		in->checkpoint.kind = TRIT_WEIGHT_TERNARY;
+		in->checkpoint.method = (struct trit_weight_method){ TRIT_WEIGHT_TERNARY, TRIT_SCALE_TENSOR };
 		return;
 	}
 	s->scales = master_scales;
@@ -271,7 +271,12 @@ static int checkpoint_scales(void *arg, const struct trit_tensor_walk *w, float 
 		e = check_finite(w, weights, 0, w->rows, err);
 	if (e)
 		return e;
-	c->scale = trit_weight_scale(&c->kernels, c->kind, weights, w->rows * w->cols);
+	if (c->method.scaling != TRIT_SCALE_TENSOR) {
+		trit_weight_quantise_rows(&c->kernels, c->method.kind, c->method.scaling, NULL, scales, weights, 0, w->rows,
+		                          w->cols);
+		return TRIT_OK;
+	}
+	c->scale = trit_weight_scale(&c->kernels, c->method.kind, weights, w->rows * w->cols);
 	*scales = c->scale.scale;
 	return TRIT_OK;
 }
@@ -282,8 +287,14 @@ static int checkpoint_codes(void *arg, const struct trit_tensor_walk *w, size_t 
 	const struct checkpoint *c = arg;
 	const float *weights;
 	int e = find_tensor(c, w, &weights, err);
-	if (!e)
-		trit_weight_codes(&c->kernels, c->kind, c->scale, codes, weights + row0 * w->cols, n * w->cols);
+	if (e)
+		return e;
+	weights += row0 * w->cols;
+	if (c->method.scaling == TRIT_SCALE_TENSOR)
+		trit_weight_codes(&c->kernels, c->method.kind, c->scale, codes, weights, n * w->cols);
+	else
+		trit_weight_quantise_rows(&c->kernels, c->method.kind, c->method.scaling, codes, NULL, weights, row0, n,
+		                          w->cols);
 	return e;
 }
 
@@ -328,9 +339,16 @@ static void name_model(struct trit_config *c, const char *checkpoint)
 		memcpy(c->name, name, len + 1);
 }
 
-static int weight_kind(const struct trit_safetensors *s, enum trit_weight_kind *kind, struct trit_error *err)
+static int weight_method(const struct trit_safetensors *s, struct trit_weight_method *method, struct trit_error *err)
 {
-	const char *name = trit_safetensors_meta(s, "weights");
+	const char *name = trit_safetensors_meta(s, "weights"), *scales = trit_safetensors_meta(s, "scales");
+	enum trit_weight_kind *kind = &method->kind;
+	int i = 0;
+	while (scales && trit_scaling_names[i] && strcmp(trit_scaling_names[i], scales))
+		i++;
+	if (!trit_scaling_names[i])
+		return trit_fail(err, TRIT_ERR_FORMAT, "metadata \"scales\" is \"%.32s\", which is not known", scales);
+	method->scaling = trit_scalings[i];
 	if (name && !strcmp(name, "ternary"))
 		*kind = TRIT_WEIGHT_TERNARY;
 	else if (name && !strcmp(name, "binary"))
@@ -351,14 +369,15 @@ static int open_checkpoint(struct trit_input *in, const char *path, const char *
 		return e;
 	*s = (struct trit_source){ .arg = c, .vocab = &in->vocab, .scales = checkpoint_scales,
 		                   .codes = checkpoint_codes, .floats = checkpoint_floats };
-	if ((e = weight_kind(&c->file, &c->kind, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
+	if ((e = weight_method(&c->file, &c->method, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	e = tokenizer ? trit_vocab_file_read(tokenizer, &in->vocab, err) : read_vocab(path, &in->vocab, err);
 	if (e)
 		return e;
 	trit_kernels_fill(&c->kernels, trit_best_tier());
-	s->quantised = c->kind != TRIT_WEIGHT_FULL;
-	s->masters = c->kind == TRIT_WEIGHT_TERNARY;
+	s->quantised = c->method.kind != TRIT_WEIGHT_FULL;
+	s->masters = c->method.kind == TRIT_WEIGHT_TERNARY && c->method.scaling == TRIT_SCALE_TENSOR;
+	s->scaling = c->method.scaling;
 	name_model(&s->config, path);
 	return TRIT_OK;
 }

@@ -9,6 +9,10 @@
 
 #include "base/num.h"
 
+const char *const trit_scaling_names[] = { "tensor", "row", "group128", "group64", NULL };
+const enum trit_scaling trit_scalings[] = { TRIT_SCALE_TENSOR, TRIT_SCALE_ROW, TRIT_SCALE_GROUP128,
+	                                    TRIT_SCALE_GROUP64 };
+
 static double mean_of(trit_sum_fn *sum, const float *w, size_t n)
 {
 	double total = 0;
@@ -55,6 +59,32 @@ void trit_weight_codes(const struct trit_kernels *k, enum trit_weight_kind kind,
 		else
 			k->ternarize(t + i, w + i, s.inverse, m);
 	}
+}
+
+/* Of a run of weights that share a scale with no others of their matrix. */
+static struct trit_weight_scale run_scale(const struct trit_kernels *k, enum trit_weight_kind kind, const float *w,
+                                          size_t n)
+{
+	struct trit_weight_scale s = trit_weight_scale(k, kind, w, n);
+	/* Not 0 nor infinite: 1e-5 is 168 times the smallest fp16 number, 65504 the largest. */
+	s.scale = trit_f16_to_f32(trit_f32_to_f16(s.scale < 65504 ? s.scale : 65504));
+	s.inverse = 1.0f / s.scale;
+	return s;
+}
+
+void trit_weight_quantise_rows(const struct trit_kernels *k, enum trit_weight_kind kind, enum trit_scaling scaling,
+                               int8_t *codes, float *scales, const float *w, size_t row0, size_t n, size_t cols)
+{
+	size_t run = scaling == TRIT_SCALE_ROW ? cols : (size_t)scaling;
+	for (size_t r = 0; r < n; r++)
+		for (size_t c = 0; c < cols; c += run) {
+			size_t at = r * cols + c, len = cols - c < run ? cols - c : run;
+			struct trit_weight_scale s = run_scale(k, kind, w + at, len);
+			if (scales)
+				scales[trit_scale_index(scaling, row0 + r, c, cols)] = s.scale;
+			if (codes)
+				trit_weight_codes(k, kind, s, codes + at, w + at, len);
+		}
 }
 
 /* ---- heads and embeddings ---------------------------------------------------------------------------------------- */

@@ -5,14 +5,40 @@
  */
 #include "train/bitlinear.h"
 
+static void make_codes(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes)
+{
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols;
+	if (b->scaling != TRIT_SCALE_TENSOR) {
+		trit_weight_quantise_rows(k, b->kind, b->scaling, codes, b->scales, b->w, 0, rows, cols);
+		return;
+	}
+	struct trit_weight_scale s = trit_weight_scale(k, b->kind, b->w, rows * cols);
+	*b->scales = s.scale;
+	trit_weight_codes(k, b->kind, s, codes, b->w, rows * cols);
+}
+
+/* Columns that share a scale. */
+static size_t run_of(const struct trit_bitlinear *b)
+{
+	return b->scaling > TRIT_SCALE_ROW ? (size_t)b->scaling : (size_t)b->cols;
+}
+
+/* wq = g T */
+static void expand_weights(struct trit_bitlinear *b, const struct trit_kernels *k, const int8_t *codes)
+{
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = run_of(b);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = 0; c < cols; c += run)
+			k->dequant_i8(b->wq + r * cols + c, codes + r * cols + c,
+			              trit_scale_of(b->scales, b->scaling, r, c, cols), (int)(cols - c < run ? cols - c : run));
+}
+
 void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes)
 {
 	size_t n = (size_t)b->rows * (size_t)b->cols;
 	if (b->kind == TRIT_WEIGHT_FULL)
 		return;
-	struct trit_weight_scale s = trit_weight_scale(k, b->kind, b->w, n);
-	b->scale = s.scale;
-	trit_weight_codes(k, b->kind, s, codes, b->w, n);
+	make_codes(b, k, codes);
 	size_t sum = 0, nonzero = 0, flips = 0; /* sum modulo 2^64: +1 codes less -1 codes */
 	for (size_t i = 0; i < n; i++) {
 		sum += (size_t)codes[i];
@@ -24,8 +50,19 @@ void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels
 	b->counts[0] = nonzero - b->counts[2];
 	b->counts[1] = n - nonzero;
 	trit_pack(TRIT_T2, b->t2, 0, codes, (size_t)b->rows, (size_t)b->cols);
-	for (int r = 0; r < b->rows; r++)
-		k->dequant_i8(b->wq + (size_t)r * (size_t)b->cols, codes + (size_t)r * (size_t)b->cols, b->scale, b->cols);
+	expand_weights(b, k, codes);
+}
+
+float trit_bitlinear_mean_scale(const struct trit_bitlinear *b)
+{
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = run_of(b);
+	double sum = 0, n = 0;
+	if (!b->scales || b->scaling == TRIT_SCALE_TENSOR)
+		return b->scales ? *b->scales : 1;
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = 0; c < cols; c += run, n++)
+			sum += (double)trit_scale_of(b->scales, b->scaling, r, c, cols);
+	return (float)(sum / n);
 }
 
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
@@ -69,7 +106,7 @@ void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_ke
 	if (b->kind == TRIT_WEIGHT_FULL)
 		k->gemm_f32(y + t * ldy, ldy, xn + t * ldn, ldn, 1, b->w, 1, cols, t1 - t0, b->rows, b->cols, false, scratch);
 	else
-		k->gemm_int[TRIT_T2](y + t * ldy, ldy, b->t2, &b->scale, TRIT_SCALE_TENSOR, in->q + t * padded, padded,
+		k->gemm_int[TRIT_T2](y + t * ldy, ldy, b->t2, b->scales, b->scaling, in->q + t * padded, padded,
 		                     in->sum + t, in->step + t, b->rows, t1 - t0, b->cols);
 }
 

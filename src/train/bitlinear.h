@@ -6,6 +6,7 @@
  * the activation quantiser dW  += dY^T (a q)                                     straight through the weight quantiser:
  * added to the master weights' gradient
  *
+ * With a scale a row or group of columns g is g_m or g_mk, and y_t sums group by group (trit_gemm_int_fn).
  * In a full-precision model T is W itself, and (a q) the unquantised input. Functions work on a range of tokens or of
  * rows, so that threads can share; every gradient element is one chain over tokens in order.
  * AMX forms (int8 forward, bf16 backward) will take these functions' place behind the kernel table.
@@ -19,10 +20,12 @@
 
 struct trit_bitlinear {
 	enum trit_weight_kind kind;
+	enum trit_scaling scaling; /* of g: one, or one a row or a group of columns */
 	int rows, cols;     /* M, K */
 	const float *w;     /* [M, K] master weights */
 	float *dw;          /* [M, K] their gradient */
-	float scale;        /* g, of the last trit_bitlinear_quantise */
+	float *scales;      /* g, of the last trit_bitlinear_quantise, as kernel/layout.h arranges them; NULL in a
+	                     * full-precision model */
 	size_t counts[3];   /* how many codes were -1, 0, +1 then */
 	size_t flips;       /* how many were others than before; nothing sensible the first time */
 	unsigned char *t2;  /* packed codes; NULL in a full-precision model */
@@ -38,8 +41,10 @@ struct trit_bit_input {
 	int32_t *sum; /* [T] */
 };
 
-/** Once per optimiser step: scale, codes, packing and g T from the master weights. codes: scratch [M, K]. */
+/** Once per optimiser step: scales, codes, packing and g T from the master weights. codes: scratch [M, K]. */
 void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes);
+/** Mean of the scales; 1 in a full-precision model. */
+float trit_bitlinear_mean_scale(const struct trit_bitlinear *b);
 
 /** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go
  * to xn [T, ldn], which a full-precision linear reads. */

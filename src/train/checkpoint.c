@@ -129,8 +129,8 @@ int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct 
 	struct trit_progress at = { (int)step, (int)steps, (uint64_t)tokens };
 	for (int i = 0; i < trit_n_settings && !e; i++) {
 		const char *text = trit_safetensors_meta(&s, trit_settings[i].name);
-		e = text ? trit_setting_parse(&recipe, &trit_settings[i], text, err)
-		         : trit_fail(err, TRIT_ERR_FORMAT, "setting %s is missing", trit_settings[i].name);
+		if (text) /* else of a time before that setting, when its default was what there was */
+			e = trit_setting_parse(&recipe, &trit_settings[i], text, err);
 	}
 	if (!e && (recipe.micro_batch < 1 || recipe.micro_batch > recipe.batch))
 		e = trit_fail(err, TRIT_ERR_FORMAT, "micro-batch is %d; it must be 1 to the batch of %d", recipe.micro_batch,

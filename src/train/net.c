@@ -419,6 +419,6 @@ void trit_net_scales(const struct trit_net *net, float *scales)
 		struct trit_bitlinear *list[TRIT_NET_LINEARS];
 		linears_of(&net->layers[i], list);
 		for (int j = 0; j < TRIT_NET_LINEARS; j++)
-			*scales++ = list[j]->scale;
+			*scales++ = trit_bitlinear_mean_scale(list[j]);
 	}
 }

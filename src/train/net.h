@@ -38,6 +38,7 @@ struct trit_net {
 	struct trit_pool *pool;
 	const struct trit_params *params;
 	enum trit_weight_kind kind;
+	enum trit_scaling scaling;
 	int seq_len;   /* S */
 	int max_seqs;  /* sequences in a micro-batch, at most */
 	int tokens;    /* T = sequences of the current micro-batch * S */
@@ -75,7 +76,7 @@ struct trit_net {
 
 /** Allocates all memory of training steps of up to max_seqs sequences of seq_len tokens. The other arguments are kept
  * by reference. Errors: MEMORY. */
-TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_weight_kind kind,
+TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit_weight_method method,
                                   const struct trit_params *params, const struct trit_kernels *k,
                                   struct trit_pool *pool, int seq_len, int max_seqs, struct trit_error *err);
 void trit_net_release(struct trit_net *net);
@@ -89,7 +90,7 @@ void trit_net_shares(const struct trit_net *net, double share[3]);
 /** Share of the quantised weights that the last quantising changed; 0 in a full-precision model. */
 double trit_net_flips(const struct trit_net *net);
 #define TRIT_NET_LINEARS 7 /* projections of a layer: query, key, value, output, gate, up, down */
-/** The scales of the quantised weights [L, TRIT_NET_LINEARS]. */
+/** The scales of the quantised weights [L, TRIT_NET_LINEARS], of those with several the mean. */
 void trit_net_scales(const struct trit_net *net, float *scales);
 /** Sum of the losses (nats) of n sequences; batch [n, S + 1]. Each loss counts as often as weights [n, S] says, finite
  * and >= 0, of the token that is predicted; NULL: once. */

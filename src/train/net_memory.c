@@ -25,14 +25,20 @@ static struct trit_net_norm norm_of(const struct trit_net *net, enum trit_tensor
 	return (struct trit_net_norm){ net->params->w + p->offset, net->params->g + p->offset };
 }
 
+static float *floats(struct trit_net *net, size_t rows, size_t cols)
+{
+	return trit_arena_take(&net->arena, rows * cols, sizeof(float));
+}
+
 static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id id, int layer)
 {
 	const struct trit_param *p = trit_params_find(net->params, id, layer);
-	struct trit_bitlinear b = { .kind = net->kind, .rows = (int)p->rows, .cols = (int)p->cols, .scale = 1,
-		                    .w = net->params->w + p->offset, .dw = net->params->g + p->offset };
+	struct trit_bitlinear b = { .kind = net->kind, .scaling = net->scaling, .rows = (int)p->rows,
+		                    .cols = (int)p->cols, .w = net->params->w + p->offset, .dw = net->params->g + p->offset };
 	if (net->kind == TRIT_WEIGHT_FULL) {
 		b.wq = net->params->w + p->offset;
 	} else {
+		b.scales = floats(net, trit_scale_count(b.scaling, p->rows, p->cols), 1);
 		b.t2 = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->rows, p->cols), 1);
 		b.wq = trit_arena_take(&net->arena, p->rows * p->cols, sizeof(float));
 	}
@@ -48,11 +54,6 @@ static struct trit_bit_input input_of(struct trit_net *net, size_t tokens, size_
 		in.sum = trit_arena_take(&net->arena, tokens, sizeof(int32_t));
 	}
 	return in;
-}
-
-static float *floats(struct trit_net *net, size_t rows, size_t cols)
-{
-	return trit_arena_take(&net->arena, rows * cols, sizeof(float));
 }
 
 static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
@@ -131,12 +132,12 @@ static void lay_out(struct trit_net *net)
 	net->codes = trit_arena_take(&net->arena, threads * net->codes_stride, 1);
 }
 
-int trit_net_init(struct trit_net *net, const struct trit_config *c, enum trit_weight_kind kind,
+int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit_weight_method method,
                   const struct trit_params *params, const struct trit_kernels *k, struct trit_pool *pool, int seq_len,
                   int max_seqs, struct trit_error *err)
 {
-	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params, .kind = kind,
-		                  .seq_len = seq_len, .max_seqs = max_seqs };
+	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params,
+		                  .kind = method.kind, .scaling = method.scaling, .seq_len = seq_len, .max_seqs = max_seqs };
 	size_t widest = trit_config_widest(c);
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */
 		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose less --micro-batch", max_seqs,

@@ -18,6 +18,8 @@ static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL 
 const struct trit_setting trit_settings[] = {
 	{ "weights", TRIT_SETTING_CHOICE, AT(weights), 0, 0, "KIND",
 	  "of the projections: BitNet b1.58, BitNet b1, or the LLaMA baseline", weight_names },
+	{ "scales", TRIT_SETTING_CHOICE, AT(scales), 0, 0, "WHICH",
+	  "of quantised weights: one a matrix, a row, or each 128 or 64 columns of a row", trit_scaling_names },
 	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME", "of the feed-forward: SwiGLU or squared ReLU",
 	  activation_names },
 	{ "vocab-size", TRIT_SETTING_INT, AT(n_vocab), 257, TRIT_MAX_VOCAB, "N", "tokens to learn", NULL },
@@ -141,6 +143,32 @@ int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_
 	return TRIT_OK;
 }
 
+struct trit_weight_method trit_recipe_method(const struct trit_recipe *r)
+{
+	return (struct trit_weight_method){ (enum trit_weight_kind)r->weights, trit_scalings[r->scales] };
+}
+
+/* Groups of columns are whole in every matrix: other programs know no others. */
+static int check_scales(const struct trit_recipe *r, struct trit_error *err)
+{
+	int group = (int)trit_scalings[r->scales];
+	const struct {
+		const char *what;
+		int value;
+	} widths[] = {
+		{ "--d-model", r->d_model }, { "--d-ff", r->d_ff }, { "--heads times --head-dim", r->n_heads * r->head_dim },
+	};
+	if (r->weights == TRIT_WEIGHT_FULL && r->scales)
+		return trit_fail(err, TRIT_ERR_ARG, "--scales %s: full-precision weights have no scales",
+		                 trit_scaling_names[r->scales]);
+	for (size_t i = 0; group > TRIT_SCALE_ROW && i < sizeof widths / sizeof widths[0]; i++)
+		if (widths[i].value % group)
+			return trit_fail(err, TRIT_ERR_ARG,
+			                 "--scales %s: %s is %d, not a multiple of %d; choose another or --scales row",
+			                 trit_scaling_names[r->scales], widths[i].what, widths[i].value, group);
+	return TRIT_OK;
+}
+
 int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err)
 {
 	*c = (struct trit_config){ .n_vocab = r->n_vocab, .n_layers = r->n_layers, .d_model = r->d_model, .d_ff = r->d_ff,
@@ -153,6 +181,9 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "no known architecture has full-precision weights with squared ReLU; use --activation silu");
 	trit_config_set_arch(c, arch);
+	int e = check_scales(r, err);
+	if (e)
+		return e;
 	if (r->head_dim % 2)
 		return trit_fail(err, TRIT_ERR_ARG, "--head-dim is %d; rotary embedding needs an even width", r->head_dim);
 	if (trit_config_check(c, err)) {

@@ -9,7 +9,7 @@
 #ifndef TRIT_TRAIN_RECIPE_H
 #define TRIT_TRAIN_RECIPE_H
 
-#include "model/config.h"
+#include "model/quant.h"
 
 enum trit_optimizer { TRIT_OPTIMIZER_ADAMW, TRIT_OPTIMIZER_MUON, TRIT_OPTIMIZER_NORMUON };
 enum trit_schedule { TRIT_SCHEDULE_TWO_STAGE, TRIT_SCHEDULE_LINEAR, TRIT_SCHEDULE_COSINE, TRIT_SCHEDULE_WSD };
@@ -18,6 +18,7 @@ struct trit_recipe {
 	/* the network; 0: from the size */
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim;
 	int weights;    /* enum trit_weight_kind */
+	int scales;     /* index of trit_scalings */
 	int activation; /* enum trit_activation */
 	bool untied;
 	float rope_base, eps;
@@ -66,6 +67,7 @@ TRIT_MUST_CHECK int trit_recipe_apply_size(struct trit_recipe *r, const char *si
 const char *trit_recipe_sizes(void);
 /** Derives the configuration and checks it; n_vocab as learnt may be smaller than asked for. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err);
+struct trit_weight_method trit_recipe_method(const struct trit_recipe *r);
 
 #define TRIT_SETTING_BYTES 40
 /** A setting's value as text (floats with 9 digits, exact) and back. Errors: FORMAT. */

@@ -112,7 +112,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	if ((e = trit_recipe_config(&t->recipe, &t->config, err)) || (e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
 	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
-	    (e = trit_net_init(&t->net, &t->config, (enum trit_weight_kind)t->recipe.weights, &t->params, &t->kernels,
+	    (e = trit_net_init(&t->net, &t->config, trit_recipe_method(&t->recipe), &t->params, &t->kernels,
 	                       t->pool, t->recipe.seq_len, t->recipe.micro_batch, err)) ||
 	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, err)) ||
 	    (e = check_memory(t, err)) || (e = check_space(t, err)))

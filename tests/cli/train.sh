@@ -60,6 +60,24 @@ same whole/vocab.gguf relu2/vocab.gguf
 expect 0 "$T" info relu2/model.gguf
 has out "bitnet-b1.58"
 
+# A scale a row or a group: the types that hold them have them all, others are refused before the first step. The packed
+# model has the loss that training measured.
+for scales in row group64; do
+	expect 0 "$T" train --data "$text" --out $scales $small --d-model 64 --d-ff 192 --steps 8 --scales $scales \
+		--val-share 0.1 --val-windows 0
+	expect 0 "$T" info $scales/model.gguf
+	has out 'Q2_0 \(42\) x 7' 'weights in memory|a scale'
+	for type in q2_0 t5; do
+		expect 0 "$T" convert $scales $scales.$type --type $type --embedding-type f32 --verify
+		has err 'verified: .*ternary weights and .*scales are the same'
+	done
+	refuse 1 'type I2_S holds fewer scales than this model has.*q2_0' "$T" convert $scales x.gguf --type i2_s
+	refuse 2 'type I2_S holds fewer scales' "$T" train --data "$text" --out new $small --scales $scales --type i2_s
+done
+refuse 2 'scales group128: --d-model is 64, not a multiple of 128' \
+	"$T" train --data "$text" --out new --size 260k --scales group128
+refuse 2 'full-precision weights have no scales' "$T" train --data "$text" --out new --weights full --scales row
+
 # Refused, with one line, and nothing left behind.
 printf 'abc\377def' >latin1.txt
 printf 'a\0b' >nul.txt
