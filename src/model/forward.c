@@ -611,23 +611,38 @@ static void head(struct part *p)
 
 /* ---- the network ------------------------------------------------------------------------------------------------- */
 
-static void forward_thread(void *arg, int index, int n)
+static struct part part_of(struct trit_forward *f, int index, int n)
 {
-	struct trit_forward *f = arg;
-	const struct trit_model *m = f->model;
-	const struct trit_config *c = &m->config;
-	struct part part = { .f = f, .c = c, .k = &m->kernels, .index = index, .n = n, .epoch = f->epoch }, *p = &part;
+	return (struct part){ .f = f, .c = &f->model->config, .k = &f->model->kernels, .index = index, .n = n,
+		              .epoch = f->epoch };
+}
+
+/* Keeps what attention saw of this thread's tokens. */
+static void take(const struct part *p)
+{
+	const struct trit_forward *f = p->f;
+	size_t width = trit_config_q_width(p->c) + 2 * trit_config_kv_width(p->c), t0, t1;
+	trit_part((size_t)f->n_tokens, 1, p->index, p->n, &t0, &t1);
+	memcpy(f->taken + t0 * width, f->qkv + t0 * width, (t1 - t0) * width * sizeof *f->taken);
+}
+
+static void layers(struct part *p)
+{
+	struct trit_forward *f = p->f;
+	const struct trit_config *c = p->c;
 	size_t nq = trit_config_q_width(c);
 
 	embed(p);
 	barrier(p);
 	for (int l = 0; l < c->n_layers; l++) {
-		const struct trit_layer *layer = &m->layers[l];
+		const struct trit_layer *layer = &f->model->layers[l];
 
 		project_qkv(p, layer);
 		barrier(p);
-		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, f->n_tokens, l, index, n);
+		trit_attention_run(&f->attention, f->att, f->qkv, f->tokens, f->n_tokens, l, p->index, p->n);
 		barrier(p);
+		if (f->taken && l == f->taken_layer)
+			take(p);
 		prepare(p, need_of(&layer->o, NULL, NULL), f->att, nq, &layer->attn_sub_norm);
 		to_residual(p, &layer->o, &layer->attn_post_norm);
 		barrier(p);
@@ -638,12 +653,47 @@ static void forward_thread(void *arg, int index, int n)
 			feed_forward(p, layer);
 		barrier(p);
 	}
+}
+
+static void forward_thread(void *arg, int index, int n)
+{
+	struct trit_forward *f = arg;
+	struct part part = part_of(f, index, n);
+
+	layers(&part);
 	if (f->headless)
-		final_states(p);
+		final_states(&part);
 	else
-		head(p);
+		head(&part);
 	if (index == 0)
-		f->epoch = p->epoch; /* all threads have read it: there were barriers since */
+		f->epoch = part.epoch; /* all threads have read it: there were barriers since */
+}
+
+void trit_forward_layers(struct trit_forward *f, int n, const struct trit_batch_token *tokens, int index, int threads)
+{
+	struct part part = part_of(f, index, threads);
+	if (index == 0) {
+		f->tokens = tokens;
+		f->n_tokens = n;
+	}
+	barrier(&part);
+	layers(&part);
+	if (index == 0)
+		f->epoch = part.epoch;
+}
+
+void trit_forward_head(struct trit_forward *f, int first, int n, int index, int threads)
+{
+	struct part part = part_of(f, index, threads);
+	if (index == 0) {
+		f->n_rows = n;
+		for (int i = 0; i < n; i++)
+			f->rows[i] = first + i;
+	}
+	barrier(&part);
+	head(&part);
+	if (index == 0)
+		f->epoch = part.epoch;
 }
 
 void trit_forward_run(struct trit_forward *f, int n, const struct trit_batch_token *tokens)

@@ -44,6 +44,10 @@ struct trit_forward {
 	const struct trit_batch_token *tokens;
 	int n_tokens, n_rows;
 	bool headless;
+
+	/* The caller's to set: where queries, keys and values of one layer go, as attention sees them. NULL: nowhere. */
+	float *taken; /* [n_batch, (H + 2K) A] */
+	int taken_layer;
 };
 
 /** Allocates everything. n_ctx bounds the positions. Errors: MEMORY. */
@@ -55,5 +59,13 @@ TRIT_MUST_CHECK int trit_forward_init_states(struct trit_forward *f, const struc
 void trit_forward_release(struct trit_forward *f);
 /** Runs n tokens, 1 <= n <= n_batch. Does not move kv->length. */
 void trit_forward_run(struct trit_forward *f, int n, const struct trit_batch_token *tokens);
+
+/**
+ * The same in two parts for a function that trit_pool_run runs on f's pool: each is called by all its threads, with a
+ * barrier before and after. First all layers, for n tokens, whatever logits they want; then, as often as needed, the
+ * logits of `n` of them, 1 <= n <= n_logits, from the token `first` on. After trit_forward_init only.
+ */
+void trit_forward_layers(struct trit_forward *f, int n, const struct trit_batch_token *tokens, int index, int threads);
+void trit_forward_head(struct trit_forward *f, int first, int n, int index, int threads);
 
 #endif

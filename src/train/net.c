@@ -180,8 +180,13 @@ static float token_loss(const struct part *p, size_t t, float *logits)
 		memset(logits, 0, (size_t)p->c->n_vocab * sizeof *logits);
 		return 0;
 	}
-	return weight * p->k->cross_entropy(logits, n->batch[t / s * (s + 1) + t % s + 1], weight * n->loss_scale,
-	                                    p->c->n_vocab);
+	if (n->teacher)
+		trit_distill_keep(n->teacher, p->index, logits);
+	float loss = p->k->cross_entropy(logits, n->batch[t / s * (s + 1) + t % s + 1], weight * n->loss_scale,
+	                                 p->c->n_vocab);
+	if (n->teacher)
+		trit_distill_add(n->teacher, p->index, (int)t, logits, weight, weight * n->loss_scale);
+	return weight * loss;
 }
 
 /* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
@@ -202,6 +207,10 @@ static void head_and_loss(const struct part *p)
 		if (c1 > c0)
 			p->k->gemm_f32(n->logits + c0 * v, v, xn + c0 * ldn, ldn, 1, n->head, 1, d, (int)(c1 - c0), c->n_vocab,
 			               c->d_model, false, p->scratch);
+		if (n->teacher) {
+			trit_distill_head(n->teacher, chunk, size, p->index, p->threads);
+			barrier(p);
+		}
 		for (size_t i = c0; i < c1; i++)
 			n->losses[(size_t)chunk + i] = token_loss(p, (size_t)chunk + i, n->logits + i * v);
 		if (!n->backward)
@@ -300,6 +309,10 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	barrier(p);
 	attention(p, l, true);
 	barrier(p);
+	if (n->teacher && n->teacher->options.relation && l == &n->layers[n->teacher->options.layer]) {
+		trit_distill_relate(n->teacher, l->qkv, n->dqkv, n->loss_scale, p->index, p->threads);
+		barrier(p);
+	}
 
 	/* queries, keys, values and their norm */
 	rotate(p, n->dqkv, true);
@@ -322,6 +335,10 @@ static void pass_thread(void *arg, int index, int threads)
 	trit_part((size_t)n->tokens, 1, index, threads, &t0, &t1);
 	struct part part = { n, n->config, n->kernels, index, threads, (int)t0, (int)t1,
 		             n->scratch + (size_t)index * n->thread_scratch };
+	if (n->teacher) {
+		trit_distill_layers(n->teacher, index, threads);
+		barrier(&part);
+	}
 	forward(&part);
 	head_and_loss(&part);
 	if (!n->backward)
@@ -343,7 +360,12 @@ static double pass(struct trit_net *net, int n, const trit_token *batch, const f
 	net->weights = weights;
 	net->backward = backward;
 	net->loss_scale = loss_scale;
+	net->teacher = backward ? net->distill : NULL;
+	if (net->teacher)
+		trit_distill_begin(net->teacher, n, batch, weights);
 	trit_pool_run(net->pool, pass_thread, net);
+	if (net->teacher)
+		trit_distill_end(net->teacher);
 	for (int t = 0; t < net->tokens; t++)
 		sum += (double)net->losses[t];
 	return sum;

@@ -12,6 +12,7 @@
 
 #include "base/pool.h"
 #include "train/bitlinear.h"
+#include "train/distill.h"
 #include "train/params.h"
 
 struct trit_net_norm {
@@ -45,6 +46,7 @@ struct trit_net {
 	/** The caller's, of the next passes: where in its sequence the example begins that a token belongs to, [n, S].
 	 * Positions count from there, and attention does not look further back. NULL: a sequence is one example. */
 	const int *starts;
+	struct trit_distill *distill; /* the caller's: a teacher for trit_net_step; NULL: none */
 
 	/* private */
 	struct trit_arena arena;
@@ -72,6 +74,7 @@ struct trit_net {
 	const float *weights;    /* [T] of the losses; NULL: all 1 */
 	float loss_scale;
 	bool backward;
+	struct trit_distill *teacher; /* of this pass */
 };
 
 /** Allocates all memory of training steps of up to max_seqs sequences of seq_len tokens. The other arguments are kept
