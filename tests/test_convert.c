@@ -25,6 +25,7 @@
 #include "tiny_model.h"
 #include "train/checkpoint.h"
 #include "train/data.h"
+#include "train/prepare.h"
 #include "format/vocab_file.h"
 
 static struct trit_error err;

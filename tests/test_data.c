@@ -15,6 +15,8 @@
 
 #include "scratch.h"
 #include "train/data.h"
+#include "train/order.h"
+#include "train/prepare.h"
 
 #define TEXT TRIT_TEST_DATA "/train/garden.txt"
 
@@ -481,6 +483,144 @@ static void test_short_text(void **state)
 	assert_non_null(strstr(err.message, "--seq-len"));
 }
 
+/* A permutation of every size, another for another key; of billions in no memory. */
+static void test_permutation(void **state)
+{
+	enum { MOST = 300 };
+
+	(void)state;
+	for (uint64_t n = 1; n <= MOST; n++) {
+		bool seen[MOST] = { false };
+		int same = 0;
+		for (uint64_t i = 0; i < n; i++) {
+			uint64_t at = trit_order_at(n, 7, i);
+			assert_true(at < n);
+			assert_false(seen[at]);
+			seen[at] = true;
+			same += at == trit_order_at(n, 8, i);
+		}
+		assert_true(n < 100 || same < 20);
+	}
+	/* Neighbours fall everywhere: the mean of 10000 distances is a third of n, give or take five deviations. */
+	uint64_t n = 3000000000000;
+	double sum = 0;
+	for (uint64_t i = 0; i < 10000; i++) {
+		double a = (double)trit_order_at(n, 1, i), b = (double)trit_order_at(n, 1, i + 1);
+		sum += a > b ? a - b : b - a;
+	}
+	assert_true(sum / 10000 > 0.32 * (double)n && sum / 10000 < 0.347 * (double)n);
+	/* Of three elements each order comes about as often as the others. */
+	int count[27] = { 0 };
+	for (uint64_t key = 0; key < 6000; key++)
+		count[9 * trit_order_at(3, key, 0) + 3 * trit_order_at(3, key, 1) + trit_order_at(3, key, 2)]++;
+	for (int i = 0; i < 27; i++)
+		assert_true(count[i] == 0 || (count[i] > 800 && count[i] < 1200));
+}
+
+/* Tokens tell which source they are of, and where. */
+static trit_token second(size_t i)
+{
+	return (trit_token)(1000 + i);
+}
+
+static void write_source(const char *dir, size_t n_tokens, trit_token (*token)(size_t i))
+{
+	write_tokens("train", 2000, n_tokens, token);
+	write_tokens("val", 2000, 3 * S + 1, token);
+	assert_int_equal(trit_make_dirs(dir, &err), 0);
+	for (int val = 0; val < 2; val++) {
+		char to[64];
+		snprintf(to, sizeof to, "%s/%s-00000.safetensors", dir, val ? "val" : "train");
+		assert_int_equal(rename(val ? "shards/val-00000.safetensors" : "shards/train-00000.safetensors", to), 0);
+	}
+}
+
+/* Each source has exactly its share of every block, goes through all of its windows before it begins again, and any
+ * window can be had by itself. Without weights there is one list of windows. */
+static void test_mix(void **state)
+{
+	struct trit_data_source sources[2] = { { "mix-a", 3 }, { "mix-b", 1 } };
+	struct trit_data d;
+	trit_token w[S + 1], again[S + 1];
+	int count[2] = { 0 }, seen[2000] = { 0 };
+
+	(void)state;
+	write_source("mix-a", 800, count_up);
+	write_source("mix-b", 300, second);
+	assert_int_equal(trit_data_open_mix(&d, 2, sources, 2000, S, 3, &err), 0);
+	assert_int_equal(d.n_windows, 113 + 41);
+	assert_int_equal(d.n_val_windows, 6);
+	for (uint64_t i = 0; i < TRIT_MIX_BLOCK; i++) {
+		trit_data_train(&d, i, 1, w, NULL);
+		assert_int_equal(w[S], w[0] + S); /* no window reaches from one source into the other */
+		count[w[0] >= 1000]++;
+		seen[w[0]]++;
+	}
+	assert_int_equal(count[0], TRIT_MIX_BLOCK * 3 / 4);
+	assert_int_equal(count[1], TRIT_MIX_BLOCK / 4);
+	for (uint64_t i = 5 * TRIT_MIX_BLOCK; i-- > 5 * TRIT_MIX_BLOCK - 50;) {
+		trit_data_train(&d, i, 1, w, NULL);
+		trit_data_train(&d, i - 50, 1, again, NULL);
+		assert_memory_not_equal(w, again, sizeof w);
+		trit_data_train(&d, i, 1, again, NULL);
+		assert_memory_equal(w, again, sizeof w);
+	}
+	bool val[2] = { false };
+	for (uint64_t i = 0; i < 3; i++) {
+		trit_data_val(&d, i, 1, w, NULL);
+		val[w[0] >= 1000] = true;
+	}
+	assert_true(val[0] && val[1]); /* both are there early */
+	trit_data_close(&d);
+
+	/* The small source's 41 windows come 2048 / 41 = 49.95 times each: 49 or 50, spread over offsets. */
+	int in_place[41] = { 0 };
+	assert_int_equal(trit_data_open_mix(&d, 2, sources, 2000, S, 3, &err), 0);
+	for (uint64_t i = 0; i < TRIT_MIX_BLOCK; i++) {
+		trit_data_train(&d, i, 1, w, NULL);
+		if (w[0] >= 1000)
+			in_place[(w[0] - 1000) / S]++;
+	}
+	for (int i = 0; i < 41; i++)
+		assert_true(in_place[i] == 49 || in_place[i] == 50);
+	trit_data_close(&d);
+
+	sources[0].weight = sources[1].weight = 0;
+	assert_int_equal(trit_data_open_mix(&d, 2, sources, 2000, S, 3, &err), 0);
+	memset(seen, 0, sizeof seen);
+	for (uint64_t i = 0; i < d.n_windows; i++) {
+		trit_data_train(&d, i, 1, w, NULL);
+		assert_int_equal(seen[w[0]]++, 0);
+	}
+	trit_data_close(&d);
+	sources[0].weight = 1;
+	assert_int_equal(trit_data_open_mix(&d, 2, sources, 2000, S, 3, &err), TRIT_ERR_ARG);
+	assert_non_null(strstr(err.message, "weight"));
+}
+
+/* A token beyond the vocabulary in a shard that promised otherwise: the window has none of it, and it is told. */
+static void test_damaged(void **state)
+{
+	struct trit_data d;
+	trit_token w[S + 1];
+	size_t len;
+
+	(void)state;
+	open_data(&d, S + 1, 1);
+	trit_data_close(&d);
+	char *bytes = scratch_read("shards/train-00000.safetensors", &len);
+	memset(bytes + len - 4, 0xff, 2);
+	scratch_write("shards/train-00000.safetensors", len, bytes);
+	trit_free(bytes);
+	assert_int_equal(trit_data_open(&d, "shards", 2000, S, 1, &err), 0);
+	assert_int_equal(trit_data_check(&d, &err), 0);
+	trit_data_train(&d, 0, 1, w, NULL);
+	assert_true(w[S - 1] == 0 && w[S] == S);
+	assert_int_equal(trit_data_check(&d, &err), TRIT_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "damaged"));
+	trit_data_close(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +628,7 @@ int main(void)
 		cmocka_unit_test(test_preparing),  cmocka_unit_test(test_stopping),   cmocka_unit_test(test_widths),
 		cmocka_unit_test(test_two_shards), cmocka_unit_test(test_masks),      cmocka_unit_test(test_order),
 		cmocka_unit_test(test_weights),    cmocka_unit_test(test_short_text),
+		cmocka_unit_test(test_permutation), cmocka_unit_test(test_mix),      cmocka_unit_test(test_damaged),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

@@ -200,7 +200,7 @@ static void show_start(const struct trit_trainer *t)
 	const struct trit_recipe *r = &t->recipe;
 	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
 	trit_text_count(parameters, (double)trit_config_parameters(&t->config));
-	trit_text_count(tokens, (double)t->data.train.n_tokens);
+	trit_text_count(tokens, (double)t->data.n_train_tokens);
 	trit_text_bytes(memory, (double)trit_net_bytes(&t->net) + 16.0 * (double)t->params.total);
 	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
 	fprintf(stderr,
@@ -208,7 +208,7 @@ static void show_start(const struct trit_trainer *t)
 	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %s of memory, %d threads, "
 	        "%s\n",
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
-	        tokens, (unsigned long long)t->data.val.n_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
+	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
 	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
 	if (!t->config.tied && !t->config.arch->others_untie)
 		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",

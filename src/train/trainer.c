@@ -119,7 +119,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 		return e;
 	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
 	t->scales = trit_calloc((size_t)t->config.n_layers, TRIT_NET_LINEARS * sizeof *t->scales);
-	if (t->data.train.masked || t->data.val.masked) {
+	if (t->data.masked) {
 		t->weights = trit_calloc((size_t)t->recipe.batch, (size_t)t->recipe.seq_len * sizeof *t->weights);
 		if (!t->weights)
 			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
@@ -181,7 +181,7 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		return trit_fail(err, TRIT_ERR_ARG, "%g epochs of this text are %.0f steps; use --steps",
 		                 (double)t->recipe.epochs, steps);
 	t->recipe.steps = (int)steps;
-	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.train.n_tokens };
+	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.n_train_tokens };
 	trit_params_randomise(&t->params, &t->config, t->recipe.seed);
 	if ((e = begin(t, metrics, err)))
 		return e;
@@ -201,10 +201,10 @@ static int resume(struct trit_trainer *t, const struct trit_train_options *o, st
 	    (e = load_tokenizer(t, err)) ||
 	    (e = set_up(t, o, err)))
 		return e;
-	if (t->progress.train_tokens != t->data.train.n_tokens)
+	if (t->progress.train_tokens != t->data.n_train_tokens)
 		return trit_fail(err, TRIT_ERR_FORMAT,
 		                 "%s/data: %llu training tokens, but the run began with %llu; put its shards back", t->out,
-		                 (unsigned long long)t->data.train.n_tokens, (unsigned long long)t->progress.train_tokens);
+		                 (unsigned long long)t->data.n_train_tokens, (unsigned long long)t->progress.train_tokens);
 	if ((e = trit_checkpoint_load(path, &t->params, err)))
 		return e;
 	return begin(t, metrics, err);
@@ -361,6 +361,8 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		e = trit_events_write(t->events, report, err);
 	if (e)
 		return trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);
+	if ((e = trit_data_check(&t->data, err)))
+		return e;
 	if (t->skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW || loss > MAX_LOSS)
 		return trit_fail(err, TRIT_ERR_FORMAT,
 		                 "%s: training diverged at step %d (loss %g, gradient norm %g); begin again in another --out "

@@ -21,6 +21,7 @@
 #include "train/metrics.h"
 #include "train/net.h"
 #include "train/optim.h"
+#include "train/prepare.h"
 
 /** What does not change the result. */
 struct trit_train_options {
