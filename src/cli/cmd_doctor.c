@@ -19,6 +19,7 @@
 #include "model/model.h"
 #include "model/tensor_check.h"
 #include "text/detokenizer.h"
+#include "train/kept.h"
 
 enum result { FINE, REMARK, DAMAGE, N_RESULTS };
 
@@ -255,6 +256,40 @@ static void check_config(struct doctor *d)
 		end(d, "%s: %d layers, width %d", d->config.arch->title, d->config.n_layers, d->config.d_model);
 }
 
+/* ---- training runs ----------------------------------------------------------------------------------------------- */
+
+/* Whether it is sound. */
+static bool check_checkpoint(struct doctor *d, const char *path)
+{
+	struct trit_progress progress;
+	struct trit_error err;
+	int e = trit_checkpoint_check(path, &progress, &err);
+	if (e)
+		say(d, judge(e), "%s", err.message);
+	else
+		say(d, FINE, "%s: step %d of %d, every checksum is right", path, progress.step, progress.steps);
+	return !e;
+}
+
+static int check_checkpoints(struct doctor *d, struct trit_error *err)
+{
+	char path[TRIT_KEPT_PATH_BYTES];
+	struct trit_kept kept = { 0 };
+	int e = trit_kept_list(&kept, d->path, err), sound = 0, n = 0;
+	begin(d, "checkpoints");
+	for (int i = -1; i < kept.n && !e; i++) {
+		e = trit_kept_path(path, d->path, i < 0 ? -1 : kept.steps[i], err);
+		if (e || trit_path_kind(path) < 0)
+			continue;
+		n++;
+		sound += check_checkpoint(d, path);
+	}
+	trit_kept_release(&kept);
+	if (!e && sound && sound < n)
+		say(d, REMARK, "trit train --resume --out %s goes on from the newest sound one", d->path);
+	return e;
+}
+
 /* ---- vocabulary -------------------------------------------------------------------------------------------------- */
 
 static const char *const texts[] = {
@@ -459,6 +494,11 @@ static void check_logits(struct doctor *d)
 static int examine(struct doctor *d, struct trit_error *err)
 {
 	const struct trit_model_file_options options = { .tokenizer = d->tokenizer };
+	if (trit_path_kind(d->path) == 0 && trit_checkpoint_is(d->path)) {
+		begin(d, "checkpoint");
+		check_checkpoint(d, d->path);
+		return TRIT_OK;
+	}
 	int e = trit_model_file_open(&d->file, d->path, &options, err);
 	if (e == TRIT_ERR_FORMAT) { /* that is what the doctor is for */
 		begin(d, "reading");
@@ -468,6 +508,8 @@ static int examine(struct doctor *d, struct trit_error *err)
 	if (e)
 		return e;
 	check_notes(d);
+	if (d->file.training_run && (e = check_checkpoints(d, err)))
+		return e;
 	check_config(d);
 	if ((e = check_tensors(d, err)))
 		return e;

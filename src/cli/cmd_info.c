@@ -16,6 +16,7 @@
 #include "model/kv.h"
 #include "model/model.h"
 #include "model/tensor_check.h"
+#include "train/kept.h"
 
 struct printer {
 	bool json, first;
@@ -426,6 +427,52 @@ static void put_file(struct printer *p, const struct trit_model_file *f)
 	put_text(p, "file", "format", text);
 }
 
+/* A checkpoint of a training run: where it stands, and with what settings. */
+static int describe_checkpoint(struct printer *p, const char *path, struct trit_error *err)
+{
+	struct trit_recipe recipe;
+	struct trit_progress progress;
+	struct trit_config config;
+	char text[TRIT_SETTING_BYTES];
+	int e = trit_checkpoint_read_recipe(path, &recipe, &progress, err);
+	if (e || (e = trit_recipe_config(&recipe, &config, err)))
+		return e;
+	put_text(p, "checkpoint", "checkpoint", path);
+	put_number(p, "  step", "step", progress.step, " of %d", progress.steps);
+	put_number(p, "  steps", "steps", progress.steps, "%s", "");
+	put_number(p, "  training tokens", "training_tokens", (double)progress.train_tokens, "%s", "");
+	put_sizes(p, &config);
+	begin_row(p, "settings", "settings");
+	for (int i = 0; i < trit_n_settings; i++) {
+		trit_setting_print(text, &trit_settings[i], &recipe);
+		trit_outf(p->json ? "%s\"%s\": \"%s\"" : "%s--%s %s", i ? (p->json ? ", " : " ") : p->json ? "{" : "",
+		          trit_settings[i].name, text);
+	}
+	trit_outf("%s", p->json ? "}" : "");
+	end_row(p);
+	return TRIT_OK;
+}
+
+/* The checkpoints of a run, newest first, and what the newest holds. */
+static int describe_run(struct printer *p, const char *folder, struct trit_error *err)
+{
+	char path[TRIT_KEPT_PATH_BYTES];
+	struct trit_kept kept;
+	int e = trit_kept_list(&kept, folder, err);
+	if (e)
+		return e;
+	begin_row(p, "older checkpoints", "older_checkpoints");
+	if (p->json)
+		trit_out(1, "[");
+	for (int i = 0; i < kept.n; i++)
+		trit_outf("%s%d", i ? ", " : "", kept.steps[i]);
+	trit_outf("%s", p->json ? "]" : kept.n ? "" : "none");
+	end_row(p);
+	trit_kept_release(&kept);
+	e = trit_kept_path(path, folder, -1, err);
+	return e ? e : describe_checkpoint(p, path, err);
+}
+
 static int describe(const struct info_options *o, struct trit_error *err)
 {
 	const struct trit_model_file_options file_options = { .tokenizer = o->open.tokenizer };
@@ -433,7 +480,17 @@ static int describe(const struct info_options *o, struct trit_error *err)
 	struct trit_model_file f;
 	struct trit_model *m = NULL;
 	struct trit_error why;
-	int e = trit_model_file_open(&f, o->file, &file_options, err);
+	int e;
+	if (trit_path_kind(o->file) == 0 && trit_checkpoint_is(o->file)) {
+		if (p.json)
+			trit_out(1, "{");
+		put_text(&p, "file", "format", "checkpoint of trit train");
+		e = describe_checkpoint(&p, o->file, err);
+		if (p.json)
+			trit_outf("\n}\n");
+		return e;
+	}
+	e = trit_model_file_open(&f, o->file, &file_options, err);
 	if (e)
 		return e;
 	if (trit_model_open_with(&m, o->file, &o->open, &why) == TRIT_ERR_ARG) { /* an option that is none */
@@ -452,6 +509,8 @@ static int describe(const struct info_options *o, struct trit_error *err)
 		put_kernels(&p, m);
 	} else {
 		put_outline(&p, &f);
+		if (f.training_run)
+			e = describe_run(&p, o->file, err);
 		put_vocab(&p, f.has_vocab ? &f.vocab : NULL);
 	}
 	put_notes(&p, m ? &m->file.notes : &f.notes);

@@ -63,12 +63,15 @@ static int parse(struct train_options *o, int argc, char **argv)
 	*o = (struct train_options){ .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
 		                     .embedding_type = "auto", .save_every = 500, .val_every = 250 };
 	o->run.max_val_windows = 256;
+	o->run.keep = 2;
 	struct trit_opt options[MAX_OPTIONS], fixed[] = {
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE|DIR...",
 		  .help = "text to learn from (UTF-8; a line <|endoftext|> ends a document)" },
 		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
 		  .help = "folder of the run; the result is DIR/model.gguf" },
 		{ 0, "resume", TRIT_OPT_FLAG, &o->resume, .help = "go on with the run in DIR, with its settings" },
+		{ 0, "resume-from", TRIT_OPT_STRING, &o->run.resume_from, .metavar = "STEP|FILE",
+		  .help = "go on from this checkpoint instead of the newest sound one" },
 		{ 0, "tokenizer", TRIT_OPT_STRING, &o->run.tokenizer, .metavar = "FILE",
 		  .help = "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
 		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
@@ -77,6 +80,8 @@ static int parse(struct train_options *o, int argc, char **argv)
 		  .help = "sequences of held-out text a validation uses at most (0: all)" },
 		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "steps between checkpoints" },
+		{ 0, "keep", TRIT_OPT_INT, &o->run.keep, .min = 1, .max = 1000, .metavar = "N",
+		  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
 		TRIT_ROW_THREADS(o->run.n_threads),
 		TRIT_ROW_CPU(o->run.cpu),
@@ -103,6 +108,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 		return status;
 	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
 		return status;
+	o->resume |= o->run.resume_from != NULL;
 	if (o->resume)
 		return check_resume(&table, o, first_setting);
 	if (!o->data.n)
@@ -231,6 +237,22 @@ static int save(struct trit_trainer *t, const struct train_options *o, struct tr
 	return trit_convert(t->out, path, &o->export, err);
 }
 
+/* A disk that is full now may have room later, and the last checkpoint is whole: no reason to end a long run. */
+static int save_on_the_way(struct trit_trainer *t, const struct train_options *o, struct display *d, int *saved,
+                           struct trit_error *err)
+{
+	int e = save(t, o, err);
+	if (!e)
+		*saved = t->progress.step;
+	if (e != TRIT_ERR_IO)
+		return e;
+	if (d->open)
+		fputc('\n', stderr);
+	d->open = false;
+	trit_cmd_note("train", "not saved: %s; training goes on and tries again in %d steps", err->message, o->save_every);
+	return TRIT_OK;
+}
+
 static int run(struct trit_trainer *t, const struct train_options *o, struct display *d, struct trit_error *err)
 {
 	int saved = -1, e;
@@ -243,10 +265,9 @@ static int run(struct trit_trainer *t, const struct train_options *o, struct dis
 		if ((e = trit_trainer_step(t, last || (o->val_every && next % o->val_every == 0), &r, err)))
 			return e;
 		show_step(d, &r);
-		if (next % o->save_every == 0 || last) {
-			if ((e = save(t, o, err)))
+		if (next % o->save_every == 0 && !last) {
+			if ((e = save_on_the_way(t, o, d, &saved, err)))
 				return e;
-			saved = next;
 		}
 	}
 	return saved == t->progress.step ? TRIT_OK : save(t, o, err);
@@ -279,6 +300,8 @@ int trit_cmd_train(int argc, char **argv)
 		trit_trainer_close(&t);
 		return trit_cmd_fail("train", &err);
 	}
+	for (size_t i = 0; i < t.notes.n; i++)
+		trit_cmd_note("train", "%s", t.notes.lines[i].text);
 	show_start(&t);
 	e = run(&t, &o, &d, &err);
 	if (d.open)

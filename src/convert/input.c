@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "format/st_checksum.h"
 #include "format/vocab_file.h"
 #include "model/model_file.h"
 #include "model/quant.h"
@@ -369,6 +370,8 @@ static int open_checkpoint(struct trit_input *in, const char *path, const char *
 		return e;
 	*s = (struct trit_source){ .arg = c, .vocab = &in->vocab, .scales = checkpoint_scales,
 		                   .codes = checkpoint_codes, .floats = checkpoint_floats };
+	if (trit_st_has_checksums(&c->file) && (e = trit_st_check(&c->file, err)))
+		return trit_fail_prefix(err, e, "%s", path);
 	if ((e = weight_method(&c->file, &c->method, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	e = tokenizer ? trit_vocab_file_read(tokenizer, &in->vocab, err) : read_vocab(path, &in->vocab, err);

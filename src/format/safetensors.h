@@ -83,6 +83,10 @@ TRIT_MUST_CHECK int trit_st_put_meta(struct trit_st_writer *w, const char *name,
                                      struct trit_error *err);
 TRIT_MUST_CHECK int trit_st_put_tensor(struct trit_st_writer *w, const char *name, enum trit_dtype dtype, int n_dims,
                                        const uint64_t *shape, struct trit_error *err);
+/** Puts what st_checksum.h checks into the metadata; the last thing before _begin. sums [n]: trit_st_sum_bytes of each
+ * tensor's data, in the order put. */
+TRIT_MUST_CHECK int trit_st_put_checksums(struct trit_st_writer *w, size_t n, const uint64_t *sums,
+                                          struct trit_error *err);
 TRIT_MUST_CHECK int trit_st_begin(struct trit_st_writer *w, struct trit_error *err);
 TRIT_MUST_CHECK int trit_st_write(struct trit_st_writer *w, size_t len, const void *data, struct trit_error *err);
 TRIT_MUST_CHECK int trit_st_commit(struct trit_st_writer *w, struct trit_error *err);

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "format/name_list.h"
 #include "format/safetensors.h"
+#include "format/st_checksum.h"
 #include "text/utf8.h"
 
 #define MAX_NAME 65535
@@ -32,6 +33,7 @@ struct trit_st_writer {
 	bool begun;
 	uint64_t data_bytes; /* of all tensors described */
 	uint64_t written;    /* of them */
+	uint64_t sum;        /* of the header so far (st_checksum.h) */
 };
 
 int trit_dtype_bytes(enum trit_dtype t)
@@ -113,6 +115,7 @@ int trit_st_put_meta(struct trit_st_writer *w, const char *name, const char *val
 	int status;
 
 	assert(!w->begun);
+	w->sum += trit_st_sum_meta(name, value);
 	status = append_name(&w->meta, &w->meta_names, "metadata", name, err);
 	return status == 0 ? append_string(&w->meta, value, err) : status;
 }
@@ -144,8 +147,30 @@ int trit_st_put_tensor(struct trit_st_writer *w, const char *name, enum trit_dty
 	if (status == 0)
 		status = trit_buf_printf(&w->tensors, err, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}",
 		                         w->data_bytes, w->data_bytes + bytes);
-	if (status == 0)
+	if (status == 0) {
 		w->data_bytes += bytes;
+		w->sum += trit_st_sum_tensor(name, dtype, n_dims, shape);
+	}
+	return status;
+}
+
+int trit_st_put_checksums(struct trit_st_writer *w, size_t n, const uint64_t *sums, struct trit_error *err)
+{
+	struct trit_buf text;
+	int status = 0;
+
+	assert(n == w->tensor_names.n);
+	trit_buf_init(&text, TRIT_SAFETENSORS_MAX_HEADER / 4);
+	for (size_t i = 0; status == 0 && i < n; i++)
+		status = trit_buf_printf(&text, err, "%016" PRIx64, sums[i]);
+	if (status == 0)
+		status = trit_st_put_meta(w, TRIT_ST_CHECKSUMS, n ? text.data : "", err);
+	trit_buf_reset(&text);
+	if (status == 0)
+		status = trit_buf_printf(&text, err, "%016" PRIx64, w->sum);
+	if (status == 0)
+		status = trit_st_put_meta(w, TRIT_ST_CHECKSUM, text.data, err);
+	trit_buf_release(&text);
 	return status;
 }
 

@@ -8,7 +8,9 @@
 #include <limits.h>
 #include <math.h>
 
-#include "format/safetensors.h"
+#include "format/st_checksum.h"
+
+#define VERSION "2"
 
 /* Weights, then first, then second moments. */
 static const char *const prefixes[] = { "", "m.", "v." };
@@ -16,6 +18,14 @@ static const char *const prefixes[] = { "", "m.", "v." };
 static float *array_of(const struct trit_params *p, int which)
 {
 	return which == 0 ? p->w : which == 1 ? p->m : p->v;
+}
+
+static bool all_finite(const float *values, size_t n)
+{
+	bool finite = true;
+	for (size_t i = 0; i < n; i++)
+		finite &= isfinite(values[i]) != 0;
+	return finite;
 }
 
 static void tensor_name(char *name, size_t size, int which, const struct trit_param *t)
@@ -27,13 +37,32 @@ static void tensor_name(char *name, size_t size, int which, const struct trit_pa
 
 /* ---- saving ------------------------------------------------------------------------------------------------------ */
 
+/* The checksum of each tensor, in the order of the file. */
+static int sum_tensors(uint64_t *sums, const struct trit_params *p, struct trit_error *err)
+{
+	for (int i = 0; i < 3 * p->n; i++) {
+		const struct trit_param *t = &p->list[i % p->n];
+		const float *values = array_of(p, i / p->n) + t->offset;
+		size_t n = t->rows * t->cols;
+		if (!all_finite(values, n)) {
+			char name[TRIT_TENSOR_NAME_BYTES + 8];
+			tensor_name(name, sizeof name, i / p->n, t);
+			return trit_fail(err, TRIT_ERR_FORMAT,
+			                 "tensor %s has numbers that are not finite; the checkpoint before is kept", name);
+		}
+		sums[i] = trit_st_sum_bytes(n * sizeof *values, values);
+	}
+	return TRIT_OK;
+}
+
 static int describe(struct trit_st_writer *w, const struct trit_params *p, const struct trit_recipe *r,
-                    const struct trit_config *c, struct trit_progress progress, struct trit_error *err)
+                    const struct trit_config *c, struct trit_progress progress, const uint64_t *sums,
+                    struct trit_error *err)
 {
 	char text[TRIT_SETTING_BYTES];
 	int e;
 	if ((e = trit_st_put_meta(w, "format", "trit-checkpoint", err)) ||
-	    (e = trit_st_put_meta(w, "version", "1", err)) || (e = trit_config_put_meta(c, w, err)))
+	    (e = trit_st_put_meta(w, "version", VERSION, err)) || (e = trit_config_put_meta(c, w, err)))
 		return e;
 	snprintf(text, sizeof text, "%d", progress.step);
 	if ((e = trit_st_put_meta(w, "step", text, err)))
@@ -57,17 +86,20 @@ static int describe(struct trit_st_writer *w, const struct trit_params *p, const
 			if ((e = trit_st_put_tensor(w, name, TRIT_DTYPE_F32, 2, shape, err)))
 				return e;
 		}
-	return trit_st_begin(w, err);
+	e = trit_st_put_checksums(w, 3 * (size_t)p->n, sums, err);
+	return e ? e : trit_st_begin(w, err);
 }
 
 int trit_checkpoint_save(const char *path, const struct trit_params *p, const struct trit_recipe *r,
                          const struct trit_config *c, struct trit_progress progress, struct trit_error *err)
 {
-	struct trit_st_writer *w;
-	int e = trit_st_writer_new(&w, path, err);
+	struct trit_st_writer *w = NULL;
+	uint64_t *sums = trit_calloc(3 * (size_t)p->n, sizeof *sums);
+	int e = sums ? sum_tensors(sums, p, err) : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for checksums");
 	if (e)
-		return e;
-	e = describe(w, p, r, c, progress, err);
+		e = trit_fail_prefix(err, e, "%s", path);
+	if (!e && !(e = trit_st_writer_new(&w, path, err)))
+		e = describe(w, p, r, c, progress, sums, err);
 	for (int a = 0; a < 3 && !e; a++)
 		for (int i = 0; i < p->n && !e; i++)
 			e = trit_st_write(w, p->list[i].rows * p->list[i].cols * sizeof(float), array_of(p, a) + p->list[i].offset,
@@ -75,6 +107,7 @@ int trit_checkpoint_save(const char *path, const struct trit_params *p, const st
 	if (!e)
 		e = trit_st_commit(w, err);
 	trit_st_writer_free(w);
+	trit_free(sums);
 	return e;
 }
 
@@ -85,17 +118,38 @@ uint64_t trit_checkpoint_bytes(const struct trit_params *p)
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
+static bool has_format(const struct trit_safetensors *s)
+{
+	const char *format = trit_safetensors_meta(s, "format");
+	return format && strcmp(format, "trit-checkpoint") == 0;
+}
+
+bool trit_checkpoint_is(const char *path)
+{
+	struct trit_safetensors s;
+	if (trit_safetensors_open(&s, path, NULL))
+		return false;
+	bool is = has_format(&s);
+	trit_safetensors_close(&s);
+	return is;
+}
+
 static int open_checkpoint(struct trit_safetensors *s, const char *path, struct trit_error *err)
 {
 	int e = trit_safetensors_open(s, path, err);
 	if (e)
 		return e;
-	const char *format = trit_safetensors_meta(s, "format"), *version = trit_safetensors_meta(s, "version");
-	if (!format || strcmp(format, "trit-checkpoint"))
+	const char *version = trit_safetensors_meta(s, "version");
+	if (!has_format(s))
 		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: not a training checkpoint", path);
-	else if (!version || strcmp(version, "1"))
-		e = trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: checkpoint version %.16s is not known; only 1 is", path,
-		              version ? version : "(none)");
+	else if (!version)
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: no version; the file is damaged", path);
+	else if (strcmp(version, "1") && strcmp(version, VERSION))
+		e = trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		              "%s: checkpoint version %.16s is not known, " VERSION " and 1 are; it needs a newer trit", path,
+		              version);
+	else if (strcmp(version, "1") || trit_st_has_checksums(s))
+		e = trit_st_check_header(s, err) ? trit_fail_prefix(err, TRIT_ERR_FORMAT, "%s", path) : TRIT_OK;
 	if (e)
 		trit_safetensors_close(s);
 	return e;
@@ -113,34 +167,83 @@ static int read_count(const struct trit_safetensors *s, const char *name, long l
 	return TRIT_OK;
 }
 
+static int read_progress(const struct trit_safetensors *s, struct trit_progress *progress, struct trit_error *err)
+{
+	long long step = 0, steps = 0, tokens = 0;
+	int e;
+	if (!(e = read_count(s, "step", INT_MAX, &step, err)) &&
+	    !(e = read_count(s, "total-steps", INT_MAX, &steps, err)) &&
+	    !(e = read_count(s, "train-tokens", LLONG_MAX, &tokens, err)) && (steps < 1 || step > steps))
+		e = trit_fail(err, TRIT_ERR_FORMAT, "step %lld of %lld", step, steps);
+	*progress = (struct trit_progress){ (int)step, (int)steps, (uint64_t)tokens };
+	return e;
+}
+
+/* Whether a name of metadata is one that this trit writes. */
+static bool is_known(const char *name)
+{
+	static const char *const others[] = { "format", "version", "step", "total-steps", "train-tokens", TRIT_ST_CHECKSUM,
+		                              TRIT_ST_CHECKSUMS };
+	if (strchr(name, '.'))
+		return true;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (!strcmp(name, others[i]))
+			return true;
+	for (int i = 0; i < trit_n_settings; i++)
+		if (!strcmp(name, trit_settings[i].name))
+			return true;
+	return false;
+}
+
+static int read_settings(const struct trit_safetensors *s, struct trit_recipe *r, struct trit_error *err)
+{
+	for (size_t i = 0; i < s->n_meta; i++)
+		if (!is_known(s->meta[i].name))
+			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "setting \"%.60s\" is not known; it needs a newer trit",
+			                 s->meta[i].name);
+	*r = trit_recipe_defaults();
+	for (int i = 0; i < trit_n_settings; i++) {
+		const char *text = trit_safetensors_meta(s, trit_settings[i].name);
+		int e = text ? trit_setting_parse(r, &trit_settings[i], text, err) : TRIT_OK;
+		if (e)
+			return e;
+	}
+	if (r->micro_batch < 1 || r->micro_batch > r->batch)
+		return trit_fail(err, TRIT_ERR_FORMAT, "micro-batch is %d; it must be 1 to the batch of %d", r->micro_batch,
+		                 r->batch);
+	return TRIT_OK;
+}
+
 int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_progress *progress,
                                 struct trit_error *err)
 {
 	struct trit_safetensors s;
-	struct trit_recipe recipe = trit_recipe_defaults();
+	struct trit_recipe recipe;
+	struct trit_progress at;
 	int e = open_checkpoint(&s, path, err);
 	if (e)
 		return e;
-	long long step = 0, steps = 0, tokens = 0;
-	if (!(e = read_count(&s, "step", INT_MAX, &step, err)) &&
-	    !(e = read_count(&s, "total-steps", INT_MAX, &steps, err)) &&
-	    !(e = read_count(&s, "train-tokens", LLONG_MAX, &tokens, err)) && (steps < 1 || step > steps))
-		e = trit_fail(err, TRIT_ERR_FORMAT, "step %lld of %lld", step, steps);
-	struct trit_progress at = { (int)step, (int)steps, (uint64_t)tokens };
-	for (int i = 0; i < trit_n_settings && !e; i++) {
-		const char *text = trit_safetensors_meta(&s, trit_settings[i].name);
-		if (text) /* else of a time before that setting, when its default was what there was */
-			e = trit_setting_parse(&recipe, &trit_settings[i], text, err);
-	}
-	if (!e && (recipe.micro_batch < 1 || recipe.micro_batch > recipe.batch))
-		e = trit_fail(err, TRIT_ERR_FORMAT, "micro-batch is %d; it must be 1 to the batch of %d", recipe.micro_batch,
-		              recipe.batch);
+	if (!(e = read_progress(&s, &at, err)))
+		e = read_settings(&s, &recipe, err);
 	trit_safetensors_close(&s);
 	if (e)
 		return trit_fail_prefix(err, e, "%s", path);
 	*r = recipe;
 	*progress = at;
 	return TRIT_OK;
+}
+
+int trit_checkpoint_check(const char *path, struct trit_progress *progress, struct trit_error *err)
+{
+	struct trit_safetensors s;
+	struct trit_recipe recipe;
+	int e = open_checkpoint(&s, path, err);
+	if (e)
+		return e;
+	if (!(e = read_progress(&s, progress, err)) && !(e = read_settings(&s, &recipe, err)) && trit_st_has_checksums(&s))
+		e = trit_st_check(&s, err);
+	trit_safetensors_close(&s);
+	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }
 
 static int load_tensor(const struct trit_safetensors *s, const struct trit_param *t, int which, float *out,
@@ -152,10 +255,8 @@ static int load_tensor(const struct trit_safetensors *s, const struct trit_param
 	if (!st || st->dtype != TRIT_DTYPE_F32 || st->n_dims != 2 || st->shape[0] != t->rows || st->shape[1] != t->cols)
 		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s is missing or not F32 %zu x %zu", name, t->rows, t->cols);
 	memcpy(out, st->data, st->bytes);
-	for (uint64_t i = 0; i < st->elements; i++)
-		if (!isfinite(out[i]))
-			return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s: element %llu is not finite", name,
-			                 (unsigned long long)i);
+	if (!all_finite(out, t->rows * t->cols))
+		return trit_fail(err, TRIT_ERR_FORMAT, "tensor %s has numbers that are not finite", name);
 	return TRIT_OK;
 }
 
@@ -165,6 +266,8 @@ int trit_checkpoint_load(const char *path, struct trit_params *p, struct trit_er
 	int e = open_checkpoint(&s, path, err);
 	if (e)
 		return e;
+	if (trit_st_has_checksums(&s))
+		e = trit_st_check(&s, err);
 	for (int a = 0; a < 3 && !e; a++)
 		for (int i = 0; i < p->n && !e; i++)
 			e = load_tensor(&s, &p->list[i], a, array_of(p, a) + p->list[i].offset, err);

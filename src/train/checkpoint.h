@@ -2,11 +2,14 @@
  * checkpoint.h - the state of a training run in one safetensors file.
  *
  * Tensors, all F32: the master weights under their GGUF names ("blk.0.attn_q.weight") and AdamW's moments under "m."
- * and "v." + name. Metadata: "format" "trit-checkpoint", "version" "1", "step" (optimiser steps done), "total-steps",
- * every setting of the recipe by name, and the configuration by its GGUF keys. The vocabulary is vocab.gguf beside it;
- * random numbers need no state (train/data.h).
+ * and "v." + name. Metadata: "format" "trit-checkpoint", "version" "2", "step" (optimiser steps done), "total-steps",
+ * every setting of the recipe by name, and the configuration by its GGUF keys, which have dots. The vocabulary is
+ * vocab.gguf beside it; random numbers need no state (train/data.h).
  *
- * Written to a temporary file and renamed: a killed process leaves the previous checkpoint or the new one, whole.
+ * Written to a temporary file, flushed to the disk and renamed: a killed process leaves the previous checkpoint or the
+ * new one, whole. Version 2 carries checksums of header and tensors (format/st_checksum.h), which are checked before
+ * anything is used; version 1 is the same without them. A setting that a checkpoint lacks takes its default: it is of
+ * a trit that did not have it yet. One with a setting that is not known here is refused: it is of a newer trit.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,12 +25,19 @@ struct trit_progress {
 	uint64_t train_tokens; /* in the training shards, to notice when they are others */
 };
 
+/** Puts the checkpoint in place of `path`. Errors: IO, MEMORY; FORMAT when a weight or moment is not finite: then what
+ * is there is better. */
 TRIT_MUST_CHECK int trit_checkpoint_save(const char *path, const struct trit_params *p, const struct trit_recipe *r,
                                          const struct trit_config *c, struct trit_progress progress,
                                          struct trit_error *err);
-/** Reads recipe and progress. Errors: IO, FORMAT (not a checkpoint; a setting missing or out of range). */
+/** Whether a file is a checkpoint, of whatever version and health. */
+bool trit_checkpoint_is(const char *path);
+/** Reads recipe and progress. Errors: IO, FORMAT (not a checkpoint; damaged; a setting out of range), UNSUPPORTED (of a
+ * newer trit). */
 TRIT_MUST_CHECK int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_progress *progress,
                                                 struct trit_error *err);
+/** Reads all of it, as the two others do, and keeps nothing but the progress. Errors: as theirs. */
+TRIT_MUST_CHECK int trit_checkpoint_check(const char *path, struct trit_progress *progress, struct trit_error *err);
 /** Reads weights and moments into p, laid out for that recipe. Errors: IO, FORMAT (missing tensor, other shape,
  * a number that is not finite). */
 TRIT_MUST_CHECK int trit_checkpoint_load(const char *path, struct trit_params *p, struct trit_error *err);

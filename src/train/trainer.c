@@ -94,8 +94,9 @@ static int check_memory(const struct trit_trainer *t, struct trit_error *err)
 /* Likewise for the disk. */
 static int check_space(const struct trit_trainer *t, struct trit_error *err)
 {
-	uint64_t need = 2 * trit_checkpoint_bytes(&t->params) + trit_checkpoint_bytes(&t->params) / 3, have;
-	have = trit_free_space(t->out);
+	/* Those kept, the one being written, the packed model, which is smaller than the weights. */
+	uint64_t one = trit_checkpoint_bytes(&t->params), need = ((uint64_t)t->keep + 1) * one + one / 3;
+	uint64_t have = trit_free_space(t->out);
 	if (have >= need)
 		return TRIT_OK;
 	return trit_fail(err, TRIT_ERR_IO,
@@ -109,6 +110,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	char data_path[PATH_BYTES];
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
 	t->max_val_windows = o->max_val_windows;
+	t->keep = o->keep > 0 ? o->keep : 2;
 	if ((e = trit_recipe_config(&t->recipe, &t->config, err)) || (e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
 	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
@@ -160,14 +162,13 @@ static int begin(struct trit_trainer *t, const char *metrics, struct trit_error 
 static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
                   const struct trit_train_options *o, struct trit_error *err)
 {
-	char path[PATH_BYTES], metrics[PATH_BYTES];
+	char metrics[PATH_BYTES];
 	struct trit_config ignored;
 	int e;
-	if ((e = open_trainer(t, o, err)) || (e = path_of(path, t->out, "checkpoint.safetensors", err)) ||
-	    (e = path_of(metrics, t->out, "metrics.jsonl", err)))
+	if ((e = open_trainer(t, o, err)) || (e = path_of(metrics, t->out, "metrics.jsonl", err)))
 		return e;
 	t->recipe = *r;
-	if (trit_path_kind(path) >= 0)
+	if (trit_kept_any(t->out))
 		return trit_fail(err, TRIT_ERR_IO,
 		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
@@ -190,14 +191,15 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 
 static int resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	char path[PATH_BYTES], metrics[PATH_BYTES];
+	char path[TRIT_KEPT_PATH_BYTES], metrics[PATH_BYTES];
 	int e;
-	if ((e = open_trainer(t, o, err)) || (e = path_of(path, t->out, "checkpoint.safetensors", err)) ||
-	    (e = path_of(metrics, t->out, "metrics.jsonl", err)))
+	if ((e = open_trainer(t, o, err)) || (e = path_of(metrics, t->out, "metrics.jsonl", err)))
 		return e;
-	if (trit_path_kind(path) < 0)
-		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run", path);
-	if ((e = lock_folder(t, err)) || (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) ||
+	if (trit_path_kind(t->out) < 0)
+		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run",
+		                 t->out);
+	if ((e = lock_folder(t, err)) || (e = trit_kept_find(path, t->out, o->resume_from, &t->notes, err)) ||
+	    (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) ||
 	    (e = load_tokenizer(t, err)) ||
 	    (e = set_up(t, o, err)))
 		return e;
@@ -216,7 +218,7 @@ static void undo_create(const char *out)
 	char path[PATH_BYTES];
 	static const char *const names[] = { "vocab.gguf", "metrics.jsonl", "data", "" };
 	struct trit_error ignored;
-	if (path_of(path, out, "checkpoint.safetensors", &ignored) || trit_path_kind(path) >= 0)
+	if (trit_kept_any(out))
 		return;
 	if (!path_of(path, out, "data", &ignored))
 		trit_shards_remove(path);
@@ -263,17 +265,15 @@ void trit_trainer_close(struct trit_trainer *t)
 	trit_free(t->scales);
 	trit_free(t->batch);
 	trit_free(t->weights);
+	trit_notes_release(&t->notes);
 	trit_free(t->out);
 	*t = (struct trit_trainer){ 0 };
 }
 
 int trit_trainer_save(struct trit_trainer *t, struct trit_error *err)
 {
-	char path[PATH_BYTES];
-	int e = path_of(path, t->out, "checkpoint.safetensors", err);
-	if (!e)
-		e = trit_metrics_flush(t->metrics, err);
-	return e ? e : trit_checkpoint_save(path, &t->params, &t->recipe, &t->config, t->progress, err);
+	int e = trit_metrics_flush(t->metrics, err);
+	return e ? e : trit_kept_save(t->out, t->keep, &t->params, &t->recipe, &t->config, t->progress, err);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */

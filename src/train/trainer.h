@@ -4,6 +4,7 @@
  * The output folder:
  *     data/train-*.safetensors, data/val-*.safetensors   tokens             vocab.gguf   the vocabulary
  *     checkpoint.safetensors   weights, moments, settings, step              metrics.jsonl   a line a step
+ *     checkpoint-STEP.safetensors   older ones (kept.h)
  *     events.out.tfevents.*    the same numbers for TensorBoard
  * model.gguf, the packed result, is made from the checkpoint by convert/.
  *
@@ -15,9 +16,9 @@
 #ifndef TRIT_TRAIN_TRAINER_H
 #define TRIT_TRAIN_TRAINER_H
 
-#include "train/checkpoint.h"
 #include "train/data.h"
 #include "train/events.h"
+#include "train/kept.h"
 #include "train/metrics.h"
 #include "train/net.h"
 #include "train/optim.h"
@@ -30,6 +31,8 @@ struct trit_train_options {
 	const char *cpu;           /* kernel tier; NULL: best */
 	int n_threads;             /* 0: all cores */
 	int max_val_windows;       /* validate on at most so many */
+	int keep;                  /* checkpoints to keep; 0: 2 */
+	const char *resume_from;   /* step or file to resume from; NULL: the newest sound checkpoint */
 	trit_prepare_fn *progress; /* while text is prepared; may be NULL */
 	void *progress_arg;
 };
@@ -50,6 +53,8 @@ struct trit_trainer {
 	char *out;
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
+	int keep; /* checkpoints */
+	struct trit_notes notes; /* what resuming found odd */
 	int skipped, skipped_in_a_row;
 	float *scales; /* [L, TRIT_NET_LINEARS] */
 	FILE *metrics;
@@ -60,7 +65,8 @@ struct trit_trainer {
  * the folder already holds a run, or when the disk has not the room. */
 TRIT_MUST_CHECK int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths,
                                         char *const *paths, const struct trit_train_options *o, struct trit_error *err);
-/** Goes on from OUT/checkpoint.safetensors; drops what metrics.jsonl has beyond it. */
+/** Goes on from the newest checkpoint in OUT that is sound, or the one asked for; notes the damaged ones it passed
+ * over; drops what metrics.jsonl has beyond it. */
 TRIT_MUST_CHECK int trit_trainer_resume(struct trit_trainer *t, const struct trit_train_options *o,
                                         struct trit_error *err);
 void trit_trainer_close(struct trit_trainer *t);
@@ -71,7 +77,7 @@ TRIT_MUST_CHECK int trit_trainer_step(struct trit_trainer *t, bool validate, str
                                       struct trit_error *err);
 /** Mean nats a token of the validation text that is to be predicted, NaN if there is none. */
 double trit_trainer_validate(struct trit_trainer *t);
-/** Writes OUT/checkpoint.safetensors. */
+/** Writes OUT/checkpoint.safetensors and keeps older ones (kept.h). */
 TRIT_MUST_CHECK int trit_trainer_save(struct trit_trainer *t, struct trit_error *err);
 
 #endif

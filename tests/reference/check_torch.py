@@ -146,7 +146,9 @@ def one_step_more(folder):
     with safe_open(path, "np") as f:
         meta = f.metadata()
     meta |= {"total-steps": str(STEPS + 1), "steps": str(STEPS + 1), "beta1": "0", "clip": "0", "lr": "1e-30",
-             "lr2": "1e-30", "weight-decay": "0", "weight-decay2": "0"}
+             "lr2": "1e-30", "weight-decay": "0", "weight-decay2": "0",
+             "version": "1"}
+    del meta["checksum"], meta["checksums"]  # as in version 1, which has none
     save_file(load_file(path), path, meta)
     shard, = glob.glob(folder + "/data/train-*")
     with safe_open(shard, "np") as f:
