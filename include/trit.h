@@ -125,10 +125,11 @@ struct trit_session;
 /** What the KV cache keeps of keys and values: 16, 4.5 or 8.25 bits a number (heads of 128). Fewer bits: less memory,
  * and a loss that is small with 8. */
 enum trit_kv_type {
-	TRIT_KV_AUTO = 0, /**< q8 for a ternary model, f16 for one of full precision */
+	TRIT_KV_AUTO = 0, /**< q8 for a ternary model, f32 for one whose projections are, f16 for other ones */
 	TRIT_KV_F16 = 1,  /**< IEEE half */
 	TRIT_KV_Q4 = 2,   /**< 4 bits, a scale for each 32 numbers */
-	TRIT_KV_Q8 = 3,   /**< 8 bits, a scale for each key and each value; attention in integers: the fastest */
+	TRIT_KV_F32 = 3,  /**< single precision */
+	TRIT_KV_Q8 = 4,   /**< 8 bits, a scale for each key and each value; attention in integers: the fastest */
 };
 
 struct trit_session_options {

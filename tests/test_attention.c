@@ -22,7 +22,7 @@
 
 enum { LAYER = 1, N_LAYERS = 2 };
 
-static const char *const type_names[TRIT_N_KV_TYPES] = { "auto", "f16", "q4", "q8" };
+static const char *const type_names[TRIT_N_KV_TYPES] = { "auto", "f16", "q4", "f32", "q8" };
 
 static struct trit_config make_config(int n_heads, int n_kv_heads, int head_dim)
 {
@@ -41,6 +41,11 @@ static size_t row_floats(const struct trit_config *c)
 /* Number i of 32 of a run. */
 static double run_number(enum trit_kv_type type, const unsigned char *run, int i)
 {
+	if (type == TRIT_KV_F32) {
+		float x;
+		memcpy(&x, run + 4 * i, sizeof x);
+		return x;
+	}
 	if (type == TRIT_KV_F16)
 		return trit_f16_to_f32(trit_get16(run + 2 * i));
 	return (run[i % 16] >> (i < 16 ? 0 : 4) & 15) - 8;
@@ -54,21 +59,21 @@ static double half_at(const unsigned char *p, size_t i)
 /* Element e of the key at place `at` of a page, and its scale. Sizes are counted anew. */
 static double key_element(enum trit_kv_type type, const unsigned char *page, int width, int at, int e, double *scale)
 {
-	static const int run_bytes[] = { [TRIT_KV_F16] = 64, [TRIT_KV_Q4] = 16 };
+	static const int run_bytes[] = { [TRIT_KV_F32] = 128, [TRIT_KV_F16] = 64, [TRIT_KV_Q4] = 16 };
 	int groups = (width + 31) / 32, run = run_bytes[type];
 	size_t scales = (size_t)(8 * width * run + groups * 256 * run);
 
-	*scale = type == TRIT_KV_F16 ? 1 : half_at(page + scales, (size_t)((at / 32 * groups + e / 32) * 32 + at % 32));
+	*scale = type != TRIT_KV_Q4 ? 1 : half_at(page + scales, (size_t)((at / 32 * groups + e / 32) * 32 + at % 32));
 	return *scale * run_number(type, page + (at / 32 * width + e) * run, at % 32);
 }
 
 static double value_element(enum trit_kv_type type, const unsigned char *page, int width, int at, int e, double *scale)
 {
-	static const int run_bytes[] = { [TRIT_KV_F16] = 64, [TRIT_KV_Q4] = 16 };
+	static const int run_bytes[] = { [TRIT_KV_F32] = 128, [TRIT_KV_F16] = 64, [TRIT_KV_Q4] = 16 };
 	int groups = (width + 31) / 32, run = run_bytes[type];
 	size_t values = (size_t)(8 * width * run), scales = values + (size_t)(groups * 256 * run + groups * 256 * 2);
 
-	*scale = type == TRIT_KV_F16 ? 1 : half_at(page + scales, (size_t)(e / 32 * 256 + at));
+	*scale = type != TRIT_KV_Q4 ? 1 : half_at(page + scales, (size_t)(e / 32 * 256 + at));
 	return *scale * run_number(type, page + values + (e / 32 * 256 + at) * run, e % 32);
 }
 
@@ -79,8 +84,10 @@ static void check_stored(enum trit_kv_type type, double stored, double x, double
 {
 	double bound = type == TRIT_KV_F16 ? fabs(x) * 0x1p-11 + 0x1p-25 : fabs(scale) * 0.501;
 
+	if (type == TRIT_KV_F32)
+		bound = 0;
 	if (type == TRIT_KV_Q4 && x * far < 0) /* +8 does not exist: the other end may be a whole step off */
-		bound = fabs(scale) * 1.001;
+		bound = fabs(scale) * 1.005;
 	if (!(fabs(stored - x) <= bound))
 		fail_msg("%s: %.9g is stored as %.9g, scale %.3g", type_names[type], x, stored, scale);
 }
@@ -103,9 +110,9 @@ static void test_put(void **state)
 	(void)state;
 	trit_kernels_fill(&k, TRIT_TIER_C);
 	trit_rng_init(&rng, 1);
-	for (int number = 0; number < 12; number++) {
-		int width = widths[number / 2];
-		enum trit_kv_type type = (enum trit_kv_type)(TRIT_KV_F16 + number % 2);
+	for (int number = 0; number < 18; number++) {
+		int width = widths[number / 3];
+		enum trit_kv_type type = (enum trit_kv_type)(TRIT_KV_F16 + number % 3);
 		unsigned char *page = trit_calloc(trit_kv_page_bytes(type, width), 1);
 		float *x = trit_calloc(TRIT_KV_PAGE * 2 * (size_t)width, sizeof *x);
 
@@ -161,9 +168,10 @@ static void test_memory(void **state)
 	struct trit_kv kv;
 
 	(void)state;
-	/* two layers, two heads, two pages: 16 and 4.5 bits for each of 2 * 64 numbers of 256 positions; 8
+	/* two layers, two heads, two pages: 16, 32 and 4.5 bits for each of 2 * 64 numbers of 256 positions; 8
 	 * bits, and twice four bytes a position */
 	assert_int_equal(trit_kv_bytes(&c, TRIT_KV_F16, 257), 8 * 256 * 256);
+	assert_int_equal(trit_kv_bytes(&c, TRIT_KV_F32, 257), 8 * 256 * 512);
 	assert_int_equal(trit_kv_bytes(&c, TRIT_KV_Q8, 512), 8 * 256 * (128 + 8));
 	assert_int_equal(trit_kv_bytes(&c, TRIT_KV_Q4, 512), 8 * 256 * 72);
 	trit_mem_fail_after(1);
@@ -321,8 +329,8 @@ static void test_formula(void **state)
 	static const int shapes[][3] = { { 4, 2, 32 }, { 6, 1, 20 }, { 3, 3, 66 }, { 10, 2, 100 } };
 
 	(void)state;
-	for (int number = 0; number < 12; number++) {
-		const int *shape = shapes[number / 3];
+	for (int number = 0; number < 24; number++) {
+		const int *shape = shapes[number / 6];
 		struct input in;
 		struct trit_kv kv;
 		struct trit_config config = make_config(shape[0], shape[1], shape[2]);
@@ -331,8 +339,7 @@ static void test_formula(void **state)
 			config.attn_softcap = 1.5f;
 			config.score_scale = 0.3f;
 		}
-		make_input(&in, config, (enum trit_kv_type)(TRIT_KV_F16 + number % 2), 1,
-		           300);
+		make_input(&in, config, (enum trit_kv_type)(TRIT_KV_F16 + number / 2 % 3), 1, 300);
 		const struct trit_config *c = &in.config;
 		size_t nq = trit_config_q_width(c), width = (size_t)c->head_dim;
 		float *out = trit_calloc((size_t)in.n * nq, sizeof *out);

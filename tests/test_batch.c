@@ -191,7 +191,7 @@ static void test_options(void **state)
 	struct trit_error err;
 	const struct trit_batch_options bad[] = {
 		{ 0, 8, 8, 0 }, { TRIT_MAX_BATCH + 1, 8, 8, 0 }, { 1, 0, 8, 0 }, { 1, TRIT_MAX_CTX + 1, 8, 0 },
-		{ 1, 8, 0, 0 }, { 1, 8, TRIT_MAX_BATCH + 1, 0 }, { 1, 8, 8, (enum trit_kv_type)4 },
+		{ 1, 8, 0, 0 }, { 1, 8, TRIT_MAX_BATCH + 1, 0 }, { 1, 8, 8, (enum trit_kv_type)5 },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

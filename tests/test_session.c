@@ -103,7 +103,8 @@ static void test_pieces(void **state)
 /* A quantised cache moves the logits, and only a little; for all else it is as the other. */
 static void test_kv_types(void **state)
 {
-	static const double most[] = { [TRIT_KV_Q8] = 0.02, [TRIT_KV_Q4] = 0.3 }; /* of the largest logit */
+	/* of the largest logit */
+	static const double most[] = { [TRIT_KV_Q8] = 0.02, [TRIT_KV_Q4] = 0.3, [TRIT_KV_F32] = 0.02 };
 	size_t n = row_bytes / sizeof(float);
 	float *first = trit_calloc(n, sizeof *first), *half = trit_calloc(n, sizeof *half);
 	double largest = 0;
@@ -220,7 +221,7 @@ static void test_options(void **state)
 	const struct trit_session_options bad[] = {
 		{ .n_ctx = -1 },     { .n_ctx = n_ctx + 1 }, { .n_threads = -1 },
 		{ .n_threads = 257 }, { .n_batch = -1 },      { .n_batch = 1 << 20 },
-		{ .kv_type = (enum trit_kv_type)4 },
+		{ .kv_type = (enum trit_kv_type)5 },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

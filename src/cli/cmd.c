@@ -196,7 +196,7 @@ void trit_interrupt_reset(void)
 	trit_interrupts = 0;
 }
 
-const char *const trit_kv_names[] = { "auto", "f16", "q4", "q8", NULL };
+const char *const trit_kv_names[] = { "auto", "f16", "q4", "f32", "q8", NULL };
 
 /* ---- numbers for people ------------------------------------------------------------------------------------------ */
 

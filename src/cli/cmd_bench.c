@@ -123,7 +123,7 @@ static int read_kv_types(struct numbers *out, const struct trit_opt_table *t, co
 		while (names.v[i] && trit_kv_names[type] && strcmp(names.v[i], trit_kv_names[type]))
 			type++;
 		if (!trit_kv_names[type])
-			status = trit_opt_error(t, "--kv-type: \"%.60s\" is none of: auto, f16, q4, q8", names.v[i]);
+			status = trit_opt_error(t, "--kv-type: \"%.60s\" is none of: auto, f32, f16, q8, q4", names.v[i]);
 		out->v[out->n++] = type;
 	}
 	return status;
@@ -260,7 +260,7 @@ static int parse(struct bench_options *o, int argc, char **argv)
 		  .shown = "512" },
 		{ 0, "cpu", TRIT_OPT_LIST, &l.cpus, .metavar = "NAME",
 		  .help = "kernels: c, avx2, avx512 ... (trit info shows the best)", .shown = "the best" },
-		{ 0, "kv-type", TRIT_OPT_LIST, &l.kv_types, .metavar = "NAME", .help = "KV cache: auto, f16, q4, q8",
+		{ 0, "kv-type", TRIT_OPT_LIST, &l.kv_types, .metavar = "NAME", .help = "KV cache: auto, f32, f16, q8, q4",
 		  .shown = "auto" },
 		{ 0, "layout", TRIT_OPT_LIST, &l.layouts, .metavar = "NAME",
 		  .help = "of ternary weights in memory: auto, t2, t5, b1", .shown = "auto" },

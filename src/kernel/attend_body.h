@@ -28,6 +28,8 @@ enum { AHEAD = 3072 };
 
 VEC_INLINE struct vec load_run(enum trit_kv_type type, const unsigned char *run, int half)
 {
+	if (type == TRIT_KV_F32)
+		return vec_load((const float *)(const void *)run + 16 * half);
 	if (type == TRIT_KV_F16)
 		return vec_load_f16((const uint16_t *)(const void *)run + 16 * half);
 	return vec_load_i4(run, half);
@@ -99,6 +101,15 @@ VEC_INLINE void put_group_f16(unsigned char *keys, unsigned char *value, const f
 	memcpy(value, half, sizeof half);
 }
 
+/** The same in single precision. */
+VEC_INLINE void put_group_f32(unsigned char *keys, unsigned char *value, const float *k, const float *v, int m, int at)
+{
+	for (int e = 0; e < m; e++)
+		memcpy(keys + e * 128 + at % 32 * 4, &k[e], 4);
+	memset(value, 0, 128);
+	memcpy(value, v, (size_t)m * 4);
+}
+
 VEC_INLINE void put(unsigned char *page, const float *key, const float *value, int width, int at,
                     enum trit_kv_type type)
 {
@@ -112,6 +123,10 @@ VEC_INLINE void put(unsigned char *page, const float *key, const float *value, i
 		int m = width - 32 * g < 32 ? width - 32 * g : 32;
 		signed char q[32];
 
+		if (type == TRIT_KV_F32) {
+			put_group_f32(keys, values, key + 32 * g, value + 32 * g, m, at);
+			continue;
+		}
 		if (type == TRIT_KV_F16) {
 			put_group_f16(keys, values, key + 32 * g, value + 32 * g, m, at);
 			continue;
@@ -131,7 +146,7 @@ VEC_INLINE void put(unsigned char *page, const float *key, const float *value, i
 VEC_INLINE void score_tile(float *s, size_t lds, const float *q, size_t ldq, const unsigned char *keys,
                            const uint16_t *d, float scale, int width, enum trit_kv_type type, int rows)
 {
-	int group = type == TRIT_KV_F16 ? width : 32;
+	int group = trit_kv_scaled(type) ? 32 : width;
 
 	for (int half = 0; half < 2; half += TILE_VECS)
 		for (int e = 0; e < width; e += group) {
@@ -147,7 +162,7 @@ VEC_INLINE void score_tile(float *s, size_t lds, const float *q, size_t ldq, con
 #pragma GCC unroll 2
 			for (int j = 0; j < TILE_VECS; j++) {
 				factor[j] = vec_set1(scale);
-				if (type != TRIT_KV_F16)
+				if (trit_kv_scaled(type))
 					factor[j] = vec_mul(vec_load_f16(d + e + 16 * (half + j)), factor[j]);
 			}
 #pragma GCC unroll 12
@@ -217,9 +232,11 @@ struct tile {
 	TILE(name, type, 6) TILE(name, type, 4) TILE(name, type, 2) TILE(name, type, 1)                                \
 	static const struct tile tiles_##name[] = {ENTRY(name, 6), ENTRY(name, 4), ENTRY(name, 2), ENTRY(name, 1)};
 #endif
+TILES(f32, TRIT_KV_F32)
 TILES(f16, TRIT_KV_F16)
 TILES(q4, TRIT_KV_Q4)
-static const struct tile *const tiles[TRIT_N_KV_FLOAT] = {[TRIT_KV_F16] = tiles_f16, [TRIT_KV_Q4] = tiles_q4};
+static const struct tile *const tiles[TRIT_N_KV_FLOAT] = {
+	[TRIT_KV_F32] = tiles_f32, [TRIT_KV_F16] = tiles_f16, [TRIT_KV_Q4] = tiles_q4};
 
 /* ---- scores and values ------------------------------------------------------------------------------------------- */
 
@@ -233,7 +250,7 @@ static void scores(float *s, size_t lds, const float *q, size_t ldq, const unsig
 		const uint16_t *d = (const uint16_t *)(const void *)(page + trit_kv_key_scales_at(type, width));
 		const struct tile *tile = tiles[type];
 
-		if (type != TRIT_KV_F16)
+		if (trit_kv_scaled(type))
 			d += block * trit_kv_groups(width) * 32;
 		for (int r = 0; r < rows; r += tile->rows) {
 			while (tile->rows > rows - r)
@@ -308,7 +325,7 @@ static void value_page(const struct panel *p, const float *weights, size_t ldp, 
 			VEC_FOR(j, k, m)
 				vec_store(y + 32 * r + j, first_page ? vec_zero() : vec_load_n(p->out[r] + e - first + j, k));
 		}
-		if (type == TRIT_KV_F16) {
+		if (!trit_kv_scaled(type)) {
 			value_panel(y, p, weights, ldp, run, type);
 		} else {
 			for (int r = 0; r < p->count; r++)
@@ -361,6 +378,7 @@ static void values(float *out, size_t ld_token, size_t ld_head, const float *p, 
 	{                                                                                                              \
 		values(out, ld_token, ld_head, p, ldp, sum, pages, stride, width, first, last, rows, share, n, type);  \
 	}
+ATTEND_KERNELS(f32, TRIT_KV_F32)
 ATTEND_KERNELS(f16, TRIT_KV_F16)
 ATTEND_KERNELS(q4, TRIT_KV_Q4)
 
@@ -373,6 +391,7 @@ static void attend_init(struct trit_kernels *k)
 	} kernels[TRIT_N_KV_FLOAT] = {
 		[TRIT_KV_AUTO] = {kv_put_f16, attend_scores_f16, attend_values_f16}, /* never called */
 		[TRIT_KV_F16] = {kv_put_f16, attend_scores_f16, attend_values_f16},
+		[TRIT_KV_F32] = {kv_put_f32, attend_scores_f32, attend_values_f32},
 		[TRIT_KV_Q4] = {kv_put_q4, attend_scores_q4, attend_values_q4},
 	};
 

@@ -1,9 +1,9 @@
 /*
  * kv_page.h - a page of the KV cache: the keys and values of one head at TRIT_KV_PAGE consecutive positions, in the
- * types that are multiplied as floats (f16, q4). Pages of q8: model/int_attention.h.
+ * types that are multiplied as floats (f32, f16, q4). Pages of q8: model/int_attention.h.
  *
- * Its numbers lie in runs of 32: 64 bytes of IEEE half (f16), or 16 whose low nibbles are the first 16 integers plus 8
- * and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:
+ * Its numbers lie in runs of 32: 128 bytes of IEEE single (f32), 64 of half (f16), or 16 whose low nibbles are the
+ * first 16 integers plus 8 and whose high nibbles are the others (q4). With `groups` = width / 32, rounded up:
  *
  *     keys          [PAGE / 32][width]         a run has one element of 32 positions
  *     values        [groups][PAGE]             a run has 32 elements of one position, zeros from `width` on
@@ -18,22 +18,28 @@
 #ifndef TRIT_KERNEL_KV_PAGE_H
 #define TRIT_KERNEL_KV_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "trit.h"
 
 #define TRIT_KV_PAGE 256
 /* Types that the float kernels know, and all; the first, auto, is that of no cache. */
-#define TRIT_N_KV_FLOAT (TRIT_KV_Q4 + 1)
+#define TRIT_N_KV_FLOAT (TRIT_KV_F32 + 1)
 #define TRIT_N_KV_TYPES (TRIT_KV_Q8 + 1)
 
 static inline size_t trit_kv_groups(int width)
 {
 	return ((size_t)width + 31) / 32;
 }
+/** Whether its numbers are integers with a scale. */
+static inline bool trit_kv_scaled(enum trit_kv_type type)
+{
+	return type == TRIT_KV_Q4;
+}
 static inline size_t trit_kv_run_bytes(enum trit_kv_type type)
 {
-	return type == TRIT_KV_F16 ? 64 : 16;
+	return type == TRIT_KV_F32 ? 128 : type == TRIT_KV_F16 ? 64 : 16;
 }
 /** Where in a page the values begin; after them (q4) the scales of the keys and those of the values. */
 static inline size_t trit_kv_values_at(enum trit_kv_type type, int width)
@@ -47,7 +53,7 @@ static inline size_t trit_kv_key_scales_at(enum trit_kv_type type, int width)
 /** Of the keys' scales, and of the values'. */
 static inline size_t trit_kv_scale_bytes(enum trit_kv_type type, int width)
 {
-	return type == TRIT_KV_F16 ? 0 : trit_kv_groups(width) * TRIT_KV_PAGE * sizeof(uint16_t);
+	return trit_kv_scaled(type) ? trit_kv_groups(width) * TRIT_KV_PAGE * sizeof(uint16_t) : 0;
 }
 static inline size_t trit_kv_value_scales_at(enum trit_kv_type type, int width)
 {

@@ -73,7 +73,9 @@ enum trit_kv_type trit_model_kv_type(const struct trit_model *m, enum trit_kv_ty
 {
 	if (asked != TRIT_KV_AUTO)
 		return asked;
-	return m->layers[0].q.quantised ? TRIT_KV_Q8 : TRIT_KV_F16;
+	if (m->layers[0].q.quantised)
+		return TRIT_KV_Q8;
+	return m->layers[0].q.type == TRIT_DENSE_F32 ? TRIT_KV_F32 : TRIT_KV_F16;
 }
 
 int trit_model_vocab_size(const struct trit_model *m)

@@ -57,7 +57,7 @@ int trit_batch_new(struct trit_batch **out, const struct trit_model *model, stru
 	if (o->n_ctx < 1 || o->n_ctx > TRIT_MAX_CTX)
 		return trit_fail(err, TRIT_ERR_ARG, "a context of %d tokens: must be 1 to %d", o->n_ctx, TRIT_MAX_CTX);
 	if ((unsigned)o->kv_type >= TRIT_N_KV_TYPES)
-		return trit_fail(err, TRIT_ERR_ARG, "KV cache of type %d: must be auto (0), f16 (1), q4 (2) or q8 (3)",
+		return trit_fail(err, TRIT_ERR_ARG, "KV cache of type %d: must be auto (0), f16 (1), q4 (2), f32 (3) or q8 (4)",
 		                 (int)o->kv_type);
 	struct trit_batch_options resolved = *o;
 	resolved.kv_type = trit_model_kv_type(model, o->kv_type);

@@ -67,7 +67,7 @@ static int check_options(struct trit_embed_options *o, const struct trit_model *
 	    (e = check_range("the batch", o->n_batch, TRIT_MAX_BATCH, err)))
 		return e;
 	if ((unsigned)o->kv_type >= TRIT_N_KV_TYPES)
-		return trit_fail(err, TRIT_ERR_ARG, "KV cache of type %d: must be auto (0), f16 (1), q4 (2) or q8 (3)",
+		return trit_fail(err, TRIT_ERR_ARG, "KV cache of type %d: must be auto (0), f16 (1), q4 (2), f32 (3) or q8 (4)",
 		                 (int)o->kv_type);
 	o->kv_type = trit_model_kv_type(m, o->kv_type);
 	if (o->pooling == TRIT_POOLING_MODEL)

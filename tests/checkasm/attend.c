@@ -20,7 +20,9 @@ static void fill_pages(struct check *ck, unsigned char *pages, size_t bytes, siz
 	for (size_t at = 0; at < bytes; at += stride) {
 		uint16_t *integers = (uint16_t *)(void *)(pages + at), *halves = integers + scales / 2;
 
-		if (type == TRIT_KV_F16)
+		if (type == TRIT_KV_F32)
+			check_fill_f32(ck, (float *)(void *)(pages + at), scales / 4);
+		else if (type == TRIT_KV_F16)
 			check_fill_f16(ck, integers, scales / 2);
 		else
 			for (size_t i = 0; i < scales / 2; i++)
@@ -62,7 +64,7 @@ static void test_kv_put(struct check *ck)
 		if (number % 4 == 3) { /* two numbers equally far from zero; numbers that are none */
 			key[0] = 5000;
 			key[width - 1] = -5000;
-			value[width / 2] = number % 8 == 3 ? INFINITY : type == TRIT_KV_F16 ? -INFINITY : NAN;
+			value[width / 2] = number % 8 == 3 ? INFINITY : !trit_kv_scaled(type) ? -INFINITY : NAN;
 		}
 		ck->c->kv_put[type](c, key, value, width, at);
 		ck->k->kv_put[type](k, key, value, width, at);
@@ -159,12 +161,12 @@ static void test_values(struct check *ck)
 		check_fill_normal(ck, p, (rows - 1) * ldp + n_max, 1);
 		for (int r = 0; r < rows; r++)
 			sum[r] = 1 + trit_rng_uniform(&ck->rng);
-		if (type == TRIT_KV_F16) { /* what is stored later must not be multiplied */
+		if (!trit_kv_scaled(type)) { /* what is stored later must not be multiplied: no numbers, or huge ones */
 			unsigned char *values = pages + (n_max - 1) / TRIT_KV_PAGE * stride + trit_kv_values_at(type, width);
 
 			for (size_t g = 0; g < trit_kv_groups(width); g++)
 				for (int i = (n_max - 1) % TRIT_KV_PAGE + 1; i < TRIT_KV_PAGE; i++)
-					memset(values + (g * TRIT_KV_PAGE + i) * 64, 0x7C, 64); /* not a number */
+					memset(values + (g * TRIT_KV_PAGE + i) * trit_kv_run_bytes(type), 0x7F, trit_kv_run_bytes(type));
 		}
 		ck->c->attend_values[type](c, ld_token, ld_head, p, ldp, sum, pages, stride, width, first, last, rows, share,
 		                           n);
@@ -189,10 +191,13 @@ static void test_values(struct check *ck)
 }
 
 const struct check_test check_attend[] = {
+	CHECK_ARRAY(kv_put, TRIT_KV_F32, test_kv_put),
 	CHECK_ARRAY(kv_put, TRIT_KV_F16, test_kv_put),
 	CHECK_ARRAY(kv_put, TRIT_KV_Q4, test_kv_put),
+	CHECK_ARRAY(attend_scores, TRIT_KV_F32, test_scores),
 	CHECK_ARRAY(attend_scores, TRIT_KV_F16, test_scores),
 	CHECK_ARRAY(attend_scores, TRIT_KV_Q4, test_scores),
+	CHECK_ARRAY(attend_values, TRIT_KV_F32, test_values),
 	CHECK_ARRAY(attend_values, TRIT_KV_F16, test_values),
 	CHECK_ARRAY(attend_values, TRIT_KV_Q4, test_values),
 	CHECK_END,

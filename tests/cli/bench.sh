@@ -101,7 +101,7 @@ for bad in '' , 1, ,1 4-2 1- -1 1-8*1 1-8+0 0-8*2 99999999999999999999 1.5; do
 done
 refuse 2 'more than 128 values' "$T" bench -m "$MODEL" -p 1-1000
 refuse 2 'no pair' "$T" bench -m "$MODEL" -pg 5
-refuse 2 'kv-type: "q5" is none of: auto, f16, q4, q8' "$T" bench -m "$MODEL" --kv-type q8,q5
+refuse 2 'kv-type: "q5" is none of: auto, f32, f16, q8, q4' "$T" bench -m "$MODEL" --kv-type q8,q5
 refuse 2 'an empty name' "$T" bench -m "$MODEL" --cpu c,
 refuse 2 'nothing to measure' "$T" bench -m "$MODEL" -p 0 -n 0
 refuse 2 'threads.*1 to 256' "$T" bench -m "$MODEL" -t 257

@@ -32,7 +32,7 @@ run -p "$prompt" -n 60 -s 5 --kv-type q4 -t 1
 cp out quantised
 run -p "$prompt" -n 60 -s 5 --kv-type q4 -t 3 -b 3
 same out quantised "--kv-type q4 with more threads"
-refuse 2 'is none of: auto, f16, q4, q8' "$T" run -m "$MODEL" -p a --kv-type q5
+refuse 2 'is none of: auto, f16, q4, f32, q8' "$T" run -m "$MODEL" -p a --kv-type q5
 TRIT_CPU=c TRIT_THREADS=2 TRIT_SEED=5 TRIT_MODEL=$MODEL expect 0 "$T" run -p "$prompt" -n 60
 same out first "from the environment"
 

@@ -13,7 +13,8 @@ Keys and values pass through half precision, as in the cache they are read from.
 by BitLinear (8-bit activations, ternary weights). Such roundings make a network discontinuous, so models are taken
 whose roundings are not near ties.
 
-arch_NAME.gguf: the model. arch_NAME.f32: logits [N_TOKENS, V], little-endian floats. Token i is (7 i^2 + 3 i + 5) mod
+arch_NAME.gguf: the model. arch_NAME.f32: logits [N_TOKENS, V], little-endian floats; arch_NAME.exact.f32, of
+full-precision models: the same without the rounding of keys and values. Token i is (7 i^2 + 3 i + 5) mod
 V.
 """
 import pathlib
@@ -197,10 +198,10 @@ def round_embedding_scale(model, config):
     model.model.embed_tokens.embed_scale.fill_(float(np.float16(np.sqrt(config.hidden_size))))
 
 
-def logits_of(model, tokens, dtype):
+def logits_of(model, tokens, dtype, cache=HalfCache):
     seen.clear()
     with torch.no_grad():
-        out = model.to(dtype)(input_ids=tokens[None], past_key_values=HalfCache(), use_cache=True)
+        out = model.to(dtype)(input_ids=tokens[None], past_key_values=cache(), use_cache=True)
     return out.logits[0].numpy(), list(seen)
 
 
@@ -287,16 +288,19 @@ def build(name, seed):
     double, wide = logits_of(model, tokens, torch.float64)
     others = count_others(narrow, wide)
     error = np.abs(single - double).max() / np.abs(double).max()
-    return (others, error), config, stored, double
+    exact = logits_of(model, tokens, torch.float64, DynamicCache)[0]
+    return (others, error), config, stored, double, exact
 
 
 def make(name):
     arch, _, _, is_ternary = CASES[name]
-    (others, error), config, stored, logits = build(name, SEEDS[name])
+    (others, error), config, stored, logits, exact = build(name, SEEDS[name])
     assert not (others and is_ternary), f"{name}: {others} roundings on a tie"
     print(f"{name}: {others} other roundings in single precision, which is off by {error:.1e}")
     write_model(OUT / f"arch_{name}.gguf", arch, config, stored)
     (OUT / f"arch_{name}.f32").write_bytes(logits.astype("<f4").tobytes())
+    if not is_ternary:
+        (OUT / f"arch_{name}.exact.f32").write_bytes(exact.astype("<f4").tobytes())
 
 
 def main():
