@@ -229,8 +229,8 @@ static void open_bench(struct bench *b, enum trit_tier tier, int threads, const 
 	get(b, "weights", b->weights, N_SEQS * S);
 	for (int i = 0; i < N_SEQS * (S + 1); i++)
 		b->batch[i] = (trit_token)batch[i];
-	assert_int_equal(trit_net_init(&b->net, &b->config, TRIT_WEIGHT_TERNARY, &b->params, &b->kernels, b->pool, S,
-	                               N_SEQS, &err), 0);
+	struct trit_weight_method method = { TRIT_WEIGHT_TERNARY, TRIT_SCALE_TENSOR };
+	assert_int_equal(trit_net_init(&b->net, &b->config, method, &b->params, &b->kernels, b->pool, S, N_SEQS, &err), 0);
 	if (head_chunk)
 		b->net.head_chunk = head_chunk;
 	struct trit_distill_options o = { .kl = true, .relation = true, .temperature = 2, .layer = 0, .teacher_layer = 1,
