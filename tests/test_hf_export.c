@@ -19,7 +19,7 @@
 #include "base/num.h"
 #include "convert/convert.h"
 #include "convert/hf_export.h"
-#include "convert/masters.h"
+#include "model/masters.h"
 #include "format/safetensors.h"
 #include "format/tokenizer_json.h"
 #include "format/vocab_file.h"

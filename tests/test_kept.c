@@ -151,7 +151,8 @@ static void test_damage_is_named(void **state)
 	scratch_write("damaged.safetensors", len, bytes);
 	assert_int_equal(trit_checkpoint_check("damaged.safetensors", &at, &err), TRIT_ERR_FORMAT);
 	assert_non_null(strstr(err.message, "damaged.safetensors: the header is not what was written"));
-	assert_int_equal(trit_checkpoint_read_recipe("damaged.safetensors", &recipe, &at, &err), TRIT_ERR_FORMAT);
+	assert_int_equal(trit_checkpoint_read_recipe("damaged.safetensors", &recipe, &config, &at, &err),
+	                 TRIT_ERR_FORMAT);
 	trit_free(bytes);
 }
 

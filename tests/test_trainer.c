@@ -501,8 +501,9 @@ static void test_bad_checkpoints(void **state)
 	} bad[] = {
 		{ "format", "trit-checkpainT", "not a training checkpoint" }, { "version", "3", "version 3" },
 		{ "version", NULL, "no version" },      { "step", "2x", "\"step\"" },
-		{ "total-steps", "19", "step 20 of 19" }, { "layers", "0", "layers" },
-		{ "layers", "3", "blk.2." },            { "weights", "binarx!", "weights" },
+		{ "total-steps", "19", "step 20 of 19" }, { "bitnet.block_count", "0", "number of layers" },
+		{ "bitnet.block_count", "3", "blk.2." }, { "general.architecture", "bitnex", "bitnex" },
+		{ "weights", "binarx!", "weights" },
 		{ "softness", "1", "\"softness\" is not known; it needs a newer trit" },
 	};
 	struct trit_train_options o = options("broken", NULL, 1);

@@ -18,6 +18,7 @@
 
 #include "base/num.h"
 #include "convert/convert.h"
+#include "model/config_keys.h"
 #include "model/model.h"
 #include "model/quant.h"
 #include "scratch.h"

@@ -150,7 +150,7 @@ static void put_sizes(struct printer *p, const struct trit_config *c)
 		put_number(p, "", "rope_base", (double)c->rope_base, "%s", "");
 	put_number(p, "norm epsilon", "norm_eps", (double)c->eps, "%s, %s",
 	           c->arch->norm == TRIT_NORM_LAYER ? ", layer norms" : "",
-	           c->arch->sub_norm     ? "with sub-norms"
+	           c->sub_norm           ? "with sub-norms"
 	           : c->arch->post_norms ? "norms before the residual"
 	                                 : "no sub-norms");
 	put_extras(p, c);
@@ -434,8 +434,8 @@ static int describe_checkpoint(struct printer *p, const char *path, struct trit_
 	struct trit_progress progress;
 	struct trit_config config;
 	char text[TRIT_SETTING_BYTES];
-	int e = trit_checkpoint_read_recipe(path, &recipe, &progress, err);
-	if (e || (e = trit_recipe_config(&recipe, &config, err)))
+	int e = trit_checkpoint_read_recipe(path, &recipe, &config, &progress, err);
+	if (e)
 		return e;
 	put_text(p, "checkpoint", "checkpoint", path);
 	put_number(p, "  step", "step", progress.step, " of %d", progress.steps);

@@ -53,9 +53,40 @@ static int check_resume(const struct trit_opt_table *table, const struct train_o
 		if (table->options[i].given)
 			return trit_opt_error(table, "--%s: a resumed run keeps the settings it began with; leave it out",
 			                      table->options[i].name);
-	if (o->data.n || o->run.tokenizer)
-		return trit_opt_error(table, "--resume goes on with the data in --out; leave --data and --tokenizer out");
+	if (o->data.n || o->run.tokenizer || o->run.init)
+		return trit_opt_error(table, "--resume goes on with the data and weights in --out; leave --data, --init and "
+		                             "--tokenizer out");
 	return -1;
+}
+
+/* With --init the network is the model's: none of what describes one may be given. */
+static int check_init(const struct trit_opt_table *table, int first_setting)
+{
+	for (int i = first_setting; i < table->n_options; i++) {
+		int setting = i - first_setting - 1; /* --size comes first */
+		if (table->options[i].given && (setting < 0 || trit_setting_is_shape(&trit_settings[setting])))
+			return trit_opt_error(table, "--%s: the model of --init has its own; leave one of them out",
+			                      table->options[i].name);
+	}
+	return -1;
+}
+
+/* The rest of the recipe and the configuration, from --init or --size; checked. */
+static int complete(struct train_options *o, struct trit_error *err)
+{
+	struct trit_config c;
+	int e;
+	if (o->run.init) {
+		struct trit_init init;
+		if ((e = trit_init_open(&init, o->run.init, o->run.tokenizer, &o->recipe, err)))
+			return e;
+		c = init.config;
+		trit_init_close(&init);
+	} else if ((e = trit_recipe_apply_size(&o->recipe, o->size, err)) ||
+	           (e = trit_recipe_config(&o->recipe, &c, err))) {
+		return e;
+	}
+	return trit_export_check(&c, trit_recipe_method(&o->recipe), &o->export, err);
 }
 
 static int parse(struct train_options *o, int argc, char **argv)
@@ -72,6 +103,9 @@ static int parse(struct train_options *o, int argc, char **argv)
 		{ 0, "resume", TRIT_OPT_FLAG, &o->resume, .help = "go on with the run in DIR, with its settings" },
 		{ 0, "resume-from", TRIT_OPT_STRING, &o->run.resume_from, .metavar = "STEP|FILE",
 		  .help = "go on from this checkpoint instead of the newest sound one" },
+		{ 'i', "init", TRIT_OPT_STRING, &o->run.init, .metavar = "MODEL",
+		  .help = "start from a model that exists (GGUF, Hugging Face folder,\n"
+		          ".safetensors, llama2.c): its network, weights and vocabulary" },
 		{ 0, "tokenizer", TRIT_OPT_STRING, &o->run.tokenizer, .metavar = "FILE",
 		  .help = "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
 		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
@@ -114,11 +148,9 @@ static int parse(struct train_options *o, int argc, char **argv)
 	if (!o->data.n)
 		return trit_opt_error(&table, "no text: give --data FILE or folder, or --resume");
 	struct trit_error err;
-	struct trit_config c;
-	if (trit_recipe_apply_size(&o->recipe, o->size, &err) || trit_recipe_config(&o->recipe, &c, &err) ||
-	    trit_export_check(&c, trit_recipe_method(&o->recipe), &o->export, &err))
-		return trit_opt_error(&table, "%s", err.message);
-	return -1;
+	if (o->run.init && (status = check_init(&table, first_setting)) >= 0)
+		return status;
+	return complete(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
 }
 
 /* ---- progress ---------------------------------------------------------------------------------------------------- */

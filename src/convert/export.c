@@ -9,6 +9,7 @@
 #include "convert/chunks.h"
 #include "convert/export_plan.h"
 #include "format/gguf_vocab.h"
+#include "model/config_keys.h"
 #include "model/quant.h"
 
 #define PACKED_ALIGNMENT 64

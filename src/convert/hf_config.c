@@ -67,6 +67,8 @@ static const char *find_lack(const struct network *n, const struct trit_config *
 		return "elements of a head that do not rotate";
 	if (c->attn_softcap > 0 || c->logit_softcap > 0 || c->score_scale > 0 || c->embedding_scale > 0)
 		return "other scales of scores, logits or embeddings";
+	if (c->sub_norm != c->arch->sub_norm)
+		return "norms before the output and down projections";
 	if (c->qk_norms != c->arch->qk_norms)
 		return "norms of queries and keys";
 	return NULL;
@@ -83,7 +85,7 @@ int trit_hf_check(const struct trit_config *c, struct trit_error *err)
 	if (lack)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
 		                 "transformers' %s cannot have %s, as this model has; write a GGUF file", n->class, lack);
-	if (c->arch->sub_norm && c->n_heads * c->head_dim != c->d_model)
+	if (c->sub_norm && c->n_heads * c->head_dim != c->d_model)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
 		                 "all heads together are %d wide and the model %d, which must be the same in transformers' %s; "
 		                 "write a GGUF file", c->n_heads * c->head_dim, c->d_model, n->class);

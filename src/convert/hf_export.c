@@ -21,7 +21,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "convert/hf_files.h"
-#include "convert/masters.h"
+#include "model/masters.h"
 #include "convert/chunks.h"
 
 #define SHARD_BYTES ((uint64_t)5000000000)

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "format/st_checksum.h"
 #include "format/vocab_file.h"
+#include "model/config_keys.h"
 #include "model/model_file.h"
 #include "model/quant.h"
 #include "model/tensor_form.h"

@@ -1,5 +1,5 @@
 /*
- * config.c - the table of architectures, and a configuration's way into and out of GGUF keys.
+ * config.c - the table of architectures, and a configuration's way out of GGUF keys; config_keys.c has the way in.
  *
  * An architecture is a row here: what it has that LLaMA has not. What llama.cpp and bitnet.cpp call "bitnet" is the
  * paper's network (SwiGLU); "bitnet-b1.58" and "bitnet-25" are the 2B-4T's (squared ReLU). "llama" is LLaMA 1 to 3,
@@ -15,6 +15,7 @@
 
 #include "base/num.h"
 #include "kernel/kernel.h"
+#include "model/config_keys.h"
 #include "model/tensors.h"
 
 static const struct trit_arch archs[] = {
@@ -54,8 +55,8 @@ const struct trit_arch *trit_arch_by_name(const char *name, size_t len)
 	return NULL;
 }
 
-/* What train/net.c can do: RMSNorms where BitNet has them, no other additions. */
-static bool is_trainable(const struct trit_arch *a)
+/* What a recipe asks for: RMSNorms where BitNet has them, no other additions. */
+static bool is_plain(const struct trit_arch *a)
 {
 	return a->activation != TRIT_ACT_GELU && a->norm == TRIT_NORM_RMS && a->qk_norms == TRIT_QK_PLAIN &&
 	       !a->post_norms && !a->scale_embedding;
@@ -65,7 +66,7 @@ const struct trit_arch *trit_arch_for(enum trit_weight_kind kind, enum trit_acti
 {
 	for (size_t i = 0; i < N_ARCHS; i++)
 		if (archs[i].bit_linear == (kind != TRIT_WEIGHT_FULL) && archs[i].activation == activation &&
-		    is_trainable(&archs[i]))
+		    is_plain(&archs[i]))
 			return &archs[i];
 	return NULL;
 }
@@ -74,6 +75,7 @@ void trit_config_set_arch(struct trit_config *c, const struct trit_arch *arch)
 {
 	c->arch = arch;
 	c->rope_half = arch->rope_half;
+	c->sub_norm = arch->sub_norm;
 	c->qk_norms = arch->qk_norms;
 	c->window = arch->window;
 	c->window_period = arch->window_period;
@@ -215,30 +217,12 @@ static int read_float(const struct trit_gguf *g, const char *arch, const char *s
 	return e < 0 ? e : TRIT_OK;
 }
 
-/* Floats that are 0, or what the architecture says, where there is no key. */
-static const struct {
-	const char *suffix;
-	size_t offset;
-} float_keys[] = {
-	{ "rope.freq_base", offsetof(struct trit_config, rope_base) },
-	{ "rope.freq_base_swa", offsetof(struct trit_config, window_rope_base) },
-	{ "attention.scale", offsetof(struct trit_config, score_scale) },
-	{ "attn_logit_softcapping", offsetof(struct trit_config, attn_softcap) },
-	{ "final_logit_softcapping", offsetof(struct trit_config, logit_softcap) },
-};
-enum { N_FLOAT_KEYS = sizeof float_keys / sizeof float_keys[0] };
-
-static const char *eps_key(const struct trit_arch *arch)
-{
-	return arch->norm == TRIT_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
-}
-
 static int read_floats(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err)
 {
-	int e = read_float(g, c->arch->name, eps_key(c->arch), &c->eps, err);
-	for (size_t i = 0; i < N_FLOAT_KEYS && !e; i++) {
-		float *out = (float *)(void *)((char *)c + float_keys[i].offset);
-		e = read_float(g, c->arch->name, float_keys[i].suffix, out, err);
+	int e = read_float(g, c->arch->name, trit_config_eps_key(c->arch), &c->eps, err);
+	for (int i = 0; i < trit_n_config_floats && !e; i++) {
+		float *out = (float *)(void *)((char *)c + trit_config_floats[i].offset);
+		e = read_float(g, c->arch->name, trit_config_floats[i].suffix, out, err);
 	}
 	return e;
 }
@@ -406,6 +390,7 @@ static void look_for_tensors(struct trit_config *c, const struct trit_gguf *g)
 	c->tied = !trit_gguf_find_tensor(g, "output.weight");
 	c->projection_norms = trit_gguf_find_tensor(g, "blk.0.attn_q_norm_in.weight");
 	c->rope_freqs = trit_gguf_find_tensor(g, "rope_freqs.weight");
+	c->sub_norm = c->sub_norm || trit_gguf_find_tensor(g, "blk.0.attn_sub_norm.weight");
 	if (c->arch->qk_norms_optional && !trit_gguf_find_tensor(g, "blk.0.attn_q_norm.weight"))
 		c->qk_norms = TRIT_QK_PLAIN;
 }
@@ -541,238 +526,11 @@ int trit_config_read(struct trit_config *out, const struct trit_gguf *g, struct 
 	if (!embd || embd->dims[1] < 1 || embd->dims[1] > TRIT_MAX_VOCAB)
 		return trit_fail(err, TRIT_ERR_FORMAT, "token_embd.weight is missing or has no sensible shape");
 	c.n_vocab = (int)embd->dims[1];
-	c.embedding_scale = embedding_scale(&c, embd->type);
+	if (c.embedding_scale == 0)
+		c.embedding_scale = embedding_scale(&c, embd->type);
 	look_for_tensors(&c, g);
 	if ((e = find_llama3(&c, g, err)))
 		return e;
-	if ((e = trit_config_check(&c, err)))
-		return e;
-	*out = c;
-	return TRIT_OK;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
-
-/* Keys ARCH.SUFFIX of the sizes, the same in GGUF files and in checkpoints. */
-static const struct {
-	const char *suffix;
-	size_t offset;
-} size_keys[] = {
-	{ "vocab_size", offsetof(struct trit_config, n_vocab) },
-	{ "context_length", offsetof(struct trit_config, n_ctx) },
-	{ "embedding_length", offsetof(struct trit_config, d_model) },
-	{ "block_count", offsetof(struct trit_config, n_layers) },
-	{ "feed_forward_length", offsetof(struct trit_config, d_ff) },
-	{ "attention.head_count", offsetof(struct trit_config, n_heads) },
-	{ "attention.head_count_kv", offsetof(struct trit_config, n_kv_heads) },
-	{ "rope.dimension_count", offsetof(struct trit_config, n_rot) },
-};
-enum { N_SIZE_KEYS = sizeof size_keys / sizeof size_keys[0] };
-
-static int size_at(const struct trit_config *c, size_t i)
-{
-	return *(const int *)(const void *)((const char *)c + size_keys[i].offset);
-}
-
-static int put_size(struct trit_gguf_writer *w, const char *arch, const char *suffix, int v, struct trit_error *err)
-{
-	char key[96];
-	snprintf(key, sizeof key, "%s.%s", arch, suffix);
-	return trit_gguf_put_u32(w, key, (uint32_t)v, err);
-}
-
-static int put_float(struct trit_gguf_writer *w, const char *arch, const char *suffix, float v, struct trit_error *err)
-{
-	char key[96];
-	snprintf(key, sizeof key, "%s.%s", arch, suffix);
-	return trit_gguf_put_f32(w, key, v, err);
-}
-
-/* What is 0 and would be without a key has none. */
-static int put_extras(const struct trit_config *c, struct trit_gguf_writer *w, struct trit_error *err)
-{
-	const char *arch = c->arch->name;
-	struct trit_config plain = { 0 };
-	int e = TRIT_OK;
-	trit_config_set_arch(&plain, c->arch);
-	for (size_t i = 0; i < N_FLOAT_KEYS && !e; i++) {
-		float v = *(const float *)(const void *)((const char *)c + float_keys[i].offset);
-		float unsaid = *(const float *)(const void *)((const char *)&plain + float_keys[i].offset);
-		if (v != 0 || unsaid != 0)
-			e = put_float(w, arch, float_keys[i].suffix, v, err);
-	}
-	if (!e && (c->window || plain.window))
-		e = put_size(w, arch, "attention.sliding_window", c->window, err);
-	if (!e && c->window_period != plain.window_period)
-		e = put_size(w, arch, "attention.sliding_window_pattern", c->window_period, err);
-	return e;
-}
-
-static int put_flag(struct trit_gguf_writer *w, const char *arch, const char *suffix, bool v, struct trit_error *err)
-{
-	char key[96];
-	snprintf(key, sizeof key, "%s.%s", arch, suffix);
-	return trit_gguf_put_bool(w, key, v, err);
-}
-
-static int put_experts(const struct trit_config *c, struct trit_gguf_writer *w, struct trit_error *err)
-{
-	const struct trit_moe_config *m = &c->moe;
-	const char *arch = c->arch->name;
-	int e;
-	if (!m->n_experts)
-		return TRIT_OK;
-	if ((e = put_size(w, arch, "expert_count", m->n_experts, err)) ||
-	    (e = put_size(w, arch, "expert_used_count", m->n_used, err)) ||
-	    (e = put_size(w, arch, "expert_feed_forward_length", m->d_ff, err)) ||
-	    (e = put_size(w, arch, "expert_gating_func", (int)m->gating, err)) ||
-	    (e = put_flag(w, arch, "expert_weights_norm", m->norm, err)))
-		return e;
-	if (m->d_ff_shared && (e = put_size(w, arch, "expert_shared_feed_forward_length", m->d_ff_shared, err)))
-		return e;
-	return m->scale == 1 ? TRIT_OK : put_float(w, arch, "expert_weights_scale", m->scale, err);
-}
-
-static int put_activations(const struct trit_config *c, struct trit_gguf_writer *w, struct trit_error *err)
-{
-	const char *arch = c->arch->name;
-	int e = TRIT_OK;
-	if (c->input_4bit)
-		e = put_size(w, arch, "activation.input_bits", 4, err);
-	if (!e && c->inner_4bit)
-		e = put_size(w, arch, "activation.inner_bits", 4, err);
-	return e || !c->inner_hadamard ? e : put_flag(w, arch, "activation.inner_hadamard", true, err);
-}
-
-/* LLaMA 3's is not among the keys of GGUF: other programs find what it makes in the tensor rope_freqs.weight. Its
- * numbers are written under names that they do not know. */
-static int put_llama3(const struct trit_rope_scaling *s, struct trit_gguf_writer *w, const char *arch,
-                      struct trit_error *err)
-{
-	int e;
-	if ((e = put_float(w, arch, "rope.llama3.factor", s->factor, err)) ||
-	    (e = put_float(w, arch, "rope.llama3.low_freq_factor", s->slow, err)) ||
-	    (e = put_float(w, arch, "rope.llama3.high_freq_factor", s->fast, err)))
-		return e;
-	return put_size(w, arch, "rope.llama3.original_context_length", s->n_ctx_original, err);
-}
-
-static int put_rope_scaling(const struct trit_rope_scaling *s, struct trit_gguf_writer *w, const char *arch,
-                            struct trit_error *err)
-{
-	const char *type = s->kind == TRIT_ROPE_YARN ? "yarn" : "linear";
-	char key[96];
-	int e;
-	if (s->kind == TRIT_ROPE_PLAIN)
-		return TRIT_OK;
-	if (s->kind == TRIT_ROPE_LLAMA3)
-		return put_llama3(s, w, arch, err);
-	snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
-	if ((e = trit_gguf_put_string(w, key, strlen(type), type, err)) ||
-	    (e = put_float(w, arch, "rope.scaling.factor", s->factor, err)) || s->kind == TRIT_ROPE_LINEAR)
-		return e;
-	if ((e = put_size(w, arch, "rope.scaling.original_context_length", s->n_ctx_original, err)) ||
-	    (e = put_float(w, arch, "rope.scaling.yarn_beta_slow", s->slow, err)) ||
-	    (e = put_float(w, arch, "rope.scaling.yarn_beta_fast", s->fast, err)))
-		return e;
-	float usual = trit_rope_magnitude(s->factor, 1);
-	return s->magnitude == usual ? TRIT_OK : put_float(w, arch, "rope.scaling.attn_factor", s->magnitude / usual, err);
-}
-
-int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int file_type, struct trit_error *err)
-{
-	const char *arch = c->arch->name;
-	int e;
-	if ((e = trit_gguf_put_string(w, "general.architecture", strlen(arch), arch, err)) ||
-	    (e = trit_gguf_put_string(w, "general.type", 5, "model", err)) ||
-	    (e = trit_gguf_put_string(w, "general.name", strlen(c->name), c->name, err)) ||
-	    (e = trit_gguf_put_u32(w, "general.file_type", (uint32_t)file_type, err)) ||
-	    (e = trit_gguf_put_u32(w, "general.quantization_version", 2, err)))
-		return e;
-	for (size_t i = 0; i < N_SIZE_KEYS; i++)
-		if ((e = put_size(w, arch, size_keys[i].suffix, size_at(c, i), err)))
-			return e;
-	if (c->head_dim * c->n_heads != c->d_model &&
-	    ((e = put_size(w, arch, "attention.key_length", c->head_dim, err)) ||
-	     (e = put_size(w, arch, "attention.value_length", c->head_dim, err))))
-		return e;
-	if (c->pooling && (e = put_size(w, arch, "pooling_type", c->pooling, err)))
-		return e;
-	if ((e = put_float(w, arch, eps_key(c->arch), c->eps, err)) || (e = put_extras(c, w, err)) ||
-	    (e = put_experts(c, w, err)) || (e = put_activations(c, w, err)))
-		return e;
-	return put_rope_scaling(&c->rope_scaling, w, arch, err);
-}
-
-/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
-
-static int put_text(struct trit_st_writer *w, const char *arch, const char *suffix, const char *text,
-                    struct trit_error *err)
-{
-	char key[96];
-	snprintf(key, sizeof key, "%s.%s", arch, suffix);
-	return trit_st_put_meta(w, key, text, err);
-}
-
-int trit_config_put_meta(const struct trit_config *c, struct trit_st_writer *w, struct trit_error *err)
-{
-	const char *arch = c->arch->name;
-	char text[32];
-	int e = trit_st_put_meta(w, "general.architecture", arch, err);
-	for (size_t i = 0; i < N_SIZE_KEYS && !e; i++) {
-		snprintf(text, sizeof text, "%d", size_at(c, i));
-		e = put_text(w, arch, size_keys[i].suffix, text, err);
-	}
-	if (e)
-		return e;
-	snprintf(text, sizeof text, "%d", c->head_dim);
-	if ((e = put_text(w, arch, "attention.key_length", text, err)))
-		return e;
-	snprintf(text, sizeof text, "%.9g", (double)c->rope_base);
-	if ((e = put_text(w, arch, "rope.freq_base", text, err)))
-		return e;
-	snprintf(text, sizeof text, "%.9g", (double)c->eps);
-	return put_text(w, arch, "attention.layer_norm_rms_epsilon", text, err);
-}
-
-/* The number in ARCH.SUFFIX. */
-static int read_text(const struct trit_safetensors *s, const char *arch, const char *suffix, double max, double *out,
-                     struct trit_error *err)
-{
-	char key[96], *end = NULL;
-	snprintf(key, sizeof key, "%s.%s", arch, suffix);
-	const char *text = trit_safetensors_meta(s, key);
-	*out = text ? strtod(text, &end) : -1;
-	if (!text || end == text || *end || !(*out >= 0 && *out <= max))
-		return trit_fail(err, TRIT_ERR_FORMAT, "metadata %s is missing or no sensible number", key);
-	return TRIT_OK;
-}
-
-int trit_config_read_meta(struct trit_config *out, const struct trit_safetensors *s, struct trit_error *err)
-{
-	struct trit_config c = { 0 };
-	const char *name = trit_safetensors_meta(s, "general.architecture");
-	double v;
-	int e = TRIT_OK;
-	const struct trit_arch *arch = name ? trit_arch_by_name(name, strlen(name)) : NULL;
-	if (!arch || !is_trainable(arch))
-		return trit_fail(err, TRIT_ERR_FORMAT, "metadata general.architecture is missing or none that can be trained");
-	trit_config_set_arch(&c, arch);
-	for (size_t i = 0; i < N_SIZE_KEYS; i++) {
-		if ((e = read_text(s, c.arch->name, size_keys[i].suffix, TRIT_MAX_CTX, &v, err)))
-			return e;
-		*(int *)(void *)((char *)&c + size_keys[i].offset) = (int)v;
-	}
-	if ((e = read_text(s, c.arch->name, "attention.key_length", TRIT_MAX_COLS, &v, err)))
-		return e;
-	c.head_dim = (int)v;
-	if ((e = read_text(s, c.arch->name, "rope.freq_base", 1e12, &v, err)))
-		return e;
-	c.rope_base = (float)v;
-	if ((e = read_text(s, c.arch->name, "attention.layer_norm_rms_epsilon", 1, &v, err)))
-		return e;
-	c.eps = (float)v;
-	c.tied = !trit_safetensors_find(s, "output.weight");
 	if ((e = trit_config_check(&c, err)))
 		return e;
 	*out = c;

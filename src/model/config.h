@@ -5,7 +5,7 @@
  * F feed-forward width, H heads, K key/value heads, A head width, E experts.
  *
  * Adding an architecture: a row in config.c's table; a new kind of tensor: a row in tensors.c and its place in
- * weights.c; whatever neither can say: a member of struct trit_arch and one branch in forward.c (and train/net.c).
+ * weights.c; whatever neither can say: a member of struct trit_arch and one branch in forward.c and in train/net.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -42,7 +42,7 @@ struct trit_arch {
 	enum trit_norm_kind norm;
 	enum trit_qk_norms qk_norms;
 	bool qk_norms_optional; /* the file tells whether they are there */
-	bool sub_norm;     /* a norm before the output and down projections too */
+	bool sub_norm;     /* by definition a norm before the output and down projections too */
 	bool post_norms;   /* a norm of what attention and the feed-forward half add to the residual */
 	bool bit_linear;   /* projections are ternary or binary by definition, whatever type the file stores them in */
 	bool rope_half;    /* rotary pairs (i, i + n_rot/2), not (2i, 2i + 1) */
@@ -81,6 +81,7 @@ struct trit_config {
 
 	/* What follows from the architecture unless the file says otherwise: trit_config_set_arch. */
 	bool rope_half;
+	bool sub_norm;          /* before the output and down projections; any architecture may have been given them */
 	enum trit_qk_norms qk_norms;
 	struct trit_rope_scaling rope_scaling;
 	bool rope_freqs;        /* the file has divisors of the rotary frequencies, rope_freqs.weight */
@@ -141,13 +142,6 @@ TRIT_MUST_CHECK int trit_config_check(const struct trit_config *c, struct trit_e
  * output.weight is there; likewise optional tensors). Beside the keys that GGUF files have it reads trit.rope.half, of
  * the view that other formats are given. */
 TRIT_MUST_CHECK int trit_config_read(struct trit_config *c, const struct trit_gguf *g, struct trit_error *err);
-/** Writes general.architecture (first), general.name and the architecture's keys. */
-TRIT_MUST_CHECK int trit_config_put(const struct trit_config *c, struct trit_gguf_writer *w, int file_type,
-                                    struct trit_error *err);
-/** The same keys as text, in the metadata of a training checkpoint. */
-TRIT_MUST_CHECK int trit_config_put_meta(const struct trit_config *c, struct trit_st_writer *w, struct trit_error *err);
-TRIT_MUST_CHECK int trit_config_read_meta(struct trit_config *c, const struct trit_safetensors *s,
-                                          struct trit_error *err);
 /** Number of weights in all tensors. */
 int64_t trit_config_parameters(const struct trit_config *c);
 

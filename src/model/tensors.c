@@ -62,22 +62,22 @@ bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id)
 	case TRIT_TENSOR_ATTN_K_NORM:
 		return c->qk_norms != TRIT_QK_PLAIN;
 	case TRIT_TENSOR_ATTN_SUB_NORM:
-		return c->arch->sub_norm;
+		return c->sub_norm;
 	case TRIT_TENSOR_FFN_SUB_NORM:
-		return c->arch->sub_norm && !experts;
+		return c->sub_norm && !experts;
 	case TRIT_TENSOR_FFN_GATE:
 	case TRIT_TENSOR_FFN_UP:
 	case TRIT_TENSOR_FFN_DOWN:
 		return !experts;
 	case TRIT_TENSOR_FFN_SUB_NORM_EXPS:
-		return c->arch->sub_norm && experts;
+		return c->sub_norm && experts;
 	case TRIT_TENSOR_FFN_ROUTER:
 	case TRIT_TENSOR_FFN_GATE_EXPS:
 	case TRIT_TENSOR_FFN_UP_EXPS:
 	case TRIT_TENSOR_FFN_DOWN_EXPS:
 		return experts;
 	case TRIT_TENSOR_FFN_SUB_NORM_SHEXP:
-		return c->arch->sub_norm && shared;
+		return c->sub_norm && shared;
 	case TRIT_TENSOR_FFN_ROUTER_SHEXP:
 		return shared && c->moe.shared_gate;
 	case TRIT_TENSOR_FFN_GATE_SHEXP:

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "format/st_checksum.h"
+#include "model/config_keys.h"
 
 #define VERSION "2"
 
@@ -31,7 +32,7 @@ static bool all_finite(const float *values, size_t n)
 static void tensor_name(char *name, size_t size, int which, const struct trit_param *t)
 {
 	char plain[TRIT_TENSOR_NAME_BYTES];
-	trit_tensor_name(plain, t->id, t->layer, "weight");
+	trit_param_name(plain, t);
 	snprintf(name, size, "%s%s", prefixes[which], plain);
 }
 
@@ -204,7 +205,8 @@ static int read_settings(const struct trit_safetensors *s, struct trit_recipe *r
 	*r = trit_recipe_defaults();
 	for (int i = 0; i < trit_n_settings; i++) {
 		const char *text = trit_safetensors_meta(s, trit_settings[i].name);
-		int e = text ? trit_setting_parse(r, &trit_settings[i], text, err) : TRIT_OK;
+		bool shape = trit_setting_is_shape(&trit_settings[i]); /* the configuration tells */
+		int e = text && !shape ? trit_setting_parse(r, &trit_settings[i], text, err) : TRIT_OK;
 		if (e)
 			return e;
 	}
@@ -214,8 +216,8 @@ static int read_settings(const struct trit_safetensors *s, struct trit_recipe *r
 	return TRIT_OK;
 }
 
-int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_progress *progress,
-                                struct trit_error *err)
+int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_config *c,
+                                struct trit_progress *progress, struct trit_error *err)
 {
 	struct trit_safetensors s;
 	struct trit_recipe recipe;
@@ -225,9 +227,12 @@ int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct 
 		return e;
 	if (!(e = read_progress(&s, &at, err)))
 		e = read_settings(&s, &recipe, err);
+	if (!e)
+		e = trit_config_read_meta(c, &s, err);
 	trit_safetensors_close(&s);
 	if (e)
 		return trit_fail_prefix(err, e, "%s", path);
+	trit_recipe_take_config(&recipe, c);
 	*r = recipe;
 	*progress = at;
 	return TRIT_OK;
@@ -237,10 +242,12 @@ int trit_checkpoint_check(const char *path, struct trit_progress *progress, stru
 {
 	struct trit_safetensors s;
 	struct trit_recipe recipe;
+	struct trit_config config;
 	int e = open_checkpoint(&s, path, err);
 	if (e)
 		return e;
-	if (!(e = read_progress(&s, progress, err)) && !(e = read_settings(&s, &recipe, err)) && trit_st_has_checksums(&s))
+	if (!(e = read_progress(&s, progress, err)) && !(e = read_settings(&s, &recipe, err)) &&
+	    !(e = trit_config_read_meta(&config, &s, err)) && trit_st_has_checksums(&s))
 		e = trit_st_check(&s, err);
 	trit_safetensors_close(&s);
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;

@@ -32,10 +32,10 @@ TRIT_MUST_CHECK int trit_checkpoint_save(const char *path, const struct trit_par
                                          struct trit_error *err);
 /** Whether a file is a checkpoint, of whatever version and health. */
 bool trit_checkpoint_is(const char *path);
-/** Reads recipe and progress. Errors: IO, FORMAT (not a checkpoint; damaged; a setting out of range), UNSUPPORTED (of a
- * newer trit). */
-TRIT_MUST_CHECK int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_progress *progress,
-                                                struct trit_error *err);
+/** Reads recipe, configuration and progress; the recipe's settings that describe the network are the configuration's.
+ * Errors: IO, FORMAT (not a checkpoint; damaged; a setting out of range), UNSUPPORTED (of a newer trit). */
+TRIT_MUST_CHECK int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct trit_config *c,
+                                                struct trit_progress *progress, struct trit_error *err);
 /** Reads all of it, as the two others do, and keeps nothing but the progress. Errors: as theirs. */
 TRIT_MUST_CHECK int trit_checkpoint_check(const char *path, struct trit_progress *progress, struct trit_error *err);
 /** Reads weights and moments into p, laid out for that recipe. Errors: IO, FORMAT (missing tensor, other shape,

@@ -48,7 +48,7 @@ double trit_optim_grad_norm(const struct trit_optim *o)
 
 static bool by_muon(const struct trit_recipe *r, const struct trit_param *t)
 {
-	return r->optimizer != TRIT_OPTIMIZER_ADAMW && trit_tensors[t->id].kind == TRIT_KIND_LINEAR;
+	return r->optimizer != TRIT_OPTIMIZER_ADAMW && t->kind == TRIT_KIND_LINEAR;
 }
 
 int trit_optim_init(struct trit_optim *o, struct trit_params *p, const struct trit_kernels *k, struct trit_pool *pool,
@@ -89,7 +89,7 @@ static void adamw_part(const struct step_job *job, const struct trit_param *t, i
 	struct trit_params *p = job->o->params;
 	struct trit_adamw a = job->adamw;
 	size_t c0, c1;
-	if (trit_tensors[t->id].kind == TRIT_KIND_NORM)
+	if (t->kind == TRIT_KIND_NORM)
 		a.weight_decay = 0;
 	trit_part(t->rows * t->cols, 16, index, n, &c0, &c1);
 	for (size_t j = t->offset + c0; j < t->offset + c1; j += PIECE) {

@@ -24,7 +24,8 @@ int trit_params_init(struct trit_params *p, const struct trit_config *c, struct 
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the list of parameters");
 	struct trit_tensor_walk w = { 0 };
 	for (int i = 0; trit_tensor_next(&w, c); i++) {
-		p->list[i] = (struct trit_param){ w.id, w.layer, w.rows, w.cols, p->total };
+		p->list[i] = (struct trit_param){ .id = w.id, .layer = w.layer, .rows = w.rows, .cols = w.cols,
+			                          .offset = p->total, .kind = trit_walk_kind(&w), .bias = w.bias };
 		p->total += (w.rows * w.cols + 15) / 16 * 16;
 	}
 	float **arrays[] = { &p->w, &p->g, &p->m, &p->v };
@@ -61,14 +62,31 @@ void trit_params_randomise(struct trit_params *p, const struct trit_config *c, u
 		if (t->id == TRIT_TENSOR_ATTN_OUTPUT || t->id == TRIT_TENSOR_FFN_DOWN)
 			deviation /= sqrtf(2.0f * (float)c->n_layers);
 		for (size_t j = 0; j < n; j++)
-			w[j] = trit_tensors[t->id].kind == TRIT_KIND_NORM ? 1.0f : deviation * trit_rng_normal(&rng);
+			w[j] = t->bias                     ? 0.0f
+			       : t->kind == TRIT_KIND_NORM ? 1.0f
+			                                   : deviation * trit_rng_normal(&rng);
 	}
+}
+
+static const struct trit_param *find(const struct trit_params *p, enum trit_tensor_id id, int layer, bool bias)
+{
+	for (int i = 0; i < p->n; i++)
+		if (p->list[i].id == id && p->list[i].layer == layer && p->list[i].bias == bias)
+			return &p->list[i];
+	return NULL;
 }
 
 const struct trit_param *trit_params_find(const struct trit_params *p, enum trit_tensor_id id, int layer)
 {
-	for (int i = 0; i < p->n; i++)
-		if (p->list[i].id == id && p->list[i].layer == layer)
-			return &p->list[i];
-	return NULL;
+	return find(p, id, layer, false);
+}
+
+const struct trit_param *trit_params_find_bias(const struct trit_params *p, enum trit_tensor_id id, int layer)
+{
+	return find(p, id, layer, true);
+}
+
+void trit_param_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_param *t)
+{
+	trit_tensor_name(name, t->id, t->layer, t->bias ? "bias" : "weight");
 }

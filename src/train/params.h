@@ -17,6 +17,8 @@ struct trit_param {
 	int layer;
 	size_t rows, cols;
 	size_t offset; /* of the first element in each array, a multiple of 16 */
+	enum trit_tensor_kind kind; /* of biases NORM */
+	bool bias;     /* of tensor `id` */
 };
 
 struct trit_params {
@@ -30,11 +32,14 @@ struct trit_params {
 TRIT_MUST_CHECK int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err);
 void trit_params_release(struct trit_params *p);
 
-/** First weights: norms 1; matrices normal with deviation 0.02, those that write to the residual stream (attention
- * output, down) divided by sqrt(2 L) [GPT-2]. Deterministic in seed. */
+/** First weights: norms 1, biases 0; matrices normal with deviation 0.02, those that write to the residual stream
+ * (attention output, down) divided by sqrt(2 L) [GPT-2]. Deterministic in seed. */
 void trit_params_randomise(struct trit_params *p, const struct trit_config *c, uint64_t seed);
 
-/** NULL when the configuration has no such tensor. */
+/** NULL when the configuration has no such tensor, or it has no bias. */
 const struct trit_param *trit_params_find(const struct trit_params *p, enum trit_tensor_id id, int layer);
+const struct trit_param *trit_params_find_bias(const struct trit_params *p, enum trit_tensor_id id, int layer);
+/** "blk.3.attn_q.weight". */
+void trit_param_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_param *t);
 
 #endif

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 
 static const char *const weight_names[] = { "ternary", "binary", "full", NULL };
-static const char *const activation_names[] = { "silu", "relu2", NULL };
+static const char *const activation_names[] = { "silu", "relu2", "gelu", NULL };
+static const char *const sub_norm_names[] = { "auto", "yes", "no", NULL };
 static const char *const schedule_names[] = { "two-stage", "linear", "cosine", "wsd", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
 
@@ -20,8 +22,11 @@ const struct trit_setting trit_settings[] = {
 	  "of the projections: BitNet b1.58, BitNet b1, or the LLaMA baseline", weight_names },
 	{ "scales", TRIT_SETTING_CHOICE, AT(scales), 0, 0, "WHICH",
 	  "of quantised weights: one a matrix, a row, or each 128 or 64 columns of a row", trit_scaling_names },
-	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME", "of the feed-forward: SwiGLU or squared ReLU",
-	  activation_names },
+	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME",
+	  "of the feed-forward half: SwiGLU or squared ReLU\n(gelu: of models that exist)", activation_names },
+	{ "sub-norm", TRIT_SETTING_CHOICE, AT(sub_norm), 0, 0, "WHEN",
+	  "norms before the output and down projections (auto: as the architecture\n"
+	  "has it; where full-precision weights become ternary, yes)", sub_norm_names },
 	{ "vocab-size", TRIT_SETTING_INT, AT(n_vocab), 257, TRIT_MAX_VOCAB, "N", "tokens to learn", NULL },
 	{ "layers", TRIT_SETTING_INT, AT(n_layers), 1, TRIT_MAX_LAYERS, "N", "transformer layers", NULL },
 	{ "d-model", TRIT_SETTING_INT, AT(d_model), 16, 65536, "N", "embedding width", NULL },
@@ -105,6 +110,22 @@ static void fill(int *value, int preset)
 		*value = preset;
 }
 
+/* What the run's settings are where they are 0; lr: the first peak of the learning rate. */
+static void fill_run(struct trit_recipe *r, float lr)
+{
+	bool full = r->weights == TRIT_WEIGHT_FULL;
+	if (r->lr == 0)
+		r->lr = lr;
+	if (r->lr2 == 0)
+		r->lr2 = full ? r->lr : r->lr * (2.0f / 3.0f);
+	if (r->weight_decay2 < 0)
+		r->weight_decay2 = full ? r->weight_decay : 0;
+	int per_micro = 2048 / r->seq_len;
+	fill(&r->micro_batch, per_micro < 1 ? 1 : per_micro);
+	if (r->micro_batch > r->batch)
+		r->micro_batch = r->batch;
+}
+
 int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_error *err)
 {
 	const struct size *s = NULL;
@@ -129,17 +150,7 @@ int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_
 	fill(&r->n_heads, s->n_heads);
 	fill(&r->n_kv_heads, s->n_kv_heads);
 	fill(&r->head_dim, r->d_model / r->n_heads);
-	bool full = r->weights == TRIT_WEIGHT_FULL;
-	if (r->lr == 0)
-		r->lr = full ? s->lr_full : s->lr;
-	if (r->lr2 == 0)
-		r->lr2 = full ? r->lr : r->lr * (2.0f / 3.0f);
-	if (r->weight_decay2 < 0)
-		r->weight_decay2 = full ? r->weight_decay : 0;
-	int per_micro = 2048 / r->seq_len;
-	fill(&r->micro_batch, per_micro < 1 ? 1 : per_micro);
-	if (r->micro_batch > r->batch)
-		r->micro_batch = r->batch;
+	fill_run(r, r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr);
 	return TRIT_OK;
 }
 
@@ -149,7 +160,7 @@ struct trit_weight_method trit_recipe_method(const struct trit_recipe *r)
 }
 
 /* Groups of columns are whole in every matrix: other programs know no others. */
-static int check_scales(const struct trit_recipe *r, struct trit_error *err)
+int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err)
 {
 	int group = (int)trit_scalings[r->scales];
 	const struct {
@@ -169,6 +180,57 @@ static int check_scales(const struct trit_recipe *r, struct trit_error *err)
 	return TRIT_OK;
 }
 
+/* Weights of all projections. */
+static double projections(int n_layers, int d_model, int d_ff, int q, int kv)
+{
+	return (double)n_layers * d_model * (2.0 * q + 2.0 * kv + 3.0 * d_ff);
+}
+
+/* By the number of weights in projections. */
+static const struct size *nearest_size(const struct trit_config *c)
+{
+	const struct size *best = &sizes[0];
+	double n = projections(c->n_layers, c->d_model, c->d_ff, c->n_heads * c->head_dim, c->n_kv_heads * c->head_dim);
+	double least = INFINITY;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		const struct size *s = &sizes[i];
+		double apart = fabs(log(n / projections(s->n_layers, s->d_model, s->d_ff, s->d_model,
+		                                        s->d_model / s->n_heads * s->n_kv_heads)));
+		if (apart < least) {
+			best = s;
+			least = apart;
+		}
+	}
+	return best;
+}
+
+void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c)
+{
+	const struct size *s = nearest_size(c);
+	r->n_vocab = c->n_vocab;
+	r->n_layers = c->n_layers;
+	r->d_model = c->d_model;
+	r->d_ff = c->d_ff;
+	r->n_heads = c->n_heads;
+	r->n_kv_heads = c->n_kv_heads;
+	r->head_dim = c->head_dim;
+	r->activation = c->arch->activation;
+	r->untied = !c->tied;
+	r->rope_base = c->rope_base;
+	r->eps = c->eps;
+	fill_run(r, (r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr) / 4);
+}
+
+bool trit_setting_is_shape(const struct trit_setting *s)
+{
+	static const size_t shape[] = { AT(n_vocab), AT(n_layers), AT(d_model), AT(d_ff), AT(n_heads), AT(n_kv_heads),
+		                        AT(head_dim), AT(activation), AT(untied), AT(rope_base), AT(eps) };
+	for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++)
+		if (s->offset == shape[i])
+			return true;
+	return false;
+}
+
 int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err)
 {
 	*c = (struct trit_config){ .n_vocab = r->n_vocab, .n_layers = r->n_layers, .d_model = r->d_model, .d_ff = r->d_ff,
@@ -176,12 +238,18 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		                   .n_rot = r->head_dim, .n_ctx = r->seq_len, .rope_base = r->rope_base, .eps = r->eps,
 		                   .tied = !r->untied };
 	enum trit_activation activation = (enum trit_activation)r->activation;
-	const struct trit_arch *arch = trit_arch_for((enum trit_weight_kind)r->weights, activation);
+	/* Without sub-norms ternary weights are those of a LLaMA. */
+	enum trit_weight_kind like = r->sub_norm == TRIT_SUB_NORM_NO ? TRIT_WEIGHT_FULL
+	                                                             : (enum trit_weight_kind)r->weights;
+	const struct trit_arch *arch = trit_arch_for(like, activation);
 	if (!arch)
-		return trit_fail(err, TRIT_ERR_ARG,
-		                 "no known architecture has full-precision weights with squared ReLU; use --activation silu");
+		return trit_fail(err, TRIT_ERR_ARG, "no known architecture has %s with %s; use --activation silu",
+		                 like == TRIT_WEIGHT_FULL && like != (enum trit_weight_kind)r->weights ? "no sub-norms"
+		                 : like == TRIT_WEIGHT_FULL ? "full-precision weights" : "ternary weights",
+		                 activation == TRIT_ACT_GELU ? "GELU" : "squared ReLU");
 	trit_config_set_arch(c, arch);
-	int e = check_scales(r, err);
+	c->sub_norm = c->sub_norm || r->sub_norm == TRIT_SUB_NORM_YES;
+	int e = trit_recipe_check_scales(r, err);
 	if (e)
 		return e;
 	if (r->head_dim % 2)

@@ -14,12 +14,15 @@
 enum trit_optimizer { TRIT_OPTIMIZER_ADAMW, TRIT_OPTIMIZER_MUON, TRIT_OPTIMIZER_NORMUON };
 enum trit_schedule { TRIT_SCHEDULE_TWO_STAGE, TRIT_SCHEDULE_LINEAR, TRIT_SCHEDULE_COSINE, TRIT_SCHEDULE_WSD };
 
+enum trit_sub_norm { TRIT_SUB_NORM_AUTO, TRIT_SUB_NORM_YES, TRIT_SUB_NORM_NO };
+
 struct trit_recipe {
 	/* the network; 0: from the size */
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim;
 	int weights;    /* enum trit_weight_kind */
 	int scales;     /* index of trit_scalings */
 	int activation; /* enum trit_activation */
+	int sub_norm;   /* enum trit_sub_norm */
 	bool untied;
 	float rope_base, eps;
 	/* the run */
@@ -63,6 +66,13 @@ extern const int trit_n_settings;
 struct trit_recipe trit_recipe_defaults(void);
 /** Fills what is 0 from the preset `size` ("260k", "1m", ...). Errors: ARG (no such size; the message lists them). */
 TRIT_MUST_CHECK int trit_recipe_apply_size(struct trit_recipe *r, const char *size, struct trit_error *err);
+/** The network's settings from the configuration of a model that exists, and the run's that are 0. Its learning rate is
+ * a quarter of what the size nearest to it would have. */
+void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c);
+/** Whether a setting describes the network, which a model that exists has itself: all but what its weights become. */
+bool trit_setting_is_shape(const struct trit_setting *s);
+/** Whether the arrangement of scales suits kind of weights and widths. Errors: ARG. */
+TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
 /** "260k, 1m, ...". */
 const char *trit_recipe_sizes(void);
 /** Derives the configuration and checks it; n_vocab as learnt may be smaller than asked for. Errors: ARG. */

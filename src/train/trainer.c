@@ -31,9 +31,30 @@ static int path_of(char path[PATH_BYTES], const char *out, const char *name, str
 
 /* ---- setting up -------------------------------------------------------------------------------------------------- */
 
+/* The vocabulary: the model's that training starts from, a file's, or learnt from the text. */
+static int make_vocab(struct trit_trainer *t, struct trit_init *init, const struct trit_corpus *corpus,
+                      const struct trit_train_options *o, struct trit_vocab *vocab, struct trit_error *err)
+{
+	int e;
+	if (o->init) {
+		*vocab = init->file.vocab;
+		init->file.vocab = (struct trit_vocab){ 0 };
+		return TRIT_OK;
+	}
+	if (o->tokenizer)
+		e = trit_vocab_file_read(o->tokenizer, vocab, err);
+	else
+		e = trit_data_learn_vocab(corpus, &t->recipe, vocab, o->progress, o->progress_arg, err);
+	if (!e && vocab->n_tokens < 257)
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: %d tokens; a vocabulary for training needs at least 257",
+		              o->tokenizer ? o->tokenizer : "the text", vocab->n_tokens);
+	t->recipe.n_vocab = vocab->n_tokens;
+	return e ? e : trit_recipe_config(&t->recipe, &t->config, err);
+}
+
 /* Vocabulary and shards, made now. */
-static int prepare(struct trit_trainer *t, size_t n_paths, char *const *paths, const struct trit_train_options *o,
-                   struct trit_error *err)
+static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
+                   const struct trit_train_options *o, struct trit_error *err)
 {
 	char vocab_path[PATH_BYTES], data_path[PATH_BYTES];
 	struct trit_corpus corpus;
@@ -42,21 +63,13 @@ static int prepare(struct trit_trainer *t, size_t n_paths, char *const *paths, c
 	if ((e = path_of(vocab_path, t->out, "vocab.gguf", err)) || (e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_corpus_open(&corpus, n_paths, paths, err)))
 		return e;
-	if (o->tokenizer)
-		e = trit_vocab_file_read(o->tokenizer, &vocab, err);
-	else
-		e = trit_data_learn_vocab(&corpus, &t->recipe, &vocab, o->progress, o->progress_arg, err);
-	if (!e && vocab.n_tokens < 257)
-		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: %d tokens; a vocabulary for training needs at least 257",
-		              o->tokenizer ? o->tokenizer : "the text", vocab.n_tokens);
+	e = make_vocab(t, init, &corpus, o, &vocab, err);
 	if (!e)
 		e = trit_vocab_file_write(vocab_path, &vocab, err);
-	if (!e) {
-		t->recipe.n_vocab = vocab.n_tokens;
+	if (!e)
 		e = trit_tokenizer_new(&t->tokenizer, &vocab, err);
-	} else {
+	else
 		trit_vocab_release(&vocab);
-	}
 	if (!e)
 		e = trit_data_prepare(&corpus, &t->recipe, t->tokenizer, data_path, o->progress, o->progress_arg, err);
 	trit_corpus_close(&corpus);
@@ -70,7 +83,7 @@ static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
 	int e = path_of(path, t->out, "vocab.gguf", err);
 	if (e || (e = trit_vocab_file_read(path, &vocab, err)))
 		return e;
-	if (vocab.n_tokens != t->recipe.n_vocab) {
+	if (vocab.n_tokens > t->recipe.n_vocab) { /* of models that training began with there may be fewer */
 		trit_vocab_release(&vocab);
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s: not the vocabulary of the checkpoint beside it", path);
 	}
@@ -111,7 +124,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
 	t->max_val_windows = o->max_val_windows;
 	t->keep = o->keep > 0 ? o->keep : 2;
-	if ((e = trit_recipe_config(&t->recipe, &t->config, err)) || (e = path_of(data_path, t->out, "data", err)) ||
+	if ((e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
 	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
 	    (e = trit_net_init(&t->net, &t->config, trit_recipe_method(&t->recipe), &t->params, &t->kernels,
@@ -159,11 +172,10 @@ static int begin(struct trit_trainer *t, const char *metrics, struct trit_error 
 	return e ? e : trit_events_open(&t->events, t->out, t->progress.step, t->config.n_layers * TRIT_NET_LINEARS, err);
 }
 
-static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_paths, char *const *paths,
-                  const struct trit_train_options *o, struct trit_error *err)
+static int create(struct trit_trainer *t, struct trit_init *init, const struct trit_recipe *r, size_t n_paths,
+                  char *const *paths, const struct trit_train_options *o, struct trit_error *err)
 {
 	char metrics[PATH_BYTES];
-	struct trit_config ignored;
 	int e;
 	if ((e = open_trainer(t, o, err)) || (e = path_of(metrics, t->out, "metrics.jsonl", err)))
 		return e;
@@ -172,8 +184,12 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		return trit_fail(err, TRIT_ERR_IO,
 		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
-	if ((e = trit_recipe_config(r, &ignored, err)) || (e = trit_make_dirs(t->out, err)) ||
-	    (e = lock_folder(t, err)) || (e = prepare(t, n_paths, paths, o, err)) || (e = set_up(t, o, err)))
+	e = o->init ? trit_init_open(init, o->init, o->tokenizer, &t->recipe, err)
+	            : trit_recipe_config(r, &t->config, err);
+	if (o->init)
+		t->config = init->config;
+	if (e || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)) ||
+	    (e = prepare(t, init, n_paths, paths, o, err)) || (e = set_up(t, o, err)))
 		return e;
 	double steps = t->recipe.steps;
 	if (!t->recipe.steps)
@@ -183,7 +199,10 @@ static int create(struct trit_trainer *t, const struct trit_recipe *r, size_t n_
 		                 (double)t->recipe.epochs, steps);
 	t->recipe.steps = (int)steps;
 	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.n_train_tokens };
-	trit_params_randomise(&t->params, &t->config, t->recipe.seed);
+	if (!o->init)
+		trit_params_randomise(&t->params, &t->config, t->recipe.seed);
+	else if ((e = trit_params_from_model(&t->params, &t->config, &init->file, err)))
+		return trit_fail_prefix(err, e, "%s", o->init);
 	if ((e = begin(t, metrics, err)))
 		return e;
 	return trit_trainer_save(t, err);
@@ -199,9 +218,8 @@ static int resume(struct trit_trainer *t, const struct trit_train_options *o, st
 		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run",
 		                 t->out);
 	if ((e = lock_folder(t, err)) || (e = trit_kept_find(path, t->out, o->resume_from, &t->notes, err)) ||
-	    (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->progress, err)) ||
-	    (e = load_tokenizer(t, err)) ||
-	    (e = set_up(t, o, err)))
+	    (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->config, &t->progress, err)) ||
+	    (e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))
 		return e;
 	if (t->progress.train_tokens != t->data.n_train_tokens)
 		return trit_fail(err, TRIT_ERR_FORMAT,
@@ -232,7 +250,9 @@ int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, siz
                         const struct trit_train_options *o, struct trit_error *err)
 {
 	bool fresh = trit_path_kind(o->out) < 0; /* in a folder that was there, files may be the user's */
-	int e = create(t, r, n_paths, paths, o, err);
+	struct trit_init init = { 0 };
+	int e = create(t, &init, r, n_paths, paths, o, err);
+	trit_init_close(&init);
 	if (e) {
 		if (fresh)
 			undo_create(o->out);

@@ -18,6 +18,7 @@
 
 #include "train/data.h"
 #include "train/events.h"
+#include "train/init.h"
 #include "train/kept.h"
 #include "train/metrics.h"
 #include "train/net.h"
@@ -27,6 +28,7 @@
 /** What does not change the result. */
 struct trit_train_options {
 	const char *out;           /* folder */
+	const char *init;          /* model to start from; NULL: random weights */
 	const char *tokenizer;     /* GGUF or tokenizer.json to take the vocabulary from; NULL: learn it */
 	const char *cpu;           /* kernel tier; NULL: best */
 	int n_threads;             /* 0: all cores */

@@ -77,6 +77,30 @@ done
 refuse 2 'scales group128: --d-model is 64, not a multiple of 128' \
 	"$T" train --data "$text" --out new --size 260k --scales group128
 refuse 2 'full-precision weights have no scales' "$T" train --data "$text" --out new --weights full --scales row
+# From a model that exists: ternary goes on as it was; full precision, ternary with sub-norms or as it is; resumed too.
+expect 0 "$T" train --data "$text" --init whole/model.gguf --out more --seq-len 32 --batch 4 --steps 3 -t 2
+same whole/vocab.gguf more/vocab.gguf
+has err "BitNet b1.58: .* 1 layers of 64"
+expect 0 "$T" info more/model.gguf
+has out "bitnet" "name +more"
+rm more/model.gguf
+expect 0 "$T" train --resume --out more
+[ -s more/model.gguf ] || fail "a run that is done and resumed packs no model"
+expect 0 "$T" train --data "$text" --init full/model.gguf --out quantised --seq-len 32 --batch 4 --steps 2
+expect 0 "$T" info quantised/model.gguf
+has out "bitnet" "with sub-norms"
+expect 0 "$T" train --data "$text" --init full/model.gguf --out plain --seq-len 32 --batch 4 --steps 2 --sub-norm no
+expect 0 "$T" info plain/model.gguf
+has out "llama" "no sub-norms"
+expect 0 "$T" train --data "$text" --init full/model.gguf --out same --seq-len 32 --batch 4 --steps 2 --weights full
+refuse 2 '--d-ff: the model of --init has its own' \
+	"$T" train --data "$text" --init full/model.gguf --out new --d-ff 96
+refuse 2 '--size: the model of --init has its own' \
+	"$T" train --data "$text" --init full/model.gguf --out new --size 3m
+refuse 2 'whole/model.gguf: --weights full: the model is ternary' \
+	"$T" train --data "$text" --init whole/model.gguf --out new --weights full
+refuse 2 'none.gguf' "$T" train --data "$text" --init none.gguf --out new
+refuse 2 'leave --data, --init and' "$T" train --resume --init whole/model.gguf --out whole
 
 # Refused, with one line, and nothing left behind.
 printf 'abc\377def' >latin1.txt

@@ -12,8 +12,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#ifndef TRIT_CONVERT_MASTERS_H
-#define TRIT_CONVERT_MASTERS_H
+#ifndef TRIT_MODEL_MASTERS_H
+#define TRIT_MODEL_MASTERS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "convert/masters.h"
+#include "model/masters.h"
 
 #include <math.h>
 

@@ -1,0 +1,47 @@
+/*
+ * init.h - training that starts from a model that exists: any file that model/model_file.h opens.
+ *
+ * The file gives the configuration, the vocabulary and the first weights. What becomes of them:
+ *
+ *     file              --weights ternary (or binary)                         --weights full
+ *     full precision    its numbers are the first master weights;             its numbers, as they are
+ *                       sub-norms of weight 1 are added (--sub-norm)
+ *     ternary           masters that quantise to its codes and scales         an error
+ *     master weights    as they are                                           an error
+ *
+ * Sub-norms in front of the output and down projections keep those inputs in range when their weights become ternary;
+ * begun at 1 they are what BitNet's continued training starts from [BitDistill]. A LLaMA that becomes ternary with them
+ * is a BitNet b1.58, by that name.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TRIT_TRAIN_INIT_H
+#define TRIT_TRAIN_INIT_H
+
+#include "model/model_file.h"
+#include "train/params.h"
+#include "train/recipe.h"
+
+/** What a run starts from. Zeroed: nothing. */
+struct trit_init {
+	struct trit_model_file file;
+	struct trit_config config; /* of the model that is trained */
+};
+
+/** Opens the model and decides what is trained: `config`, and from it the settings of the recipe that describe the
+ * network and those that are 0. tokenizer: file of the vocabulary, NULL: the model's own. Errors: ARG (settings that do
+ * not go together with the model), IO, FORMAT, UNSUPPORTED (a network that cannot be trained: what it has, by name). */
+TRIT_MUST_CHECK int trit_init_open(struct trit_init *in, const char *path, const char *tokenizer,
+                                   struct trit_recipe *r, struct trit_error *err);
+void trit_init_close(struct trit_init *in);
+
+/** Fills p->w, laid out for configuration c, from a model's file: numbers as they are; ternary projections as masters
+ * (model/masters.h) that quantise to the same codes and scale; sub-norms that the file lacks 1. Errors: FORMAT (a
+ * tensor missing, of another shape, or with a number that is not finite), UNSUPPORTED, MEMORY. */
+TRIT_MUST_CHECK int trit_params_from_model(struct trit_params *p, const struct trit_config *c,
+                                           struct trit_model_file *file, struct trit_error *err);
+
+/** Whether train/net.c computes such a network. Errors: UNSUPPORTED, with what it lacks. */
+TRIT_MUST_CHECK int trit_check_trainable(const struct trit_config *c, struct trit_error *err);
+
+#endif
