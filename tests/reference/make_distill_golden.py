@@ -72,8 +72,6 @@ def network(c, w, tokens, ternary, wanted):
         if layer == wanted:
             taken = [i.reshape(n, s, -1) for i in (q, k, v)]
             q, k, v = (i.view(n, s, -1, c["A"]) for i in taken)
-        if not ternary:
-            k, v = k.half().double(), v.half().double()  # as Trit's cache keeps them
         share = c["H"] // c["K"]
         k, v = k.repeat_interleave(share, 2), v.repeat_interleave(share, 2)
         scores = torch.einsum("nihd,njhd->nhij", q, k) / c["A"] ** 0.5
