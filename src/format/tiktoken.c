@@ -11,7 +11,7 @@
 #include "format/tiktoken.h"
 #include "text/alphabet.h"
 
-#define MAX_TOKEN 1024                       /* bytes of a token; those of published files have up to 128 */
+#define MAX_TOKEN 256                        /* bytes of a token; those of published files have up to 128 */
 #define MAX_TEXT (256 << 20)                 /* bytes of all texts of the vocabulary */
 #define MAX_HOLES 65536                      /* ranks that no line has */
 

@@ -22,6 +22,7 @@
 
 #ifdef TRIT_HAVE_JANSSON
 
+#include "format/bpe_pair.h"
 #include "format/json_file.h"
 #include "format/tokenizer_json_parts.h"
 #include "text/pretok.h"
@@ -500,7 +501,7 @@ static int build(const json_t *root, enum trit_json_kind kind, const struct slot
 	return status == 0 ? read_specials(root, v, err) : status;
 }
 
-static int read_root(const json_t *root, struct trit_vocab *out, struct trit_error *err)
+int trit_tokenizer_json_build(const json_t *root, struct trit_vocab *out, struct trit_error *err)
 {
 	json_t *model = json_object_get(root, "model");
 	enum trit_json_kind kind = TRIT_JSON_BYTE_LEVEL;
@@ -530,34 +531,49 @@ int trit_tokenizer_json_parse(size_t len, const char *text, struct trit_vocab *o
 
 	if (status < 0)
 		return status;
-	status = read_root(root, out, err);
+	status = trit_tokenizer_json_build(root, out, err);
+	json_decref(root);
+	return status;
+}
+
+int trit_tokenizer_json_read(const char *path, struct trit_vocab *out, struct trit_error *err)
+{
+	json_t *root;
+	int status = trit_json_read(&root, path, err);
+
+	if (status < 0)
+		return status;
+	if (trit_is_bpe_vocab(root)) {
+		status = trit_bpe_pair_read(root, path, out, err);
+	} else {
+		status = trit_tokenizer_json_build(root, out, err);
+		status = status < 0 ? trit_fail_prefix(err, status, "%s", path) : 0;
+	}
 	json_decref(root);
 	return status;
 }
 
 #else
 
+static int fail_without(struct trit_error *err)
+{
+	return trit_fail(err, TRIT_ERR_UNSUPPORTED, "this build cannot read tokenizer.json: it was made without jansson; "
+	                                            "install libjansson-dev and build again");
+}
+
 int trit_tokenizer_json_parse(size_t len, const char *text, struct trit_vocab *out, struct trit_error *err)
 {
 	(void)len;
 	(void)text;
 	(void)out;
-	return trit_fail(
-		err, TRIT_ERR_UNSUPPORTED,
-		"this build cannot read tokenizer.json: it was made without jansson; install libjansson-dev and "
-		"build again");
+	return fail_without(err);
 }
-
-#endif
 
 int trit_tokenizer_json_read(const char *path, struct trit_vocab *out, struct trit_error *err)
 {
-	struct trit_map map;
-	int status = trit_map_open(&map, path, err);
-
-	if (status < 0)
-		return status;
-	status = trit_tokenizer_json_parse(map.size, (const char *)map.data, out, err);
-	trit_map_close(&map);
-	return status < 0 ? trit_fail_prefix(err, status, "%s", path) : 0;
+	(void)out;
+	int status = fail_without(err);
+	return trit_fail_prefix(err, status, "%s", path);
 }
+
+#endif

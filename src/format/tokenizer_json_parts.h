@@ -38,6 +38,8 @@ TRIT_MUST_CHECK int trit_json_list_steps(struct trit_json_steps *out, const json
                                          struct trit_error *err);
 /** Which kind a BPE is. Errors: UNSUPPORTED, LIMIT. */
 TRIT_MUST_CHECK int trit_json_bpe_kind(enum trit_json_kind *kind, const json_t *root, struct trit_error *err);
+/** The vocabulary of a whole tokenizer.json. Errors: FORMAT, MEMORY, LIMIT, UNSUPPORTED. */
+TRIT_MUST_CHECK int trit_tokenizer_json_build(const json_t *root, struct trit_vocab *out, struct trit_error *err);
 /** Reads normalizer, pre_tokenizer and decoder into v, and finds the name that GGUF has for them. Errors: UNSUPPORTED
  * (names the step), FORMAT, LIMIT, MEMORY. */
 TRIT_MUST_CHECK int trit_json_read_steps(struct trit_vocab *v, enum trit_json_kind kind, const json_t *root,

@@ -218,7 +218,8 @@ int trit_hf_read_vocab(struct trit_vocab *v, bool *found, const char *folder, st
                        struct trit_error *err)
 {
 	static const char *const names[] = { "tokenizer.json", "tokenizer.model", "tiktoken.model", "qwen.tiktoken",
-		                             "tokenizer.bin",  "vocab.txt",       "vocab.gguf" };
+		                             "vocab.json",     "encoder.json",    "tokenizer.bin",  "vocab.txt",
+		                             "vocab.gguf" };
 	char path[PATH_BYTES];
 	struct trit_error why;
 	int e = TRIT_OK;
