@@ -1,8 +1,8 @@
 # Dependencies.cmake - finds the libraries Trit can use. Each is optional; what is missing is switched off, and the end
 # of configuring says what is on, what is off and which Debian package turns it on.
 #
-# Sets TRIT_HAVE_PCRE2, TRIT_HAVE_JANSSON, TRIT_HAVE_UTF8PROC, TRIT_HAVE_LIBEDIT, TRIT_HAVE_CMOCKA; the interface
-# library trit_dependencies carries what the library's sources need to compile, trit_link_libraries and
+# Sets TRIT_HAVE_PCRE2, TRIT_HAVE_JANSSON, TRIT_HAVE_UTF8PROC, TRIT_HAVE_LIBEDIT, TRIT_HAVE_MPI, TRIT_HAVE_CMOCKA; the
+# interface library trit_dependencies carries what the library's sources need to compile, trit_link_libraries and
 # trit_pkgconfig_requires what it needs to link.
 #
 # SPDX-License-Identifier: MIT
@@ -38,6 +38,7 @@ trit_find(PCRE2 libpcre2-8 "${TRIT_PCRE2}" libpcre2-dev "tokenizers that split t
 trit_find(JANSSON jansson "${TRIT_JANSSON}" libjansson-dev "JSON: tokenizer.json, config.json")
 trit_find(UTF8PROC libutf8proc "${TRIT_UTF8PROC}" libutf8proc-dev "Unicode: WordPiece, normalisation of text")
 trit_find(LIBEDIT libedit "${TRIT_LIBEDIT}" libedit-dev "line editing and history in trit chat")
+trit_find(MPI ompi-c "${TRIT_MPI}" "libopenmpi-dev openmpi-bin" "training on several machines")
 if(TRIT_TESTS)
 	trit_find(CMOCKA cmocka ON libcmocka-dev "unit tests")
 endif()

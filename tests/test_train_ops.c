@@ -260,7 +260,7 @@ static void optimise(struct trit_params *p, struct trit_config *c, enum trit_opt
 	assert_int_equal(trit_params_init(p, c, &err), 0);
 	trit_params_randomise(p, c, 3);
 	r.optimizer = optimizer;
-	assert_int_equal(trit_optim_init(&o, p, &kernels, pool, &r, &err), 0);
+	assert_int_equal(trit_optim_init(&o, p, &kernels, pool, &r, NULL, &err), 0);
 	trit_rng_init(&gradients, 8);
 	for (int t = 1; t <= STEPS; t++) {
 		for (int i = 0; i < p->n; i++)

@@ -120,6 +120,14 @@ static void prepare_large(char *raw, size_t bytes)
 #endif
 }
 
+void trit_mem_discard(void *p, size_t bytes)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)p + page - 1) / page * page, end = ((uintptr_t)p + bytes) / page * page;
+	if (end > begin)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* n * size bytes, zeroed or not; counts, and fails on demand. */
 static void *allocate(size_t n, size_t size, bool zero)
 {

@@ -31,6 +31,10 @@ void trit_free(void *p);
 /** A NUL-terminated copy of len bytes, or NULL. */
 char *trit_strndup(const char *s, size_t len);
 
+/** Bytes of a large block that are not needed any more: whole pages of them go back to the system. What was in them is
+ * lost: afterwards they hold zeros, or what they held. */
+void trit_mem_discard(void *p, size_t bytes);
+
 /** Bytes of memory the machine has; UINT64_MAX when unknown. */
 uint64_t trit_physical_memory(void);
 /** How many allocations were made since the program began (trit_calloc, trit_realloc, trit_strndup). */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
+#include "cli/mpi.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -239,7 +240,7 @@ static void show_start(const struct trit_trainer *t)
 	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
 	trit_text_count(parameters, (double)trit_config_parameters(&t->config));
 	trit_text_count(tokens, (double)t->data.n_train_tokens);
-	trit_text_bytes(memory, (double)trit_net_bytes(&t->net) + 16.0 * (double)t->params.total);
+	trit_text_bytes(memory, trit_trainer_bytes(t));
 	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
 	fprintf(stderr,
 	        "%s: %s parameters, %d layers of %d (feed-forward %d, heads %d/%d), vocabulary %d\n"
@@ -248,6 +249,12 @@ static void show_start(const struct trit_trainer *t)
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
 	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
 	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
+	if (t->dist)
+		fprintf(stderr,
+		        "%d processes, %d on this machine, %d x %d tokens a step each; memory and threads are those of one.\n"
+		        "When one dies all end: trit train --resume goes on from the last checkpoint, on any number that\n"
+		        "divides the batch\n",
+		        t->transport->ranks, t->transport->local_ranks, r->batch / t->transport->ranks, r->seq_len);
 	if (!t->config.tied && !t->config.arch->others_untie)
 		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
 		              t->config.arch->name);
@@ -264,9 +271,13 @@ static int save(struct trit_trainer *t, const struct train_options *o, struct tr
 	int e = trit_trainer_save(t, err);
 	if (e)
 		return e;
-	if (snprintf(path, sizeof path, "%s/model.gguf", t->out) >= (int)sizeof path)
-		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
-	return trit_convert(t->out, path, &o->export, err);
+	if (trit_dist_rank(t->transport) == 0) {
+		if (snprintf(path, sizeof path, "%s/model.gguf", t->out) < (int)sizeof path)
+			e = trit_convert(t->out, path, &o->export, err);
+		else
+			e = trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
+	}
+	return trit_dist_agree(t->transport, e, err);
 }
 
 /* A disk that is full now may have room later, and the last checkpoint is whole: no reason to end a long run. */
@@ -281,7 +292,9 @@ static int save_on_the_way(struct trit_trainer *t, const struct train_options *o
 	if (d->open)
 		fputc('\n', stderr);
 	d->open = false;
-	trit_cmd_note("train", "not saved: %s; training goes on and tries again in %d steps", err->message, o->save_every);
+	if (trit_dist_rank(t->transport) == 0)
+		trit_cmd_note("train", "not saved: %s; training goes on and tries again in %d steps", err->message,
+		              o->save_every);
 	return TRIT_OK;
 }
 
@@ -290,13 +303,15 @@ static int run(struct trit_trainer *t, const struct train_options *o, struct dis
 	int saved = -1, e;
 	d->begin = trit_clock();
 	d->first_step = t->progress.step;
-	while (t->progress.step < t->progress.steps && !trit_interrupts) {
+	bool first = trit_dist_rank(t->transport) == 0;
+	while (t->progress.step < t->progress.steps && !trit_dist_any(t->transport, trit_interrupts > 0)) {
 		struct trit_step_report r;
 		int next = t->progress.step + 1;
 		bool last = next == t->progress.steps;
 		if ((e = trit_trainer_step(t, last || (o->val_every && next % o->val_every == 0), &r, err)))
 			return e;
-		show_step(d, &r);
+		if (first)
+			show_step(d, &r);
 		if (next % o->save_every == 0 && !last) {
 			if ((e = save_on_the_way(t, o, d, &saved, err)))
 				return e;
@@ -305,13 +320,63 @@ static int run(struct trit_trainer *t, const struct train_options *o, struct dis
 	return saved == t->progress.step ? TRIT_OK : save(t, o, err);
 }
 
+/* The end of one process of several, or of the only one. What fails in another than the first fails in all, and is for
+ * the first to say; the first can fail alone, when it writes. Returns the exit status. */
+static int fail(const struct train_options *o, const struct trit_error *err, bool others_go_on)
+{
+	bool first = trit_dist_rank(o->run.transport) == 0;
+	if (first)
+		trit_cmd_fail("train", err);
+	trit_mpi_close(first && others_go_on);
+	return 1;
+}
+
+static int train(struct train_options *o, struct display *d)
+{
+	struct trit_trainer t;
+	struct trit_error err;
+	int e = o->resume ? trit_trainer_resume(&t, &o->run, &err)
+	                  : trit_trainer_create(&t, &o->recipe, (size_t)o->data.n, o->data.items, &o->run, &err);
+	bool first = trit_dist_rank(o->run.transport) == 0;
+	if (d->terminal && d->last > 0)
+		fputs("\r\033[K", stderr);
+	if (e)
+		return fail(o, &err, false);
+	if (trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o->export, &err)) {
+		trit_trainer_close(&t);
+		return fail(o, &err, false);
+	}
+	for (size_t i = 0; first && i < t.notes.n; i++)
+		trit_cmd_note("train", "%s", t.notes.lines[i].text);
+	if (first)
+		show_start(&t);
+	e = run(&t, o, d, &err);
+	if (d->open)
+		fputc('\n', stderr);
+	if (e) {
+		int status = fail(o, &err, t.dist != NULL);
+		trit_trainer_close(&t);
+		return status;
+	}
+	bool done = t.progress.step == t.progress.steps;
+	if (first && done)
+		trit_cmd_note("train", "done: %s/model.gguf", o->run.out);
+	else if (first)
+		trit_cmd_note("train", "stopped at step %d of %d and saved; go on with: trit train --resume --out %s",
+		              t.progress.step, t.progress.steps, o->run.out);
+	trit_trainer_close(&t);
+	trit_mpi_close(false);
+	return done ? 0 : 130;
+}
+
 int trit_cmd_train(int argc, char **argv)
 {
 	struct train_options o;
-	struct trit_trainer t;
 	struct trit_error err;
 	struct display d = { .terminal = isatty(STDERR_FILENO) != 0, .val_loss = (double)NAN };
-	int status = parse(&o, argc, argv), e;
+	struct trit_mpi_muted muted = trit_mpi_mute();
+	int status = parse(&o, argc, argv);
+	trit_mpi_unmute(muted);
 	if (status >= 0) {
 		trit_free(o.data.items);
 		return status;
@@ -321,33 +386,13 @@ int trit_cmd_train(int argc, char **argv)
 	d.bars = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	o.run.progress = show_preparing;
 	o.run.progress_arg = &d;
-	e = o.resume ? trit_trainer_resume(&t, &o.run, &err)
-	             : trit_trainer_create(&t, &o.recipe, (size_t)o.data.n, o.data.items, &o.run, &err);
+	if (trit_mpi_open(&o.run.transport, &err)) {
+		status = fail(&o, &err, true);
+	} else {
+		if (o.run.transport && o.run.n_threads == 0)
+			o.run.n_threads = trit_mpi_threads();
+		status = train(&o, &d);
+	}
 	trit_free(o.data.items);
-	if (d.terminal && d.last > 0)
-		fputs("\r\033[K", stderr);
-	if (e)
-		return trit_cmd_fail("train", &err);
-	if (trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o.export, &err)) {
-		trit_trainer_close(&t);
-		return trit_cmd_fail("train", &err);
-	}
-	for (size_t i = 0; i < t.notes.n; i++)
-		trit_cmd_note("train", "%s", t.notes.lines[i].text);
-	show_start(&t);
-	e = run(&t, &o, &d, &err);
-	if (d.open)
-		fputc('\n', stderr);
-	if (e) {
-		trit_trainer_close(&t);
-		return trit_cmd_fail("train", &err);
-	}
-	bool done = t.progress.step == t.progress.steps;
-	if (done)
-		trit_cmd_note("train", "done: %s/model.gguf", o.run.out);
-	else
-		trit_cmd_note("train", "stopped at step %d of %d and saved; go on with: trit train --resume --out %s",
-		              t.progress.step, t.progress.steps, o.run.out);
-	trit_trainer_close(&t);
-	return done ? 0 : 130;
+	return status;
 }

@@ -38,12 +38,26 @@ static void tensor_name(char *name, size_t size, int which, const struct trit_pa
 
 /* ---- saving ------------------------------------------------------------------------------------------------------ */
 
+/* The values of tensor i of an array, and their memory back where they came from another process (params.h). */
+static const float *bring(const struct trit_params *p, int array, int i)
+{
+	if (array > 0 && p->fetch)
+		p->fetch(p->elsewhere, array, i);
+	return array_of(p, array) + p->list[i].offset;
+}
+
+static void forget(const struct trit_params *p, int array, int i)
+{
+	if (array > 0 && p->forget)
+		p->forget(p->elsewhere, array, i);
+}
+
 /* The checksum of each tensor, in the order of the file. */
 static int sum_tensors(uint64_t *sums, const struct trit_params *p, struct trit_error *err)
 {
 	for (int i = 0; i < 3 * p->n; i++) {
 		const struct trit_param *t = &p->list[i % p->n];
-		const float *values = array_of(p, i / p->n) + t->offset;
+		const float *values = bring(p, i / p->n, i % p->n);
 		size_t n = t->rows * t->cols;
 		if (!all_finite(values, n)) {
 			char name[TRIT_TENSOR_NAME_BYTES + 8];
@@ -52,6 +66,7 @@ static int sum_tensors(uint64_t *sums, const struct trit_params *p, struct trit_
 			                 "tensor %s has numbers that are not finite; the checkpoint before is kept", name);
 		}
 		sums[i] = trit_st_sum_bytes(n * sizeof *values, values);
+		forget(p, i / p->n, i % p->n);
 	}
 	return TRIT_OK;
 }
@@ -102,9 +117,11 @@ int trit_checkpoint_save(const char *path, const struct trit_params *p, const st
 	if (!e && !(e = trit_st_writer_new(&w, path, err)))
 		e = describe(w, p, r, c, progress, sums, err);
 	for (int a = 0; a < 3 && !e; a++)
-		for (int i = 0; i < p->n && !e; i++)
-			e = trit_st_write(w, p->list[i].rows * p->list[i].cols * sizeof(float), array_of(p, a) + p->list[i].offset,
-			                  err);
+		for (int i = 0; i < p->n && !e; i++) {
+			const float *values = bring(p, a, i);
+			e = trit_st_write(w, p->list[i].rows * p->list[i].cols * sizeof *values, values, err);
+			forget(p, a, i);
+		}
 	if (!e)
 		e = trit_st_commit(w, err);
 	trit_st_writer_free(w);
@@ -276,8 +293,10 @@ int trit_checkpoint_load(const char *path, struct trit_params *p, struct trit_er
 	if (trit_st_has_checksums(&s))
 		e = trit_st_check(&s, err);
 	for (int a = 0; a < 3 && !e; a++)
-		for (int i = 0; i < p->n && !e; i++)
+		for (int i = 0; i < p->n && !e; i++) {
 			e = load_tensor(&s, &p->list[i], a, array_of(p, a) + p->list[i].offset, err);
+			forget(p, a, i);
+		}
 	trit_safetensors_close(&s);
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;
 }

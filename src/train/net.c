@@ -328,6 +328,13 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	norm_backward_x(p, &l->attn_norm, n->dx, l->x, n->dn, l->in_qkv.r, d);
 }
 
+/* After a barrier: the gradients of a layer and of all above are complete. */
+static void tell_ready(const struct part *p, int layer)
+{
+	if (p->index == 0 && p->n->ready)
+		p->n->ready(p->n->ready_arg, layer < p->c->n_layers ? layer : TRIT_MAX_LAYERS);
+}
+
 static void pass_thread(void *arg, int index, int threads)
 {
 	struct trit_net *n = arg;
@@ -345,9 +352,11 @@ static void pass_thread(void *arg, int index, int threads)
 		return;
 	for (int i = n->config->n_layers - 1; i >= 0; i--) {
 		barrier(&part);
+		tell_ready(&part, i + 1);
 		layer_backward(&part, &n->layers[i]);
 	}
 	barrier(&part);
+	tell_ready(&part, 0);
 	embed_backward(&part);
 }
 

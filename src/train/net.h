@@ -75,6 +75,10 @@ struct trit_net {
 	float loss_scale;
 	bool backward;
 	struct trit_distill *teacher; /* of this pass */
+	/* Called when the gradients of a layer and of all above are complete (TRIT_MAX_LAYERS: those above the layers, but
+	 * for the embedding), while the pass goes on; NULL: nobody wants to know. */
+	void (*ready)(void *arg, int layer);
+	void *ready_arg;
 };
 
 /** Allocates all memory of training steps of up to max_seqs sequences of seq_len tokens. The other arguments are kept

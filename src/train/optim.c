@@ -12,52 +12,46 @@
 #include "train/muon.h"
 
 #define PIECE 4096
-#define MAX_SUMS 1024
 
-/* Each thread sums its own block sums; there are MAX_SUMS blocks whatever the number of threads. */
-struct norm_job {
-	const struct trit_params *p;
-	const struct trit_kernels *k;
-	double sums[MAX_SUMS];
-};
-
+/* Of the units this process owns; the others' are 0 here. */
 static void norm_thread(void *arg, int index, int n)
 {
-	struct norm_job *job = arg;
-	size_t block = (job->p->total + MAX_SUMS - 1) / MAX_SUMS;
-	for (int b = index; b < MAX_SUMS; b += n) {
-		size_t end = block * ((size_t)b + 1) < job->p->total ? block * ((size_t)b + 1) : job->p->total;
+	const struct trit_optim *o = arg;
+	for (size_t u = (size_t)index; u < o->owners.n_units; u += (size_t)n) {
+		const struct trit_unit *unit = &o->owners.units[u];
+		const float *g = o->params->g + unit->offset;
 		double sum = 0;
-		for (size_t i = block * (size_t)b; i < end; i += PIECE)
-			sum += (double)job->k->sum_squares(job->p->g + i, (int)(end - i < PIECE ? end - i : PIECE));
-		job->sums[b] = sum;
+		for (size_t i = 0; unit->owner == o->owners.rank && i < unit->n; i += PIECE)
+			sum += (double)o->kernels->sum_squares(g + i, (int)(unit->n - i < PIECE ? unit->n - i : PIECE));
+		o->sums[u] = sum;
 	}
 }
 
-double trit_optim_grad_norm(const struct trit_optim *o)
+double trit_optim_grad_norm(struct trit_optim *o)
 {
-	struct norm_job job = { .p = o->params, .k = o->kernels };
 	double sum = 0;
-	trit_pool_run(o->pool, norm_thread, &job);
-	for (int b = 0; b < MAX_SUMS; b++)
-		sum += job.sums[b];
+	trit_pool_run(o->pool, norm_thread, o);
+	trit_dist_sum(o->transport, o->sums, o->owners.n_units);
+	for (size_t u = 0; u < o->owners.n_units; u++)
+		sum += o->sums[u];
 	return sqrt(sum);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static bool by_muon(const struct trit_recipe *r, const struct trit_param *t)
-{
-	return r->optimizer != TRIT_OPTIMIZER_ADAMW && t->kind == TRIT_KIND_LINEAR;
-}
-
 int trit_optim_init(struct trit_optim *o, struct trit_params *p, const struct trit_kernels *k, struct trit_pool *pool,
-                    const struct trit_recipe *r, struct trit_error *err)
+                    const struct trit_recipe *r, const struct trit_transport *transport, struct trit_error *err)
 {
 	size_t threads = pool ? (size_t)trit_pool_size(pool) : 1;
-	*o = (struct trit_optim){ .params = p, .kernels = k, .pool = pool, .recipe = r };
+	*o = (struct trit_optim){ .params = p, .kernels = k, .pool = pool, .recipe = r, .transport = transport };
+	int e = trit_owners_init(&o->owners, p, r, trit_dist_rank(transport), trit_dist_ranks(transport), err);
+	if (e)
+		return e;
+	o->sums = trit_calloc(o->owners.n_units, sizeof *o->sums);
+	if (!o->sums)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the optimiser");
 	for (int i = 0; i < p->n; i++) {
-		size_t need = by_muon(r, &p->list[i]) ? trit_muon_scratch(p->list[i].rows, p->list[i].cols) : 0;
+		size_t need = trit_by_muon(r, &p->list[i]) ? trit_muon_scratch(p->list[i].rows, p->list[i].cols) : 0;
 		o->thread_scratch = need > o->thread_scratch ? need : o->thread_scratch;
 	}
 	if (!o->thread_scratch)
@@ -71,6 +65,8 @@ int trit_optim_init(struct trit_optim *o, struct trit_params *p, const struct tr
 
 void trit_optim_release(struct trit_optim *o)
 {
+	trit_owners_release(&o->owners);
+	trit_free(o->sums);
 	trit_free(o->scratch);
 	*o = (struct trit_optim){ 0 };
 }
@@ -83,37 +79,45 @@ struct step_job {
 	struct trit_muon muon;
 };
 
-/* This thread's part of a parameter, by AdamW. */
-static void adamw_part(const struct step_job *job, const struct trit_param *t, int index, int n)
+static void adamw_step(const struct step_job *job, const struct trit_unit *unit)
 {
 	struct trit_params *p = job->o->params;
 	struct trit_adamw a = job->adamw;
-	size_t c0, c1;
-	if (t->kind == TRIT_KIND_NORM)
+	if (p->list[unit->param].kind == TRIT_KIND_NORM)
 		a.weight_decay = 0;
-	trit_part(t->rows * t->cols, 16, index, n, &c0, &c1);
-	for (size_t j = t->offset + c0; j < t->offset + c1; j += PIECE) {
-		size_t m = t->offset + c1 - j < PIECE ? t->offset + c1 - j : PIECE;
+	for (size_t j = unit->offset; j < unit->offset + unit->n; j += PIECE) {
+		size_t m = unit->offset + unit->n - j < PIECE ? unit->offset + unit->n - j : PIECE;
 		job->o->kernels->adamw(p->w + j, p->m + j, p->v + j, p->g + j, &a, (int)m);
 		memset(p->g + j, 0, m * sizeof *p->g);
 	}
 }
 
+static void muon_step(const struct step_job *job, const struct trit_unit *unit, int index)
+{
+	struct trit_params *p = job->o->params;
+	const struct trit_param *t = &p->list[unit->param];
+	size_t at = unit->offset;
+	trit_muon_step(p->w + at, p->m + at, p->v + at, p->g + at, t->rows, t->cols, &job->muon, job->o->kernels,
+	               job->o->scratch + (size_t)index * job->o->thread_scratch);
+	memset(p->g + at, 0, unit->n * sizeof *p->g);
+}
+
+/* Units by turns: matrices, others, and what is not to be stepped apart, since they take different times. */
 static void step_thread(void *arg, int index, int n)
 {
 	const struct step_job *job = arg;
-	struct trit_params *p = job->o->params;
-	float *scratch = job->o->scratch ? job->o->scratch + (size_t)index * job->o->thread_scratch : NULL;
-	for (int i = 0, matrix = 0; i < p->n; i++) {
-		const struct trit_param *t = &p->list[i];
-		size_t at = t->offset;
-		if (!by_muon(job->o->recipe, t)) {
-			adamw_part(job, t, index, n);
-		} else if (matrix++ % n == index) {
-			trit_muon_step(p->w + at, p->m + at, p->v + at, p->g + at, t->rows, t->cols, &job->muon, job->o->kernels,
-			               scratch);
-			memset(p->g + at, 0, t->rows * t->cols * sizeof *p->g);
-		}
+	const struct trit_owners *owners = &job->o->owners;
+	int turns[3] = { 0 };
+	for (size_t u = 0; u < owners->n_units; u++) {
+		const struct trit_unit *unit = &owners->units[u];
+		if (turns[unit->owner != owners->rank ? 2 : unit->whole]++ % n != index)
+			continue;
+		if (unit->owner != owners->rank)
+			memset(job->o->params->g + unit->offset, 0, unit->n * sizeof *job->o->params->g);
+		else if (unit->whole)
+			muon_step(job, unit, index);
+		else
+			adamw_step(job, unit);
 	}
 }
 

@@ -26,6 +26,11 @@ struct trit_params {
 	struct trit_param *list; /* [n], in file order */
 	size_t total;            /* elements of each array, gaps included (they stay zero) */
 	float *w, *g, *m, *v;    /* [total]: master weights, gradients, first and second moment */
+	/* Of moments that other processes hold (dist.h; NULL: all are here): brings those of tensor i to where they are to
+	 * be written from, and gives their memory back. array: 1 m, 2 v. */
+	void (*fetch)(void *arg, int array, int i);
+	void (*forget)(void *arg, int array, int i);
+	void *elsewhere;
 };
 
 /** Lays out and allocates (all zero). Errors: MEMORY. */

@@ -41,6 +41,9 @@ const struct trit_setting trit_settings[] = {
 	{ "batch", TRIT_SETTING_INT, AT(batch), 1, 65536, "N", "sequences a step", NULL },
 	{ "micro-batch", TRIT_SETTING_INT, AT(micro_batch), 0, 65536, "N",
 	  "sequences computed at once (0: about 2048 tokens); less memory, same gradient", NULL },
+	{ "parts", TRIT_SETTING_INT, AT(parts), 0, 65536, "N",
+	  "equal parts of a batch whose gradients are summed in a fixed tree: what as\n"
+	  "many processes would do (0: as many as there are processes)", NULL },
 	{ "steps", TRIT_SETTING_INT, AT(steps), 0, 999999999, "N", "optimiser steps (0: as --epochs says)", NULL },
 	{ "epochs", TRIT_SETTING_FLOAT, AT(epochs), 0, 1e6, "X", "passes over the text, when --steps is not given", NULL },
 	{ "optimizer", TRIT_SETTING_CHOICE, AT(optimizer), 0, 0, "NAME",

@@ -28,6 +28,7 @@ struct trit_recipe {
 	/* the run */
 	int seq_len, batch; /* S; sequences a step */
 	int micro_batch;    /* sequences computed at once; 0: about 2048 tokens */
+	int parts;          /* of a batch whose gradients are summed in a tree (part_sums.h); 0: one a process */
 	int steps;          /* 0: from epochs */
 	float epochs;
 	int optimizer;      /* enum trit_optimizer */

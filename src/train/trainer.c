@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/xxh64.h"
 #include "train/metrics.h"
 #include "train/optim.h"
 #include "train/schedule.h"
@@ -90,10 +91,17 @@ static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
 	return trit_tokenizer_new(&t->tokenizer, &vocab, err);
 }
 
+double trit_trainer_bytes(const struct trit_trainer *t)
+{
+	double arrays = (2.0 + t->sums.height) * (double)t->params.total; /* weights, gradients, branches of their sum */
+	double moments = 2.0 * (double)trit_owners_own(&t->optim.owners);
+	return (double)trit_net_bytes(&t->net) + sizeof(float) * (arrays + moments) + trit_dist_bytes(t->dist);
+}
+
 /* Fails before the first step rather than by the system's hand in the middle of it. */
 static int check_memory(const struct trit_trainer *t, struct trit_error *err)
 {
-	double need = (double)trit_net_bytes(&t->net) + 4.0 * sizeof(float) * (double)t->params.total;
+	double need = trit_trainer_bytes(t) * (t->transport ? t->transport->local_ranks : 1);
 	double have = (double)trit_physical_memory();
 	if (need <= have)
 		return TRIT_OK;
@@ -117,6 +125,53 @@ static int check_space(const struct trit_trainer *t, struct trit_error *err)
 	                 t->out, (double)need / 1048576.0, (double)have / 1048576.0);
 }
 
+static void fetch_moments(void *arg, int array, int i)
+{
+	struct trit_trainer *t = arg;
+	trit_dist_fetch(t->dist, array, i);
+	t->n_fetched++;
+}
+
+static void forget_moments(void *arg, int array, int i)
+{
+	trit_dist_forget(((struct trit_trainer *)arg)->dist, array, i);
+}
+
+static void layer_ready(void *arg, int layer)
+{
+	trit_dist_ready(((struct trit_trainer *)arg)->dist, layer);
+}
+
+/* How the batch is divided among the processes, and what they exchange. */
+static int divide_batch(struct trit_trainer *t, struct trit_error *err)
+{
+	int ranks = trit_dist_ranks(t->transport), batch = t->recipe.batch;
+	t->parts = trit_part_count(t->recipe.parts, ranks);
+	if (batch % t->parts && t->parts == ranks)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "a batch of %d sequences does not divide among %d processes; start a number that divides it, "
+		                 "or begin a run with another --batch", batch, ranks);
+	if (batch % t->parts)
+		return trit_fail(err, TRIT_ERR_ARG, "a batch of %d sequences does not divide into %d --parts", batch, t->parts);
+	t->micro_batch = t->recipe.micro_batch < batch / t->parts ? t->recipe.micro_batch : batch / t->parts;
+	return TRIT_OK;
+}
+
+static int set_up_exchange(struct trit_trainer *t, struct trit_error *err)
+{
+	int e = trit_part_sums_init(&t->sums, t->parts / trit_dist_ranks(t->transport), t->params.total, &t->kernels,
+	                            t->pool, err);
+	if (e || !t->transport)
+		return e;
+	if ((e = trit_dist_new(&t->dist, t->transport, &t->params, &t->optim.owners, &t->kernels, &t->sums, err)))
+		return e;
+	t->params.fetch = fetch_moments;
+	t->params.forget = forget_moments;
+	t->params.elsewhere = t;
+	t->net.ready_arg = t;
+	return TRIT_OK;
+}
+
 /* Everything that recipe and shards decide. */
 static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
@@ -124,27 +179,29 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
 	t->max_val_windows = o->max_val_windows;
 	t->keep = o->keep > 0 ? o->keep : 2;
-	if ((e = path_of(data_path, t->out, "data", err)) ||
+	if ((e = divide_batch(t, err)) || (e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
 	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
 	    (e = trit_net_init(&t->net, &t->config, trit_recipe_method(&t->recipe), &t->params, &t->kernels,
-	                       t->pool, t->recipe.seq_len, t->recipe.micro_batch, err)) ||
-	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, err)) ||
-	    (e = check_memory(t, err)) || (e = check_space(t, err)))
+	                       t->pool, t->recipe.seq_len, t->micro_batch, err)) ||
+	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)) ||
+	    (e = set_up_exchange(t, err)) || (e = check_memory(t, err)) || (e = check_space(t, err)))
 		return e;
-	t->batch = trit_calloc((size_t)t->recipe.batch, ((size_t)t->recipe.seq_len + 1) * sizeof *t->batch);
+	size_t s = (size_t)t->recipe.seq_len, batch = (size_t)t->recipe.batch;
+	bool masked = t->data.masked;
+	t->batch = trit_calloc(batch, (s + 1) * sizeof *t->batch);
+	t->weights = masked ? trit_calloc(batch, s * sizeof *t->weights) : NULL;
 	t->scales = trit_calloc((size_t)t->config.n_layers, TRIT_NET_LINEARS * sizeof *t->scales);
-	if (t->data.masked) {
-		t->weights = trit_calloc((size_t)t->recipe.batch, (size_t)t->recipe.seq_len * sizeof *t->weights);
-		if (!t->weights)
-			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
-	}
-	return t->batch && t->scales ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
+	t->losses = trit_calloc((size_t)t->parts, sizeof *t->losses);
+	t->val_losses = trit_calloc(t->data.n_val_windows / (uint64_t)t->micro_batch + 1, 2 * sizeof *t->val_losses);
+	if (!t->batch || (masked && !t->weights) || !t->scales || !t->losses || !t->val_losses)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
+	return TRIT_OK;
 }
 
 static int open_trainer(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	*t = (struct trit_trainer){ .lock = -1 };
+	*t = (struct trit_trainer){ .lock = -1, .transport = o->transport };
 	t->out = trit_strndup(o->out, strlen(o->out));
 	if (!t->out)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to begin");
@@ -164,33 +221,102 @@ static int lock_folder(struct trit_trainer *t, struct trit_error *err)
 	return TRIT_OK;
 }
 
-/* Weights and step are there. */
-static int begin(struct trit_trainer *t, const char *metrics, struct trit_error *err)
+static bool is_first(const struct trit_trainer *t)
 {
-	trit_net_quantise(&t->net);
-	int e = trit_metrics_open(&t->metrics, metrics, t->progress.step, err);
-	return e ? e : trit_events_open(&t->events, t->out, t->progress.step, t->config.n_layers * TRIT_NET_LINEARS, err);
+	return trit_dist_rank(t->transport) == 0;
 }
 
-static int create(struct trit_trainer *t, struct trit_init *init, const struct trit_recipe *r, size_t n_paths,
-                  char *const *paths, const struct trit_train_options *o, struct trit_error *err)
+static uint64_t hash_of_settings(const struct trit_recipe *r)
+{
+	uint64_t hash = trit_hash_bytes(0, trit_version(), strlen(trit_version()));
+	for (int i = 0; i < trit_n_settings; i++) {
+		char text[TRIT_SETTING_BYTES];
+		trit_setting_print(text, &trit_settings[i], r);
+		hash = trit_hash_bytes(hash, text, strlen(text));
+	}
+	return hash;
+}
+
+/* Of how much data there is, and of windows from all over it. */
+static uint64_t hash_of_data(struct trit_trainer *t)
+{
+	const uint64_t samples = 64;
+	uint64_t counts[] = { t->data.n_train_tokens, t->data.n_val_tokens, t->data.n_windows };
+	uint64_t hash = trit_hash_bytes(0, counts, sizeof counts);
+	uint64_t bytes = ((uint64_t)t->recipe.seq_len + 1) * sizeof *t->batch;
+	for (uint64_t i = 0; i < samples; i++) {
+		trit_data_train(&t->data, t->data.n_windows * i / samples, 1, t->batch, t->weights);
+		hash = trit_hash_bytes(hash, t->batch, bytes);
+		if (!t->data.n_val_windows)
+			continue;
+		trit_data_val(&t->data, t->data.n_val_windows * i / samples, 1, t->batch, t->weights);
+		hash = trit_hash_bytes(hash, t->batch, bytes);
+	}
+	return hash;
+}
+
+/* That the processes of a run will compute the same thing: found now, not by curves that look odd. */
+static int check_same(struct trit_trainer *t, struct trit_error *err)
+{
+	int e;
+	if (!t->transport)
+		return TRIT_OK;
+	if ((e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
+	    (e = trit_dist_same(t->transport, "kernels (--cpu NAME)", (uint64_t)t->kernels.tier, err)) ||
+	    (e = trit_dist_same(t->transport, "training data", hash_of_data(t), err)))
+		return e;
+	uint64_t weights = trit_xxh64(t->params.total * sizeof *t->params.w, t->params.w, (uint64_t)t->progress.step);
+	return trit_dist_same(t->transport, "weights", weights, err);
+}
+
+/* Weights and step are there. */
+static int begin(struct trit_trainer *t, struct trit_error *err)
 {
 	char metrics[PATH_BYTES];
-	int e;
-	if ((e = open_trainer(t, o, err)) || (e = path_of(metrics, t->out, "metrics.jsonl", err)))
+	int e = check_same(t, err);
+	if (e)
 		return e;
-	t->recipe = *r;
+	trit_net_quantise(&t->net);
+	if (is_first(t) && !(e = path_of(metrics, t->out, "metrics.jsonl", err)) &&
+	    !(e = trit_metrics_open(&t->metrics, metrics, t->progress.step, err)))
+		e = trit_events_open(&t->events, t->out, t->progress.step, t->config.n_layers * TRIT_NET_LINEARS, err);
+	return trit_dist_agree(t->transport, e, err);
+}
+
+/* What is trained: the recipe's network, or that of a model that exists. */
+static int choose_network(struct trit_trainer *t, struct trit_init *init, const struct trit_train_options *o,
+                          struct trit_error *err)
+{
+	if (!o->init)
+		return trit_recipe_config(&t->recipe, &t->config, err);
+	int e = trit_init_open(init, o->init, o->tokenizer, &t->recipe, err);
+	t->config = init->config;
+	return e;
+}
+
+/* A new run's folder, with vocabulary and shards in it. */
+static int make_folder(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
+                       const struct trit_train_options *o, struct trit_error *err)
+{
+	int e;
 	if (trit_kept_any(t->out))
 		return trit_fail(err, TRIT_ERR_IO,
 		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
-	e = o->init ? trit_init_open(init, o->init, o->tokenizer, &t->recipe, err)
-	            : trit_recipe_config(r, &t->config, err);
-	if (o->init)
-		t->config = init->config;
-	if (e || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)) ||
-	    (e = prepare(t, init, n_paths, paths, o, err)) || (e = set_up(t, o, err)))
+	if ((e = divide_batch(t, err)) || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)))
 		return e;
+	return prepare(t, init, n_paths, paths, o, err);
+}
+
+/* The same for the other processes: what the first one has put there. */
+static int read_folder(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	int e = o->init ? TRIT_OK : trit_recipe_config(&t->recipe, &t->config, err);
+	return e ? e : load_tokenizer(t, err);
+}
+
+static int count_steps(struct trit_trainer *t, struct trit_error *err)
+{
 	double steps = t->recipe.steps;
 	if (!t->recipe.steps)
 		steps = ceil((double)t->recipe.epochs * (double)t->data.n_windows / t->recipe.batch);
@@ -199,35 +325,73 @@ static int create(struct trit_trainer *t, struct trit_init *init, const struct t
 		                 (double)t->recipe.epochs, steps);
 	t->recipe.steps = (int)steps;
 	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.n_train_tokens };
-	if (!o->init)
+	return TRIT_OK;
+}
+
+static int first_weights(struct trit_trainer *t, struct trit_init *init, const struct trit_train_options *o,
+                         struct trit_error *err)
+{
+	if (!o->init) {
 		trit_params_randomise(&t->params, &t->config, t->recipe.seed);
-	else if ((e = trit_params_from_model(&t->params, &t->config, &init->file, err)))
-		return trit_fail_prefix(err, e, "%s", o->init);
-	if ((e = begin(t, metrics, err)))
+		return TRIT_OK;
+	}
+	int e = trit_params_from_model(&t->params, &t->config, &init->file, err);
+	return e ? trit_fail_prefix(err, e, "%s", o->init) : TRIT_OK;
+}
+
+static int create(struct trit_trainer *t, struct trit_init *init, const struct trit_recipe *r, size_t n_paths,
+                  char *const *paths, const struct trit_train_options *o, struct trit_error *err)
+{
+	int e = open_trainer(t, o, err);
+	t->recipe = *r;
+	if (!t->recipe.parts)
+		t->recipe.parts = trit_dist_ranks(o->transport);
+	if (!e)
+		e = choose_network(t, init, o, err);
+	if (!e && is_first(t))
+		e = make_folder(t, init, n_paths, paths, o, err);
+	if ((e = trit_dist_agree(o->transport, e, err)))
+		return e;
+	double n_vocab = is_first(t) ? t->recipe.n_vocab : 0;
+	trit_dist_sum(o->transport, &n_vocab, 1);
+	t->recipe.n_vocab = (int)n_vocab;
+	if ((e = trit_dist_agree(o->transport, is_first(t) ? TRIT_OK : read_folder(t, o, err), err)) ||
+	    (e = trit_dist_agree(o->transport, set_up(t, o, err), err)) ||
+	    (e = trit_dist_agree(o->transport, count_steps(t, err), err)) ||
+	    (e = trit_dist_agree(o->transport, first_weights(t, init, o, err), err)) || (e = begin(t, err)))
 		return e;
 	return trit_trainer_save(t, err);
 }
 
-static int resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+/* This process's part of resuming, up to where all compare what they have. */
+static int load(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	char path[TRIT_KEPT_PATH_BYTES], metrics[PATH_BYTES];
+	char path[TRIT_KEPT_PATH_BYTES];
 	int e;
-	if ((e = open_trainer(t, o, err)) || (e = path_of(metrics, t->out, "metrics.jsonl", err)))
+	if ((e = open_trainer(t, o, err)))
 		return e;
 	if (trit_path_kind(t->out) < 0)
 		return trit_fail(err, TRIT_ERR_IO, "%s: no checkpoint to resume from; leave --resume out to begin a run",
 		                 t->out);
-	if ((e = lock_folder(t, err)) || (e = trit_kept_find(path, t->out, o->resume_from, &t->notes, err)) ||
-	    (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->config, &t->progress, err)) ||
-	    (e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))
+	if ((is_first(t) && (e = lock_folder(t, err))) ||
+	    (e = trit_kept_find(path, t->out, o->resume_from, &t->notes, err)) ||
+	    (e = trit_checkpoint_read_recipe(path, &t->recipe, &t->config, &t->progress, err)))
+		return e;
+	if (!t->recipe.parts)
+		t->recipe.parts = 1; /* of a time when there were none */
+	if ((e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))
 		return e;
 	if (t->progress.train_tokens != t->data.n_train_tokens)
 		return trit_fail(err, TRIT_ERR_FORMAT,
 		                 "%s/data: %llu training tokens, but the run began with %llu; put its shards back", t->out,
 		                 (unsigned long long)t->data.n_train_tokens, (unsigned long long)t->progress.train_tokens);
-	if ((e = trit_checkpoint_load(path, &t->params, err)))
-		return e;
-	return begin(t, metrics, err);
+	return trit_checkpoint_load(path, &t->params, err);
+}
+
+static int resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	int e = trit_dist_agree(o->transport, load(t, o, err), err);
+	return e ? e : begin(t, err);
 }
 
 /* After a failure before the first checkpoint: removes what was written, and the folders if that leaves them empty. */
@@ -254,7 +418,7 @@ int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, siz
 	int e = create(t, &init, r, n_paths, paths, o, err);
 	trit_init_close(&init);
 	if (e) {
-		if (fresh)
+		if (fresh && is_first(t))
 			undo_create(o->out);
 		trit_trainer_close(t);
 	}
@@ -275,6 +439,8 @@ void trit_trainer_close(struct trit_trainer *t)
 		fclose(t->metrics);
 	if (t->out && t->lock >= 0)
 		close(t->lock);
+	trit_dist_free(t->dist);
+	trit_part_sums_release(&t->sums);
 	trit_optim_release(&t->optim);
 	trit_net_release(&t->net);
 	trit_params_release(&t->params);
@@ -282,6 +448,8 @@ void trit_trainer_close(struct trit_trainer *t)
 	trit_tokenizer_free(t->tokenizer);
 	trit_pool_free(t->pool);
 	trit_events_close(t->events);
+	trit_free(t->losses);
+	trit_free(t->val_losses);
 	trit_free(t->scales);
 	trit_free(t->batch);
 	trit_free(t->weights);
@@ -292,8 +460,18 @@ void trit_trainer_close(struct trit_trainer *t)
 
 int trit_trainer_save(struct trit_trainer *t, struct trit_error *err)
 {
-	int e = trit_metrics_flush(t->metrics, err);
-	return e ? e : trit_kept_save(t->out, t->keep, &t->params, &t->recipe, &t->config, t->progress, err);
+	int e = TRIT_OK;
+	t->n_fetched = 0;
+	if (is_first(t) && !(e = trit_metrics_flush(t->metrics, err)))
+		e = trit_kept_save(t->out, t->keep, &t->params, &t->recipe, &t->config, t->progress, err);
+	/* The other side of fetching, for checksums and then for the file. After an error both sides go on to the end. */
+	for (int n = t->params.n; t->dist && t->n_fetched < 4 * n;) {
+		int array = 1 + t->n_fetched / n % 2, i = t->n_fetched % n;
+		fetch_moments(t, array, i);
+		if (is_first(t))
+			forget_moments(t, array, i);
+	}
+	return trit_dist_agree(t->transport, e, err);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -310,37 +488,82 @@ static double total_weight(const struct trit_trainer *t, int n)
 
 double trit_trainer_validate(struct trit_trainer *t)
 {
-	uint64_t n = t->data.n_val_windows;
+	uint64_t n = t->data.n_val_windows, micro = (uint64_t)t->micro_batch;
+	uint64_t rank = (uint64_t)trit_dist_rank(t->transport), ranks = (uint64_t)trit_dist_ranks(t->transport);
 	if (t->max_val_windows > 0 && n > (uint64_t)t->max_val_windows)
 		n = (uint64_t)t->max_val_windows;
 	if (!n)
 		return (double)NAN;
+	uint64_t n_micro = (n + micro - 1) / micro;
+	memset(t->val_losses, 0, n_micro * 2 * sizeof *t->val_losses);
+	for (uint64_t i = rank; i < n_micro; i += ranks) {
+		int m = (int)(n - i * micro < micro ? n - i * micro : micro);
+		trit_data_val(&t->data, i * micro, m, t->batch, t->weights);
+		t->val_losses[2 * i] = trit_net_loss(&t->net, m, t->batch, t->weights);
+		t->val_losses[2 * i + 1] = total_weight(t, m);
+	}
+	trit_dist_sum(t->transport, t->val_losses, 2 * n_micro);
 	double loss = 0, total = 0;
-	for (uint64_t i = 0; i < n;) {
-		int m = n - i < (uint64_t)t->recipe.micro_batch ? (int)(n - i) : t->recipe.micro_batch;
-		trit_data_val(&t->data, i, m, t->batch, t->weights);
-		loss += trit_net_loss(&t->net, m, t->batch, t->weights);
-		total += total_weight(t, m);
-		i += (uint64_t)m;
+	for (uint64_t i = 0; i < n_micro; i++) {
+		loss += t->val_losses[2 * i];
+		total += t->val_losses[2 * i + 1];
 	}
 	return loss / total; /* NaN where nothing is to be predicted */
 }
 
-/* Mean loss and its gradient of the step's batch, in micro-batches. */
+/* Loss and gradient of n sequences from the `first` of this process's on, in micro-batches. last: nothing is added to
+ * the gradients of this step afterwards. */
+static double part_gradient(struct trit_trainer *t, int first, int n, float scale, bool last)
+{
+	size_t s = (size_t)t->recipe.seq_len;
+	double loss = 0;
+	for (int i = first, m; i < first + n; i += m) {
+		m = first + n - i < t->micro_batch ? first + n - i : t->micro_batch;
+		t->net.ready = t->dist && last && i + m == first + n ? layer_ready : NULL;
+		loss += trit_net_step(&t->net, m, t->batch + (size_t)i * (s + 1),
+		                      t->weights ? t->weights + (size_t)i * s : NULL, scale);
+	}
+	return loss;
+}
+
+/* Mean loss and its gradient of the step's batch, of which this process computes its parts. */
 static double batch_gradient(struct trit_trainer *t)
 {
 	const struct trit_recipe *r = &t->recipe;
-	size_t s = (size_t)r->seq_len;
-	double loss = 0;
-	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch, r->batch, t->batch, t->weights);
-	double total = fmax(total_weight(t, r->batch), 1); /* of whole numbers: below 1 is 0 */
-	float scale = (float)(1 / total);
-	for (int i = 0; i < r->batch; i += r->micro_batch) {
-		int n = r->batch - i < r->micro_batch ? r->batch - i : r->micro_batch;
-		loss += trit_net_step(&t->net, n, t->batch + (size_t)i * (s + 1),
-		                      t->weights ? t->weights + (size_t)i * s : NULL, scale);
+	int here = t->sums.parts, size = r->batch / t->parts, first = trit_dist_rank(t->transport) * here;
+	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch + (uint64_t)first * (uint64_t)size,
+	                here * size, t->batch, t->weights);
+	double total = total_weight(t, here * size), loss = 0;
+	trit_dist_sum(t->transport, &total, 1); /* exact: weights are whole numbers */
+	total = fmax(total, 1);                 /* below 1 is 0 */
+	memset(t->losses, 0, (size_t)t->parts * sizeof *t->losses);
+	for (int i = 0; i < here; i++) {
+		t->losses[first + i] = part_gradient(t, i * size, size, (float)(1 / total), i + 1 == here);
+		if (i + 1 < here)
+			trit_part_sums_put(&t->sums, i, t->params.g);
 	}
+	if (t->dist) {
+		trit_dist_ready(t->dist, -1);
+		trit_dist_wait(t->dist);
+	} else {
+		trit_part_sums_finish(&t->sums, t->params.g);
+	}
+	trit_dist_sum(t->transport, t->losses, (size_t)t->parts);
+	for (int i = 0; i < t->parts; i++)
+		loss += t->losses[i];
 	return loss / total;
+}
+
+/* New weights from gradients, on all processes. */
+static void update(struct trit_trainer *t, double norm, float lr)
+{
+	int step = t->progress.step, steps = t->progress.steps;
+	trit_optim_step(&t->optim, norm, lr, trit_schedule_weight_decay(&t->recipe, step, steps), step + 1);
+	if (t->dist) {
+		trit_dist_gather(t->dist);
+		trit_dist_wait(t->dist);
+	}
+	trit_net_quantise(&t->net);
 }
 
 int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report, struct trit_error *err)
@@ -352,8 +575,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->optim);
 	float lr = trit_schedule_lr(r, step, t->progress.steps);
 	if (isfinite(norm) && isfinite(loss)) {
-		trit_optim_step(&t->optim, norm, lr, trit_schedule_weight_decay(r, step, t->progress.steps), step + 1);
-		trit_net_quantise(&t->net);
+		update(t, norm, lr);
 		flips = trit_net_flips(&t->net);
 		t->skipped_in_a_row = 0;
 	} else {
@@ -376,8 +598,8 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		report->scales = t->scales;
 		trit_net_scales(&t->net, t->scales);
 	}
-	int e = trit_metrics_write(t->metrics, report, err);
-	if (!e)
+	int e = is_first(t) ? trit_metrics_write(t->metrics, report, err) : TRIT_OK;
+	if (!e && is_first(t))
 		e = trit_events_write(t->events, report, err);
 	if (e)
 		return trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);

@@ -8,6 +8,9 @@
  *     events.out.tfevents.*    the same numbers for TensorBoard
  * model.gguf, the packed result, is made from the checkpoint by convert/.
  *
+ * With several processes (dist.h) all call the same functions at the same time. Rank 0 alone prepares the data and
+ * writes the files; the others only read them, in the same folder.
+ *
  * Order of use: _create or _resume, then _step until it says done, _save now and then, _close. Interrupting between two
  * steps loses nothing that was saved; a resumed run goes on bit for bit as the uninterrupted one would have.
  *
@@ -35,6 +38,7 @@ struct trit_train_options {
 	int max_val_windows;       /* validate on at most so many */
 	int keep;                  /* checkpoints to keep; 0: 2 */
 	const char *resume_from;   /* step or file to resume from; NULL: the newest sound checkpoint */
+	const struct trit_transport *transport; /* to the other processes of the run; NULL: there are none */
 	trit_prepare_fn *progress; /* while text is prepared; may be NULL */
 	void *progress_arg;
 };
@@ -50,6 +54,14 @@ struct trit_trainer {
 	struct trit_params params;
 	struct trit_net net;
 	struct trit_optim optim;
+	const struct trit_transport *transport;
+	struct trit_dist *dist;     /* NULL: one process */
+	struct trit_part_sums sums; /* of this process's parts of a batch */
+	int parts;                  /* of a batch, of all processes */
+	int micro_batch;            /* the recipe's, but at most a part */
+	double *losses;             /* [parts] of a step */
+	double *val_losses;         /* [micro-batches][2] loss, weight */
+	int n_fetched;              /* tensors of moments that rank 0 has fetched for a checkpoint */
 	trit_token *batch; /* [batch, S + 1] */
 	float *weights;    /* [batch, S] of the losses; NULL where all are 1 */
 	char *out;
@@ -72,6 +84,8 @@ TRIT_MUST_CHECK int trit_trainer_create(struct trit_trainer *t, const struct tri
 TRIT_MUST_CHECK int trit_trainer_resume(struct trit_trainer *t, const struct trit_train_options *o,
                                         struct trit_error *err);
 void trit_trainer_close(struct trit_trainer *t);
+/** Memory of this process that the network, the parameters and the exchange with others take, in bytes. */
+double trit_trainer_bytes(const struct trit_trainer *t);
 
 /** One optimiser step; measures the validation loss after it if `validate`. A step whose gradient is not finite changes
  * nothing and is counted; ten in a row are an error. Errors: IO (metrics), FORMAT (diverged). */
