@@ -34,6 +34,8 @@ struct net_case {
 	bool tied;
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim, seq_len, n_seqs;
 	bool weighted; /* losses count 0, 1/2 or 3/2 */
+	double z_loss;
+	double unquantised; /* 1 - lambda: how much the quantisers leave out */
 	int example;   /* tokens of each example in a sequence; 0: it is one */
 	enum trit_scaling scaling;
 };
@@ -47,8 +49,12 @@ static const struct net_case cases[] = {
 	{ "ternary, relu2, untied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, .n_seqs = 3 },
 	{ "binary, relu2, untied", TRIT_WEIGHT_BINARY, TRIT_ACT_RELU2, false, 29, 2, 24, 40, 4, 2, 8, 13, 2, .example = 5 },
 	{ "binary, silu, tied", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 2, 16, 33, 4, 1, 4, 67, .n_seqs = 1 },
+	{ "warm-up, ternary", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, false, 17, 1, 18, 50, 3, 1, 6, 11, 3,
+	  .unquantised = 0.75 },
+	{ "warm-up, binary", TRIT_WEIGHT_BINARY, TRIT_ACT_SILU, true, 21, 1, 68, 64, 2, 1, 34, 7, 2,
+	  .scaling = TRIT_SCALE_GROUP64, .unquantised = 0.25 },
 	{ "full, silu, untied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, false, 29, 2, 24, 40, 4, 2, 8, 150, 1,
-	  .weighted = true, .example = 33 },
+	  .weighted = true, .z_loss = 0.125, .example = 33 },
 	{ "full, silu, tied", TRIT_WEIGHT_FULL, TRIT_ACT_SILU, true, 33, 2, 22, 36, 3, 3, 6, 10, .n_seqs = 3 },
 	{ "a scale a row", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 21, 2, 20, 36, 2, 2, 10, 9, 3,
 	  .scaling = TRIT_SCALE_ROW },
@@ -126,6 +132,8 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 		b->starts[i] = example_start(shape, i % shape->seq_len);
 	}
 	b->net.starts = b->starts;
+	b->net.z_loss = (float)shape->z_loss;
+	b->net.lambda = (float)(1 - shape->unquantised);
 	trit_net_quantise(&b->net);
 }
 
@@ -144,6 +152,7 @@ static void close_bench(struct bench *b)
 struct reference {
 	struct bench *b;
 	int tokens;                            /* T */
+	double z_loss;                         /* sum of the z-losses of a pass, which the network does not return */
 	bool freeze;                           /* this pass sets the offsets */
 	double *w_offset;                      /* [params.total]: g T - W at the base point */
 	double *w;                             /* [params.total]: the weights of a pass, offsets added */
@@ -183,8 +192,9 @@ static void freeze_run(struct reference *r, const struct trit_param *p, const st
 		assert_true(trit_f16_to_f32(trit_f32_to_f16((float)scale)) == (float)scale);
 		magnitude = scale;
 	}
+	double lambda = r->b->net.lambda;
 	for (size_t i = at0; i < at0 + n; i++) {
-		double at, code, own_code = rint(own->wq[i] / scale);
+		double at, code, own_code = rint((own->wq[i] - (1 - lambda) * w[i]) / (lambda * scale));
 		if (own->kind == TRIT_WEIGHT_TERNARY) {
 			at = w[i] / magnitude;
 			code = fabs(at) <= 0.5 ? 0 : at > 0 ? 1 : -1;
@@ -197,7 +207,7 @@ static void freeze_run(struct reference *r, const struct trit_param *p, const st
 			assert_true(fabs(at) < NEAR_TIE);
 			r->near_ties++;
 		}
-		r->w_offset[p->offset + i] = magnitude * own_code - w[i];
+		r->w_offset[p->offset + i] = lambda * (magnitude * own_code - w[i]);
 	}
 }
 
@@ -233,7 +243,7 @@ static void quantise(struct reference *r, double *x, int width, int layer, int s
 				assert_true(fabs(at - own_code) < 0.5 + NEAR_TIE);
 				r->near_ties++;
 			}
-			offset[t * width + i] = own_code * most / 127 - row[i];
+			offset[t * width + i] = r->b->net.lambda * (own_code * most / 127 - row[i]);
 		}
 	}
 	for (int i = 0; i < r->tokens * width; i++)
@@ -352,13 +362,14 @@ static void layer_forward(struct reference *r, int l, double *x)
 	trit_free(v);
 }
 
-/* Sum of the losses with weights w [params.total]. */
+/* Sum of the losses, z-losses too, with weights w [params.total]. */
 static double reference_loss(struct reference *r, const double *w)
 {
 	const struct trit_config *c = &r->b->config;
 	int s = r->b->shape->seq_len, d = c->d_model, v = c->n_vocab;
 	double *x = doubles((size_t)(r->tokens * d)), *logits = doubles((size_t)(r->tokens * v)), loss = 0;
 
+	r->z_loss = 0;
 	for (size_t i = 0; i < r->b->params.total; i++)
 		r->w[i] = w[i] + r->w_offset[i];
 	for (int t = 0; t < r->tokens; t++)
@@ -375,10 +386,11 @@ static double reference_loss(struct reference *r, const double *w)
 		for (int i = 0; i < v; i++)
 			sum += exp(logits[t * v + i] - most);
 		loss += weight * (log(sum) + most - logits[t * v + r->b->batch[t / s * (s + 1) + t % s + 1]]);
+		r->z_loss += weight * r->b->shape->z_loss * (log(sum) + most) * (log(sum) + most);
 	}
 	trit_free(x);
 	trit_free(logits);
-	return loss;
+	return loss + r->z_loss;
 }
 
 /* After a pass of the network, whose codes decide ties. Returns the loss at the base point; w receives the weights. */
@@ -403,7 +415,7 @@ static double open_reference(struct reference *r, struct bench *b, double *w)
 	}
 	for (size_t i = 0; i < b->params.total; i++)
 		w[i] = b->params.w[i];
-	double loss = reference_loss(r, w);
+	double loss = reference_loss(r, w) - r->z_loss;
 	r->freeze = false;
 	return loss;
 }

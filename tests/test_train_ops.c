@@ -181,7 +181,7 @@ static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 		int t1 = t0 + 4 < T ? t0 + 4 : T;
 		trit_bit_input_forward(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, xn, LDX, t0, t1);
 		trit_bitlinear_forward(&b, &kernels, y, LDY, &in, xn, LDX, t0, t1, scratch);
-		trit_bit_input_expand(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, xd, LDX, t0, t1);
+		trit_bit_input_expand(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, 1, xd, LDX, t0, t1);
 		trit_bitlinear_backward_x(&b, &kernels, dx, dy, LDY, false, t0, t1, scratch);
 		trit_bitlinear_backward_x(&b, &kernels, dx, dy, LDY, true, t0, t1, scratch); /* twice: 2 dy g T */
 	}
@@ -247,10 +247,9 @@ static const struct trit_config small = { .n_vocab = 19, .n_layers = 1, .d_model
 enum { STEPS = 6 };
 
 /* STEPS steps on given gradients; the second is large enough to be clipped. */
-static void optimise(struct trit_params *p, struct trit_config *c, enum trit_optimizer optimizer,
-                     struct trit_pool *pool, double *norms)
+static void optimise(struct trit_params *p, struct trit_config *c, const struct trit_recipe *r, struct trit_pool *pool,
+                     double *norms)
 {
-	struct trit_recipe r = trit_recipe_defaults();
 	struct trit_optim o;
 	struct trit_rng gradients;
 	struct trit_error err;
@@ -259,8 +258,7 @@ static void optimise(struct trit_params *p, struct trit_config *c, enum trit_opt
 	trit_config_set_arch(c, trit_arch_by_name("bitnet", 6));
 	assert_int_equal(trit_params_init(p, c, &err), 0);
 	trit_params_randomise(p, c, 3);
-	r.optimizer = optimizer;
-	assert_int_equal(trit_optim_init(&o, p, &kernels, pool, &r, NULL, &err), 0);
+	assert_int_equal(trit_optim_init(&o, p, &kernels, pool, r, NULL, &err), 0);
 	trit_rng_init(&gradients, 8);
 	for (int t = 1; t <= STEPS; t++) {
 		for (int i = 0; i < p->n; i++)
@@ -283,7 +281,9 @@ static void test_adamw(void **state)
 	double norms[STEPS];
 
 	(void)state;
-	optimise(&p, &c, TRIT_OPTIMIZER_ADAMW, NULL, norms);
+	struct trit_recipe r = trit_recipe_defaults();
+	r.embedding_decay = 0.03f;
+	optimise(&p, &c, &r, NULL, norms);
 	assert_int_equal(trit_params_init(&first, &c, &err), 0);
 	trit_params_randomise(&first, &c, 3);
 	double *w = trit_calloc(p.total, sizeof *w), *m = trit_calloc(p.total, sizeof *m);
@@ -304,7 +304,8 @@ static void test_adamw(void **state)
 		clip = fmin(1, 1 / sqrt(squares));
 		assert_true((clip < 1) == (t == 2));
 		for (int i = 0; i < p.n; i++) {
-			double decay = trit_tensors[p.list[i].id].kind == TRIT_KIND_NORM ? 0 : 0.1;
+			enum trit_tensor_kind kind = trit_tensors[p.list[i].id].kind;
+			double decay = kind == TRIT_KIND_NORM ? 0 : kind == TRIT_KIND_EMBEDDING ? 0.03 : 0.1;
 			for (size_t j = p.list[i].offset; j < p.list[i].offset + p.list[i].rows * p.list[i].cols; j++) {
 				m[j] = 0.9 * m[j] + 0.1 * clip * g[j];
 				v[j] = 0.95 * v[j] + 0.05 * clip * g[j] * clip * g[j];
@@ -337,8 +338,10 @@ static void test_optim_threads(void **state)
 		struct trit_params one, many;
 		struct trit_config c, d;
 		double norms[2][STEPS];
-		optimise(&one, &c, (enum trit_optimizer)optimizer, NULL, norms[0]);
-		optimise(&many, &d, (enum trit_optimizer)optimizer, pool, norms[1]);
+		struct trit_recipe r = trit_recipe_defaults();
+		r.optimizer = optimizer;
+		optimise(&one, &c, &r, NULL, norms[0]);
+		optimise(&many, &d, &r, pool, norms[1]);
 		assert_memory_equal(norms[0], norms[1], sizeof norms[0]);
 		assert_memory_equal(one.w, many.w, one.total * sizeof *one.w);
 		assert_memory_equal(one.v, many.v, one.total * sizeof *one.v);
@@ -457,6 +460,32 @@ static void test_muon(void **state)
 	assert_true(trit_muon_scratch(SIZE_MAX / 2, 3) == SIZE_MAX);
 }
 
+/* The learning rate and momentum of projections by Muon are their own. */
+static void test_muon_settings(void **state)
+{
+	struct trit_params plain, other;
+	struct trit_config c;
+	struct trit_recipe r = trit_recipe_defaults();
+	double norms[STEPS];
+
+	(void)state;
+	r.optimizer = TRIT_OPTIMIZER_MUON;
+	r.lr = 1;
+	optimise(&plain, &c, &r, NULL, norms);
+	for (int which = 0; which < 2; which++) {
+		r.muon_lr = which ? 0 : 3;
+		r.momentum_warmup = which ? STEPS / 2 : 0;
+		optimise(&other, &c, &r, NULL, norms);
+		for (int i = 0; i < plain.n; i++) {
+			const struct trit_param *t = &plain.list[i];
+			bool same = !memcmp(plain.w + t->offset, other.w + t->offset, t->rows * t->cols * sizeof *plain.w);
+			assert_true(same == (trit_tensors[t->id].kind != TRIT_KIND_LINEAR));
+		}
+		trit_params_release(&other);
+	}
+	trit_params_release(&plain);
+}
+
 static void test_first_weights(void **state)
 {
 	struct trit_params p;
@@ -519,8 +548,36 @@ static void test_schedule(void **state)
 	r.decay_share = 0.2f;
 	check_close("wsd", 79, trit_schedule_lr(&r, 79, 100), 1e-3, 1e-9);
 	check_close("wsd", 90, trit_schedule_lr(&r, 90, 100), 5e-4, 1e-9);
+	r.decay = TRIT_DECAY_SQRT;
+	check_close("wsd", 79, trit_schedule_lr(&r, 79, 100), 1e-3, 1e-9);
+	check_close("wsd", 90, trit_schedule_lr(&r, 90, 100), 1e-3 * (1 - sqrt(0.5)), 1e-9);
 	r.decay_share = 0; /* constant */
 	check_close("wsd", 99, trit_schedule_lr(&r, 99, 100), 1e-3, 1e-9);
+}
+
+static void test_warmups(void **state)
+{
+	struct trit_recipe r = trit_recipe_defaults();
+	double low = 1 / (1 + exp(5));
+
+	(void)state;
+	assert_true(trit_schedule_quantisation(&r, 0) == 1);
+	r.quant_warmup = 8;
+	check_close("linear", 2, trit_schedule_quantisation(&r, 2), 0.25, 1e-7);
+	r.quant_ramp = TRIT_RAMP_EXPONENTIAL;
+	check_close("exponential", 2, trit_schedule_quantisation(&r, 2), 1 - pow(0.75, 4), 1e-7);
+	r.quant_ramp = TRIT_RAMP_SIGMOID;
+	check_close("sigmoid", 2, trit_schedule_quantisation(&r, 2), (1 / (1 + exp(2.5)) - low) / (1 - 2 * low), 1e-7);
+	check_close("sigmoid", 4, trit_schedule_quantisation(&r, 4), 0.5, 1e-7);
+	for (r.quant_ramp = 0; r.quant_ramp < 3; r.quant_ramp++) {
+		check_close("begin", r.quant_ramp, trit_schedule_quantisation(&r, 0), 0, 1e-7);
+		assert_true(trit_schedule_quantisation(&r, 8) == 1 && trit_schedule_quantisation(&r, 7) < 1);
+	}
+	assert_true(trit_schedule_momentum(&r, 0) == r.momentum);
+	r.momentum_warmup = 10;
+	check_close("momentum", 0, trit_schedule_momentum(&r, 0), 0.85, 1e-7);
+	check_close("momentum", 5, trit_schedule_momentum(&r, 5), 0.9, 1e-7);
+	assert_true(trit_schedule_momentum(&r, 10) == r.momentum);
 }
 
 /* ---- recipe ----------------------------------------------------------------------------------------------------- */
@@ -594,8 +651,10 @@ int main(void)
 		cmocka_unit_test(test_adamw),
 		cmocka_unit_test(test_optim_threads),
 		cmocka_unit_test(test_muon),
+		cmocka_unit_test(test_muon_settings),
 		cmocka_unit_test(test_first_weights),
 		cmocka_unit_test(test_schedule),
+		cmocka_unit_test(test_warmups),
 		cmocka_unit_test(test_settings_as_text),
 		cmocka_unit_test(test_impossible_recipes),
 	};

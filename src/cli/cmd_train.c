@@ -28,7 +28,7 @@ struct train_options {
 	struct trit_export_options export;
 };
 
-enum { MAX_OPTIONS = 64, SPARKS = 24 };
+enum { MAX_OPTIONS = 128, SPARKS = 24 };
 
 /* ---- the command line -------------------------------------------------------------------------------------------- */
 

@@ -195,10 +195,11 @@ typedef void trit_glu_backward_fn(float *dgate, float *dup, const float *gate, c
 /** ds_i = scale * p_i * (ds_i - sum_j p_j ds_j), in place. */
 typedef void trit_softmax_backward_fn(float *ds, const float *p, float scale, int n);
 /**
- * Cross-entropy of one token over logits [n]: in place logits_i = scale * (softmax_i - [i == target]); returns the loss
- * log(sum exp(logits - max)) - (logits[target] - max) in nats.
+ * Cross-entropy of one token over logits [n], with a z-loss of z log^2 Z, Z = sum exp(logits), beside it: in place
+ * logits_i = scale * ((1 + 2 z log Z) softmax_i - [i == target]); returns the cross-entropy alone,
+ * log(sum exp(logits - max)) - (logits[target] - max), in nats.
  */
-typedef float trit_cross_entropy_fn(float *logits, int target, float scale, int n);
+typedef float trit_cross_entropy_fn(float *logits, int target, float scale, float z, int n);
 /** AdamW, all in place; see train/optim.h for the formula. g is read as g_i * g_scale. */
 struct trit_adamw {
 	float lr, beta1, beta2, eps, weight_decay;

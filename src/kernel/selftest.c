@@ -282,7 +282,7 @@ static void cross_entropy(const struct trit_kernels *k, const struct input *in, 
 {
 	(void)arg;
 	memcpy(o->f, in->a, sizeof in->a);
-	o->f[N_OUT] = k->cross_entropy(o->f, 17, 0.5f, N);
+	o->f[N_OUT] = k->cross_entropy(o->f, 17, 0.5f, 0.01f, N);
 }
 
 static void adamw(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)

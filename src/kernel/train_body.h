@@ -93,17 +93,19 @@ static void softmax_backward(float *ds, const float *p, float scale, int n)
 	}
 }
 
-static float cross_entropy(float *logits, int target, float scale, int n)
+static float cross_entropy(float *logits, int target, float scale, float z, int n)
 {
 	float at_target = logits[target], max, s = exp_in_place(logits, &max, n);
 	float p_target = logits[target] / s;
+	double log_s = trit_ln((double)s);
+	float factor = (float)(1 + 2 * (double)z * (log_s + (double)max)); /* d(z log^2 Z)/d logits = 2 z log Z softmax */
 
 	VEC_FOR(i, m, n) {
 		struct vec p = vec_div(vec_load_n(logits + i, m), vec_set1(s));
-		vec_store_n(logits + i, vec_mul(vec_set1(scale), p), m);
+		vec_store_n(logits + i, vec_mul(vec_set1(scale * factor), p), m);
 	}
-	logits[target] = scale * (p_target - 1);
-	return (float)(trit_ln((double)s) - ((double)at_target - (double)max));
+	logits[target] = scale * (factor * p_target - 1);
+	return (float)(log_s - ((double)at_target - (double)max));
 }
 
 static void adamw(float *w, float *m, float *v, const float *g, const struct trit_adamw *p, int n)

@@ -82,18 +82,39 @@ void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels
 }
 
 void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
-                           const float *w, float eps, float *xd, size_t ldd, int t0, int t1)
+                           const float *w, float eps, float lambda, float *xd, size_t ldd, int t0, int t1)
 {
 	size_t padded = trit_q_padded((size_t)in->width);
 	for (int t = t0; t < t1; t++) {
 		float *out = xd + (size_t)t * ldd;
-		if (in->q)
-			k->dequant_i8(out, in->q + (size_t)t * padded, in->step[t], in->width);
-		else if (w)
+		const int8_t *q = in->q ? in->q + (size_t)t * padded : NULL;
+		if (q && lambda == 1) {
+			k->dequant_i8(out, q, in->step[t], in->width);
+			continue;
+		}
+		if (w)
 			k->rmsnorm(out, x + (size_t)t * ldx, w, eps, in->width);
 		else
 			memcpy(out, x + (size_t)t * ldx, (size_t)in->width * sizeof *out);
+		for (int i = 0; q && i < in->width; i++)
+			out[i] += lambda * (in->step[t] * (float)q[i] - out[i]);
 	}
+}
+
+void trit_bitlinear_blend(struct trit_bitlinear *b, float lambda)
+{
+	size_t n = (size_t)b->rows * (size_t)b->cols;
+	for (size_t i = 0; b->kind != TRIT_WEIGHT_FULL && i < n; i++)
+		b->wq[i] = b->w[i] + lambda * (b->wq[i] - b->w[i]);
+}
+
+void trit_bitlinear_forward_blended(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
+                                    const float *xd, size_t ldd, int t0, int t1, float *scratch)
+{
+	size_t t = (size_t)t0;
+	if (t1 > t0)
+		k->gemm_f32(y + t * ldy, ldy, xd + t * ldd, ldd, 1, b->wq, 1, (size_t)b->cols, t1 - t0, b->rows, b->cols, false,
+		            scratch);
 }
 
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,

@@ -7,6 +7,7 @@
  * added to the master weights' gradient
  *
  * With a scale a row or group of columns g is g_m or g_mk, and y_t sums group by group (trit_gemm_int_fn).
+ * While quantisers warm up, W + lambda (g T - W) and x + lambda (a q - x), in fp32, take the places of g T and a q.
  * In a full-precision model T is W itself, and (a q) the unquantised input. Functions work on a range of tokens or of
  * rows, so that threads can share; every gradient element is one chain over tokens in order.
  * AMX forms (int8 forward, bf16 backward) will take these functions' place behind the kernel table.
@@ -50,14 +51,20 @@ float trit_bitlinear_mean_scale(const struct trit_bitlinear *b);
  * to xn [T, ldn], which a full-precision linear reads. */
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
                             const float *w, float eps, float *xn, size_t ldn, int t0, int t1);
-/** For tokens t0..t1: what the products saw, as fp32 xd [T, ldd]: a q, or the normed input made again. */
+/** For tokens t0..t1: what the products saw, as fp32 xd [T, ldd]: a q, or the normed input made again; while quantisers
+ * warm up x + lambda (a q - x). */
 void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
-                           const float *w, float eps, float *xd, size_t ldd, int t0, int t1);
+                           const float *w, float eps, float lambda, float *xd, size_t ldd, int t0, int t1);
 
+/** Makes of g T in wq what the products see while quantisers warm up: W + lambda (g T - W). */
+void trit_bitlinear_blend(struct trit_bitlinear *b, float lambda);
 /** y [T, ldy], tokens t0..t1; xn as written by trit_bit_input_forward. scratch: see trit_gemm_f32_fn. */
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
                             const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1,
                             float *scratch);
+/** The same of blended weights, and inputs as fp32 xd [T, ldd]. */
+void trit_bitlinear_forward_blended(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
+                                    const float *xd, size_t ldd, int t0, int t1, float *scratch);
 /** dx [T, K] (= or +=) dy g T, tokens t0..t1. */
 void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,
                                size_t ldy, bool accumulate, int t0, int t1, float *scratch);

@@ -28,22 +28,34 @@ static void barrier(const struct part *p)
 
 /* ---- pieces, on this thread's tokens ----------------------------------------------------------------------------- */
 
-/* The input of the next projections: x, normed and quantised. */
-static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
+/* How much the quantisers do in this pass: all in one that only measures. */
+static float lambda_of(const struct part *p)
 {
-	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
+	return p->n->backward && p->n->kind != TRIT_WEIGHT_FULL ? p->n->lambda : 1;
 }
 
 static void expand(const struct part *p, const struct trit_bit_input *in, const float *x,
                    const struct trit_net_norm *norm)
 {
-	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
+	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, lambda_of(p), p->n->xn, p->n->ldn, p->t0,
+	                      p->t1);
+}
+
+/* The input of the next projections: x, normed and quantised. */
+static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
+{
+	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
+	if (lambda_of(p) < 1)
+		expand(p, in, x, norm);
 }
 
 static void linear(const struct part *p, const struct trit_bitlinear *b, float *y, size_t ldy,
                    const struct trit_bit_input *in)
 {
-	trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
+	if (lambda_of(p) < 1)
+		trit_bitlinear_forward_blended(b, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
+	else
+		trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 }
 
 static void backward_x(const struct part *p, const struct trit_bitlinear *b, float *dx, const float *dy, size_t ldy,
@@ -183,7 +195,7 @@ static float token_loss(const struct part *p, size_t t, float *logits)
 	if (n->teacher)
 		trit_distill_keep(n->teacher, p->index, logits);
 	float loss = p->k->cross_entropy(logits, n->batch[t / s * (s + 1) + t % s + 1], weight * n->loss_scale,
-	                                 p->c->n_vocab);
+	                                 n->z_loss, p->c->n_vocab);
 	if (n->teacher)
 		trit_distill_add(n->teacher, p->index, (int)t, logits, weight, weight * n->loss_scale);
 	return weight * loss;
@@ -404,8 +416,11 @@ static void quantise_thread(void *arg, int index, int threads)
 		struct trit_bitlinear *all[TRIT_NET_LINEARS];
 		linears_of(&n->layers[i], all);
 		for (int j = 0; j < TRIT_NET_LINEARS; j++)
-			if ((i * TRIT_NET_LINEARS + j) % threads == index)
+			if ((i * TRIT_NET_LINEARS + j) % threads == index) {
 				trit_bitlinear_quantise(all[j], n->kernels, n->codes + (size_t)index * n->codes_stride);
+				if (n->lambda < 1)
+					trit_bitlinear_blend(all[j], n->lambda);
+			}
 	}
 }
 

@@ -42,6 +42,9 @@ struct trit_net {
 	enum trit_scaling scaling;
 	int seq_len;   /* S */
 	int max_seqs;  /* sequences in a micro-batch, at most */
+	float lambda;  /* how much the quantisers do in training, 1: all; set before trit_net_quantise. Losses that are only
+	                * measured are those of the quantised model */
+	float z_loss;  /* z log^2 Z is added to each loss for the gradient, not for the sums returned; 0 unless set */
 	int tokens;    /* T = sequences of the current micro-batch * S */
 	/** The caller's, of the next passes: where in its sequence the example begins that a token belongs to, [n, S].
 	 * Positions count from there, and attention does not look further back. NULL: a sequence is one example. */

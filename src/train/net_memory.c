@@ -137,7 +137,8 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit
                   int max_seqs, struct trit_error *err)
 {
 	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params,
-		                  .kind = method.kind, .scaling = method.scaling, .seq_len = seq_len, .max_seqs = max_seqs };
+		                  .kind = method.kind, .scaling = method.scaling, .lambda = 1, .seq_len = seq_len,
+		                  .max_seqs = max_seqs };
 	size_t widest = trit_config_widest(c);
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */
 		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose less --micro-batch", max_seqs,

@@ -10,6 +10,7 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "train/muon.h"
+#include "train/schedule.h"
 
 #define PIECE 4096
 
@@ -85,6 +86,8 @@ static void adamw_step(const struct step_job *job, const struct trit_unit *unit)
 	struct trit_adamw a = job->adamw;
 	if (p->list[unit->param].kind == TRIT_KIND_NORM)
 		a.weight_decay = 0;
+	else if (p->list[unit->param].kind == TRIT_KIND_EMBEDDING && job->o->recipe->embedding_decay >= 0)
+		a.weight_decay = job->o->recipe->embedding_decay;
 	for (size_t j = unit->offset; j < unit->offset + unit->n; j += PIECE) {
 		size_t m = unit->offset + unit->n - j < PIECE ? unit->offset + unit->n - j : PIECE;
 		job->o->kernels->adamw(p->w + j, p->m + j, p->v + j, p->g + j, &a, (int)m);
@@ -130,7 +133,9 @@ void trit_optim_step(const struct trit_optim *o, double grad_norm, float lr, flo
 		                         .weight_decay = weight_decay, .g_scale = g_scale };
 	job.adamw.correction1 = (float)(1.0 / (1.0 - trit_pow((double)r->beta1, t)));
 	job.adamw.correction2 = (float)(1.0 / (1.0 - trit_pow((double)r->beta2, t)));
-	job.muon = (struct trit_muon){ .lr = lr, .momentum = r->momentum, .weight_decay = weight_decay, .g_scale = g_scale,
+	float muon_lr = r->muon_lr > 0 ? lr * (r->muon_lr / r->lr) : lr;
+	job.muon = (struct trit_muon){ .lr = muon_lr, .momentum = trit_schedule_momentum(r, t - 1),
+		                       .weight_decay = weight_decay, .g_scale = g_scale,
 		                       .even = r->optimizer == TRIT_OPTIMIZER_NORMUON, .beta2 = r->beta2 };
 	trit_pool_run(o->pool, step_thread, &job);
 }

@@ -6,8 +6,9 @@
  *     g' = g * min(1, clip / |g|)        m = b1 m + (1 - b1) g'      v = b2 v + (1 - b2) g'^2
  *     w -= lr (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + wd w)
  *
- * Norm weights do not decay. Projections may go by Muon instead (muon.h), each one thread's. Each process steps the
- * units it owns (owners.h). The norm of the gradient is summed over pieces of 4096 and then over units, in fixed order.
+ * Norm weights do not decay, embedding and head as embedding_decay says. Projections may go by Muon instead (muon.h),
+ * each one thread's. Each process steps the units it owns (owners.h). The norm of the gradient is summed over pieces of
+ * 4096 and then over units, in fixed order.
  *
  * SPDX-License-Identifier: MIT
  */

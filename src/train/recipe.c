@@ -13,6 +13,8 @@ static const char *const weight_names[] = { "ternary", "binary", "full", NULL };
 static const char *const activation_names[] = { "silu", "relu2", "gelu", NULL };
 static const char *const sub_norm_names[] = { "auto", "yes", "no", NULL };
 static const char *const schedule_names[] = { "two-stage", "linear", "cosine", "wsd", NULL };
+static const char *const decay_names[] = { "linear", "sqrt", NULL };
+static const char *const ramp_names[] = { "linear", "exponential", "sigmoid", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
 
 #define AT(member) offsetof(struct trit_recipe, member)
@@ -54,6 +56,8 @@ const struct trit_setting trit_settings[] = {
 	  schedule_names },
 	{ "decay-share", TRIT_SETTING_FLOAT, AT(decay_share), 0, 1, "X", "share of the steps at the end that wsd decays in",
 	  NULL },
+	{ "decay", TRIT_SETTING_CHOICE, AT(decay), 0, 0, "SHAPE",
+	  "how wsd falls at the end: in proportion to the steps left, or by 1 - sqrt", decay_names },
 	{ "warmup", TRIT_SETTING_INT, AT(warmup), 0, INT_MAX, "N",
 	  "steps over which the learning rate rises (at most a tenth of all)", NULL },
 	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate of the first half (0: by size)", NULL },
@@ -62,10 +66,22 @@ const struct trit_setting trit_settings[] = {
 	{ "weight-decay", TRIT_SETTING_FLOAT, AT(weight_decay), 0, 10, "X", "in the first half", NULL },
 	{ "weight-decay2", TRIT_SETTING_FLOAT, AT(weight_decay2), 0, 10, "X",
 	  "in the second half (0; for full weights as in the first unless given)", NULL },
+	{ "embedding-decay", TRIT_SETTING_FLOAT, AT(embedding_decay), 0, 10, "X",
+	  "weight decay of embedding and head (as that of the projections unless given)", NULL },
+	{ "z-loss", TRIT_SETTING_FLOAT, AT(z_loss), 0, 1, "X",
+	  "adds X log^2 Z to the loss, Z being what the softmax divides by; 1e-4 is usual", NULL },
+	{ "quant-warmup", TRIT_SETTING_INT, AT(quant_warmup), 0, INT_MAX, "N",
+	  "steps over which weights and activations go from full precision to quantised", NULL },
+	{ "quant-ramp", TRIT_SETTING_CHOICE, AT(quant_ramp), 0, 0, "SHAPE", "how they do: linear is best in most hands",
+	  ramp_names },
 	{ "beta1", TRIT_SETTING_FLOAT, AT(beta1), 0, 0.9999999, "X", "AdamW's first moment", NULL },
 	{ "beta2", TRIT_SETTING_FLOAT, AT(beta2), 0, 0.9999999, "X", "AdamW's second moment", NULL },
 	{ "adam-eps", TRIT_SETTING_FLOAT, AT(adam_eps), 1e-16, 1, "X", "AdamW's epsilon", NULL },
 	{ "momentum", TRIT_SETTING_FLOAT, AT(momentum), 0, 0.9999999, "X", "Muon's", NULL },
+	{ "momentum-warmup", TRIT_SETTING_INT, AT(momentum_warmup), 0, INT_MAX, "N",
+	  "steps over which it rises from 0.85", NULL },
+	{ "muon-lr", TRIT_SETTING_FLOAT, AT(muon_lr), 0, 10, "X",
+	  "peak learning rate of what goes by Muon (0: --lr); the second stage keeps the ratio", NULL },
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
@@ -76,7 +92,8 @@ const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]
 struct trit_recipe trit_recipe_defaults(void)
 {
 	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 16, .epochs = 4,
-		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .beta1 = 0.9f,
+		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .embedding_decay = -1,
+		                     .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
 		                     .val_share = 0.01f, .seed = 1337 };
 }
@@ -252,7 +269,9 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		                 activation == TRIT_ACT_GELU ? "GELU" : "squared ReLU");
 	trit_config_set_arch(c, arch);
 	c->sub_norm = c->sub_norm || r->sub_norm == TRIT_SUB_NORM_YES;
-	int e = trit_recipe_check_scales(r, err);
+	int e = r->weights == TRIT_WEIGHT_FULL && r->quant_warmup
+	            ? trit_fail(err, TRIT_ERR_ARG, "--quant-warmup: full-precision weights are not quantised")
+	            : trit_recipe_check_scales(r, err);
 	if (e)
 		return e;
 	if (r->head_dim % 2)
@@ -312,7 +331,7 @@ int trit_setting_parse(struct trit_recipe *r, const struct trit_setting *s, cons
 		ok = ok && *text != '-' && !*end && !errno;
 	} else {
 		double v = strtod(text, &end);
-		bool unset = v == -1 && s->offset == AT(weight_decay2);
+		bool unset = v == -1 && (s->offset == AT(weight_decay2) || s->offset == AT(embedding_decay));
 		bool in_range = s->type == TRIT_SETTING_FLOAT  ? (float)v >= (float)s->min && (float)v <= (float)s->max
 		                : s->type == TRIT_SETTING_BOOL ? v == 0 || v == 1
 		                                               : v >= s->min && v <= s->max;

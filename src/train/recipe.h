@@ -13,6 +13,8 @@
 
 enum trit_optimizer { TRIT_OPTIMIZER_ADAMW, TRIT_OPTIMIZER_MUON, TRIT_OPTIMIZER_NORMUON };
 enum trit_schedule { TRIT_SCHEDULE_TWO_STAGE, TRIT_SCHEDULE_LINEAR, TRIT_SCHEDULE_COSINE, TRIT_SCHEDULE_WSD };
+enum trit_decay { TRIT_DECAY_LINEAR, TRIT_DECAY_SQRT };
+enum trit_ramp { TRIT_RAMP_LINEAR, TRIT_RAMP_EXPONENTIAL, TRIT_RAMP_SIGMOID };
 
 enum trit_sub_norm { TRIT_SUB_NORM_AUTO, TRIT_SUB_NORM_YES, TRIT_SUB_NORM_NO };
 
@@ -34,11 +36,18 @@ struct trit_recipe {
 	int optimizer;      /* enum trit_optimizer */
 	int schedule;       /* enum trit_schedule */
 	float decay_share;  /* of the steps, of wsd */
+	int decay;          /* enum trit_decay: how wsd falls then */
 	int warmup;
 	float lr, lr2;      /* peak learning rates of the two stages; 0: from the size and method */
 	float weight_decay; /* of the first stage */
 	float weight_decay2;
+	float embedding_decay; /* weight decay of embedding and head; -1: as the projections' */
 	float beta1, beta2, adam_eps, momentum, clip;
+	float muon_lr;         /* peak; 0: lr */
+	int momentum_warmup;   /* steps */
+	float z_loss;
+	int quant_warmup;      /* steps from full precision to quantised */
+	int quant_ramp;        /* enum trit_ramp */
 	float val_share;    /* of the documents, held out */
 	uint64_t seed;
 };

@@ -221,6 +221,13 @@ static int lock_folder(struct trit_trainer *t, struct trit_error *err)
 	return TRIT_OK;
 }
 
+/* The weights as a step sees them. */
+static void quantise(struct trit_trainer *t, int step)
+{
+	t->net.lambda = trit_schedule_quantisation(&t->recipe, step);
+	trit_net_quantise(&t->net);
+}
+
 static bool is_first(const struct trit_trainer *t)
 {
 	return trit_dist_rank(t->transport) == 0;
@@ -276,7 +283,8 @@ static int begin(struct trit_trainer *t, struct trit_error *err)
 	int e = check_same(t, err);
 	if (e)
 		return e;
-	trit_net_quantise(&t->net);
+	t->net.z_loss = t->recipe.z_loss;
+	quantise(t, t->progress.step);
 	if (is_first(t) && !(e = path_of(metrics, t->out, "metrics.jsonl", err)) &&
 	    !(e = trit_metrics_open(&t->metrics, metrics, t->progress.step, err)))
 		e = trit_events_open(&t->events, t->out, t->progress.step, t->config.n_layers * TRIT_NET_LINEARS, err);
@@ -563,7 +571,7 @@ static void update(struct trit_trainer *t, double norm, float lr)
 		trit_dist_gather(t->dist);
 		trit_dist_wait(t->dist);
 	}
-	trit_net_quantise(&t->net);
+	quantise(t, step + 1);
 }
 
 int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report, struct trit_error *err)
@@ -582,6 +590,8 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		memset(t->params.g, 0, t->params.total * sizeof *t->params.g);
 		t->skipped++;
 		t->skipped_in_a_row++;
+		if (t->net.lambda < 1)
+			quantise(t, step + 1);
 	}
 	t->progress.step++;
 

@@ -60,6 +60,23 @@ same whole/vocab.gguf relu2/vocab.gguf
 expect 0 "$T" info relu2/model.gguf
 has out "bitnet-b1.58"
 
+# Quantisation that comes in over the first steps, and other settings: stopped and resumed the same, to the bit.
+more="--quant-warmup 8 --quant-ramp sigmoid --z-loss 1e-3 --optimizer normuon --muon-lr 0.01 --momentum-warmup 9"
+more="$more --embedding-decay 0 --schedule wsd --decay sqrt"
+expect 0 "$T" train --data "$text" --out warm $small $more --steps 10 --save-every 5
+cp warm/metrics.jsonl warm.metrics
+"$T" train --data "$text" --out warm2 $small $more --steps 10 --save-every 1 2>/dev/null &
+pid=$!
+for _ in $(seq 200); do
+	[ -s warm2/metrics.jsonl ] && break
+	sleep 0.02
+done
+kill -INT $pid 2>/dev/null
+wait $pid
+[ $? -eq 130 ] && expect 0 "$T" train --resume --out warm2
+same warm/checkpoint.safetensors warm2/checkpoint.safetensors "a warm-up interrupted and resumed"
+refuse 2 'quant-warmup: full-precision' "$T" train --data "$text" --out new --weights full --quant-warmup 5
+
 # A scale a row or a group: the types that hold them have them all, others are refused before the first step. The packed
 # model has the loss that training measured.
 for scales in row group64; do
