@@ -25,6 +25,8 @@ struct trit_bitlinear {
 	int rows, cols;     /* M, K */
 	const float *w;     /* [M, K] master weights */
 	float *dw;          /* [M, K] their gradient */
+	const float *bias;  /* [M], added to the product by whoever uses it; NULL: none */
+	float *dbias;
 	float *scales;      /* g, of the last trit_bitlinear_quantise, as kernel/layout.h arranges them; NULL in a
 	                     * full-precision model */
 	size_t counts[3];   /* how many codes were -1, 0, +1 then */

@@ -10,44 +10,9 @@
 #include "model/masters.h"
 #include "model/quant.h"
 #include "model/tensor_form.h"
+#include "train/net_parts.h"
 
 /* ---- what is trained --------------------------------------------------------------------------------------------- */
-
-static const char *lack_of(const struct trit_config *c)
-{
-	const uint64_t head = (uint64_t)1 << TRIT_TENSOR_OUTPUT;
-	const struct {
-		bool has;
-		const char *what;
-	} lacks[] = {
-		{ c->moe.n_experts > 0, "mixtures of experts" },
-		{ c->pooling > 0, "embedding models" },
-		{ c->projection_norms, "a norm in front of each projection" },
-		{ c->input_4bit || c->inner_4bit, "activations of 4 bits" },
-		{ c->inner_hadamard, "activations through a Hadamard transform" },
-		{ (c->biases & head) != 0, "a bias of the head" },
-		{ c->arch->activation == TRIT_ACT_GELU, "GELU" },
-		{ c->arch->norm == TRIT_NORM_LAYER, "layer norms" },
-		{ c->qk_norms != TRIT_QK_PLAIN, "norms of queries and keys" },
-		{ c->arch->post_norms, "norms of what is added to the residual" },
-		{ c->biases != 0, "biases" },
-		{ c->window > 0, "sliding windows" },
-		{ c->attn_softcap > 0 || c->logit_softcap > 0, "caps of scores or logits" },
-		{ c->embedding_scale > 0, "scaled embeddings" },
-	};
-	for (size_t i = 0; i < sizeof lacks / sizeof lacks[0]; i++)
-		if (lacks[i].has)
-			return lacks[i].what;
-	return NULL;
-}
-
-int trit_check_trainable(const struct trit_config *c, struct trit_error *err)
-{
-	const char *lack = lack_of(c);
-	return lack ? trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s cannot be trained here yet (architecture %s)", lack,
-	                        c->arch->name)
-	            : TRIT_OK;
-}
 
 /* Whether projections are ternary by their type, or the architecture says so. */
 static bool is_ternary(const struct trit_config *c, const struct trit_gguf *g)
@@ -98,7 +63,7 @@ static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error
 {
 	struct trit_config *c = &in->config;
 	int e = trit_config_read(c, &in->file.gguf, err);
-	if (e || (e = trit_check_trainable(c, err)))
+	if (e || (e = trit_net_check(c, err)))
 		return e;
 	bool online = false, ternary;
 	if ((e = trit_gguf_get_bool(&in->file.gguf, "trit.weights.online", &online, err)) < 0)
@@ -259,8 +224,9 @@ static int read_tensor(float *out, const struct trit_config *c, const struct tri
 		return e;
 	trit_gguf_forget(&t, 0, (size_t)t.bytes);
 	for (size_t i = 0; i < n; i++)
-		if (!isfinite(out[i]))
-			return trit_fail(err, TRIT_ERR_FORMAT, "%s: element %zu is not finite", name, i);
+		if (!isfinite(out[i]) || (w->id == TRIT_TENSOR_ROPE_FREQS && !(out[i] > 0)))
+			return trit_fail(err, TRIT_ERR_FORMAT, "%s: element %zu is not %s", name, i,
+			                 isfinite(out[i]) ? "positive" : "finite");
 	return TRIT_OK;
 }
 

@@ -41,7 +41,4 @@ void trit_init_close(struct trit_init *in);
 TRIT_MUST_CHECK int trit_params_from_model(struct trit_params *p, const struct trit_config *c,
                                            struct trit_model_file *file, struct trit_error *err);
 
-/** Whether train/net.c computes such a network. Errors: UNSUPPORTED, with what it lacks. */
-TRIT_MUST_CHECK int trit_check_trainable(const struct trit_config *c, struct trit_error *err);
-
 #endif

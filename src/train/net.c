@@ -34,19 +34,49 @@ static float lambda_of(const struct part *p)
 	return p->n->backward && p->n->kind != TRIT_WEIGHT_FULL ? p->n->lambda : 1;
 }
 
+static bool is_layer_norm(const struct part *p, const struct trit_net_norm *norm)
+{
+	return p->c->arch->norm == TRIT_NORM_LAYER && norm->w;
+}
+
+/* What the projections see of x, as fp32 in xn. */
+static void expand_rows(const struct part *p, const struct trit_bit_input *in, const float *x,
+                        const struct trit_net_norm *norm)
+{
+	size_t width = (size_t)in->width;
+	float *row = p->scratch, lambda = lambda_of(p);
+	if (!is_layer_norm(p, norm)) {
+		trit_bit_input_expand(in, p->k, x, width, norm->w, p->c->eps, lambda, p->n->xn, p->n->ldn, p->t0, p->t1);
+		return;
+	}
+	for (int t = p->t0; t < p->t1; t++) { /* rows 0 apart: each is the same memory */
+		p->k->layernorm(row, x + (size_t)t * width, norm->w, norm->bias, p->c->eps, in->width);
+		trit_bit_input_expand(in, p->k, row, 0, NULL, 0, lambda, p->n->xn, p->n->ldn, t, t + 1);
+	}
+}
+
+/* The same for the backward pass: of the products, and of the norm. */
 static void expand(const struct part *p, const struct trit_bit_input *in, const float *x,
                    const struct trit_net_norm *norm)
 {
-	trit_bit_input_expand(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, lambda_of(p), p->n->xn, p->n->ldn, p->t0,
-	                      p->t1);
+	expand_rows(p, in, x, norm);
+	if (is_layer_norm(p, norm))
+		trit_layer_norm_centre(p->k, p->n->centred, in->r, x, (size_t)in->width, p->c->eps, p->t0, p->t1);
 }
 
 /* The input of the next projections: x, normed and quantised. */
 static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
 {
-	trit_bit_input_forward(in, p->k, x, (size_t)in->width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
+	size_t width = (size_t)in->width;
+	float *row = p->scratch;
+	if (!is_layer_norm(p, norm))
+		trit_bit_input_forward(in, p->k, x, width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
+	for (int t = p->t0; is_layer_norm(p, norm) && t < p->t1; t++) {
+		p->k->layernorm(row, x + (size_t)t * width, norm->w, norm->bias, p->c->eps, in->width);
+		trit_bit_input_forward(in, p->k, row, 0, NULL, 0, p->n->xn, p->n->ldn, t, t + 1);
+	}
 	if (lambda_of(p) < 1)
-		expand(p, in, x, norm);
+		expand_rows(p, in, x, norm);
 }
 
 static void linear(const struct part *p, const struct trit_bitlinear *b, float *y, size_t ldy,
@@ -56,6 +86,7 @@ static void linear(const struct part *p, const struct trit_bitlinear *b, float *
 		trit_bitlinear_forward_blended(b, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 	else
 		trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
+	trit_bias_forward(p->k, y, ldy, b->bias, b->rows, p->t0, p->t1);
 }
 
 static void backward_x(const struct part *p, const struct trit_bitlinear *b, float *dx, const float *dy, size_t ldy,
@@ -70,6 +101,7 @@ static void backward_w(const struct part *p, const struct trit_bitlinear *b, con
 	size_t r0, r1;
 	trit_part((size_t)b->rows, 16, p->index, p->threads, &r0, &r1);
 	trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->ldn, p->n->tokens, (int)r0, (int)r1, p->scratch);
+	trit_bias_backward(b->dbias, dy, ldy, p->n->tokens, r0, r1);
 }
 
 /* Gradient of a norm's weights from that of its output dy: this thread's columns, over all tokens. */
@@ -79,21 +111,56 @@ static void norm_backward_w(const struct part *p, const struct trit_net_norm *no
 	size_t c0, c1;
 	if (!norm->w)
 		return;
+	if (is_layer_norm(p, norm))
+		x = p->n->centred;
 	trit_part(width, 16, p->index, p->threads, &c0, &c1);
 	if (c1 > c0)
 		p->k->rmsnorm_backward_w(norm->dw + c0, x + c0, dy + c0, width, r, p->n->tokens, (int)(c1 - c0));
+	trit_bias_backward(norm->dbias, dy, width, p->n->tokens, c0, c1);
 }
 
 /* dx += backward of the norm in front of `in` (or just dy where there is none). */
 static void norm_backward_x(const struct part *p, const struct trit_net_norm *norm, float *dx, const float *x,
                             const float *dy, const float *r, size_t width)
 {
+	int n = (int)width;
 	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++) {
-		if (norm->w)
-			p->k->rmsnorm_backward(dx + t * width, x + t * width, norm->w, dy + t * width, r[t], (int)width);
-		else
-			p->k->add(dx + t * width, dy + t * width, (int)width);
+		if (is_layer_norm(p, norm)) {
+			float *own = p->scratch;
+			memset(own, 0, width * sizeof *own);
+			p->k->rmsnorm_backward(own, p->n->centred + t * width, norm->w, dy + t * width, r[t], n);
+			trit_centre(p->k, own, n);
+			p->k->add(dx + t * width, own, n);
+		} else if (norm->w) {
+			p->k->rmsnorm_backward(dx + t * width, x + t * width, norm->w, dy + t * width, r[t], n);
+		} else {
+			p->k->add(dx + t * width, dy + t * width, n);
+		}
 	}
+}
+
+/* The norm of what goes to the residual, y [T, D] in place, if there is one; x and r are for the backward pass. */
+static void post_norm(const struct part *p, const struct trit_net_norm *norm, float *y, float *x, float *r)
+{
+	size_t d = (size_t)p->c->d_model;
+	for (size_t t = (size_t)p->t0; norm->w && t < (size_t)p->t1; t++) {
+		memcpy(x + t * d, y + t * d, d * sizeof *x);
+		r[t] = p->k->rmsnorm(y + t * d, x + t * d, norm->w, p->c->eps, p->c->d_model);
+	}
+}
+
+/* The gradient of its input from dx, that of the residual: dx itself where there is no such norm. */
+static const float *post_norm_backward(const struct part *p, const struct trit_net_norm *norm, const float *x,
+                                       const float *r)
+{
+	struct trit_net *n = p->n;
+	size_t d = (size_t)p->c->d_model;
+	if (!norm->w)
+		return n->dx;
+	norm_backward_w(p, norm, x, n->dx, r, d);
+	memset(n->dout + (size_t)p->t0 * d, 0, (size_t)(p->t1 - p->t0) * d * sizeof *n->dout);
+	norm_backward_x(p, norm, n->dout, x, n->dx, r, d);
+	return n->dout;
 }
 
 /* Zeroes this thread's tokens of x [T, width]. */
@@ -109,7 +176,7 @@ static void add_residual(const struct part *p, float *y, const float *x)
 	p->k->add(y + at, x + at, (p->t1 - p->t0) * p->c->d_model);
 }
 
-static void rotate(const struct part *p, float *qkv, bool inverse)
+static void rotate(const struct part *p, const struct trit_net_layer *l, float *qkv, bool inverse)
 {
 	const struct trit_config *c = p->c;
 	size_t nq = trit_config_q_width(c), ld = nq + 2 * trit_config_kv_width(c);
@@ -117,17 +184,25 @@ static void rotate(const struct part *p, float *qkv, bool inverse)
 		int position = t % p->n->seq_len - (p->n->starts ? p->n->starts[t] : 0);
 		size_t at = (size_t)position * (size_t)(c->n_rot / 2);
 		float *row = qkv + (size_t)t * ld;
-		p->k->rope(row, p->n->cos + at, p->n->sin + at, c->n_heads, c->head_dim, c->n_rot, c->rope_half, inverse);
-		p->k->rope(row + nq, p->n->cos + at, p->n->sin + at, c->n_kv_heads, c->head_dim, c->n_rot, c->rope_half,
-		           inverse);
+		p->k->rope(row, l->cos + at, l->sin + at, c->n_heads, c->head_dim, c->n_rot, c->rope_half, inverse);
+		p->k->rope(row + nq, l->cos + at, l->sin + at, c->n_kv_heads, c->head_dim, c->n_rot, c->rope_half, inverse);
 	}
+}
+
+/* Gradients of this thread's columns of the norms of queries and keys. */
+static void head_norms_backward_w(const struct part *p, const struct trit_net_layer *l)
+{
+	size_t c0, c1;
+	trit_part((size_t)p->c->head_dim, 16, p->index, p->threads, &c0, &c1);
+	trit_head_norms_backward_w(&l->head_norms, p->k, p->n->dqk, p->n->tokens, c0, c1);
 }
 
 static void activate(const struct part *p, float *h, const struct trit_net_layer *l)
 {
+	trit_silu_mul_fn *const mul[] = { [TRIT_ACT_SILU] = p->k->silu_mul, [TRIT_ACT_RELU2] = p->k->relu2_mul,
+		                          [TRIT_ACT_GELU] = p->k->gelu_mul };
 	size_t at = (size_t)p->t0 * (size_t)p->c->d_ff;
-	int n = (p->t1 - p->t0) * p->c->d_ff;
-	(p->c->arch->activation == TRIT_ACT_RELU2 ? p->k->relu2_mul : p->k->silu_mul)(h + at, l->g + at, l->u + at, n);
+	mul[p->c->arch->activation](h + at, l->g + at, l->u + at, (p->t1 - p->t0) * p->c->d_ff);
 }
 
 /* l->g and l->u become their own gradients. */
@@ -135,8 +210,11 @@ static void activate_backward(const struct part *p, const struct trit_net_layer 
 {
 	size_t at = (size_t)p->t0 * (size_t)p->c->d_ff;
 	int n = (p->t1 - p->t0) * p->c->d_ff;
-	(p->c->arch->activation == TRIT_ACT_RELU2 ? p->k->relu2_mul_backward : p->k->silu_mul_backward)(
-	    l->g + at, l->u + at, l->g + at, l->u + at, dh + at, n);
+	if (p->c->arch->activation == TRIT_ACT_GELU)
+		trit_gelu_mul_backward(p->k, l->g + at, l->u + at, l->g + at, l->u + at, dh + at, n);
+	else
+		(p->c->arch->activation == TRIT_ACT_RELU2 ? p->k->relu2_mul_backward : p->k->silu_mul_backward)(
+		    l->g + at, l->u + at, l->g + at, l->u + at, dh + at, n);
 }
 
 /* ---- attention, on this thread's (sequence, key/value head) pairs ------------------------------------------------ */
@@ -152,8 +230,8 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 		size_t q = t * ld + h * (size_t)group * a, k = t * ld + nq + h * a, v = k + nkv;
 		size_t o = t * nq + h * (size_t)group * a;
 		struct trit_self_attention at = { .positions = n->seq_len, .width = c->head_dim, .group = group,
-			                     .scale = 1.0f / sqrtf((float)c->head_dim), .q = l->qkv + q,
-			                     .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq,
+			                     .scale = n->score_scale, .cap = c->attn_softcap, .window = l->window,
+			                     .q = l->qkv + q, .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq,
 			                     .starts = n->starts ? n->starts + t : NULL };
 		if (backward)
 			trit_self_attention_backward(&at, p->k, n->dqkv + q, n->dqkv + k, n->dqkv + v, n->datt + o, p->scratch);
@@ -168,8 +246,11 @@ static void embed(const struct part *p, float *x)
 {
 	const struct trit_net *n = p->n;
 	size_t d = (size_t)p->c->d_model, s = (size_t)n->seq_len;
-	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
+	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++) {
 		memcpy(x + t * d, n->embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d, d * sizeof *x);
+		if (p->c->embedding_scale)
+			p->k->scale(x + t * d, p->c->embedding_scale, p->c->d_model);
+	}
 }
 
 /* d_embd[token] += dx, this thread's columns, tokens in order. */
@@ -177,9 +258,11 @@ static void embed_backward(const struct part *p)
 {
 	const struct trit_net *n = p->n;
 	size_t d = (size_t)p->c->d_model, s = (size_t)n->seq_len, c0, c1;
+	float scale = p->c->embedding_scale ? p->c->embedding_scale : 1;
 	trit_part(d, 16, p->index, p->threads, &c0, &c1);
 	for (size_t t = 0; c1 > c0 && t < (size_t)n->tokens; t++)
-		p->k->add(n->d_embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d + c0, n->dx + t * d + c0, (int)(c1 - c0));
+		p->k->add_scaled(n->d_embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d + c0, n->dx + t * d + c0, scale,
+		                 (int)(c1 - c0));
 }
 
 /* The weighted loss of token t; its logits become their gradients. */
@@ -192,13 +275,35 @@ static float token_loss(const struct part *p, size_t t, float *logits)
 		memset(logits, 0, (size_t)p->c->n_vocab * sizeof *logits);
 		return 0;
 	}
+	float *capped = n->capped + (size_t)p->index * (size_t)p->c->n_vocab, cap = p->c->logit_softcap;
+	if (cap) {
+		p->k->softcap(logits, cap, p->c->n_vocab);
+		memcpy(capped, logits, (size_t)p->c->n_vocab * sizeof *logits);
+	}
 	if (n->teacher)
 		trit_distill_keep(n->teacher, p->index, logits);
 	float loss = p->k->cross_entropy(logits, n->batch[t / s * (s + 1) + t % s + 1], weight * n->loss_scale,
 	                                 n->z_loss, p->c->n_vocab);
 	if (n->teacher)
 		trit_distill_add(n->teacher, p->index, (int)t, logits, weight, weight * n->loss_scale);
+	if (cap)
+		trit_softcap_backward(logits, capped, cap, p->c->n_vocab);
 	return weight * loss;
+}
+
+static void final_norm(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	const struct trit_net_norm *norm = &n->output_norm;
+	size_t d = (size_t)p->c->d_model;
+	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++) {
+		if (is_layer_norm(p, norm))
+			p->k->layernorm(n->xn + t * n->ldn, n->x + t * d, norm->w, norm->bias, p->c->eps, p->c->d_model);
+		else
+			n->r[t] = p->k->rmsnorm(n->xn + t * n->ldn, n->x + t * d, norm->w, p->c->eps, p->c->d_model);
+	}
+	if (is_layer_norm(p, norm))
+		trit_layer_norm_centre(p->k, n->centred, n->r, n->x, d, p->c->eps, p->t0, p->t1);
 }
 
 /* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
@@ -209,8 +314,7 @@ static void head_and_loss(const struct part *p)
 	const struct trit_config *c = p->c;
 	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, ldn = n->ldn, c0, c1, r0, r1;
 	trit_part(v, 16, p->index, p->threads, &r0, &r1);
-	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
-		n->r[t] = p->k->rmsnorm(n->xn + t * ldn, n->x + t * d, n->output_norm.w, c->eps, c->d_model);
+	final_norm(p);
 	for (int chunk = 0; chunk < n->tokens; chunk += n->head_chunk) {
 		int size = n->tokens - chunk < n->head_chunk ? n->tokens - chunk : n->head_chunk;
 		barrier(p);
@@ -261,12 +365,14 @@ static void forward(const struct part *p)
 		linear(p, &l->q, l->qkv, ld, &l->in_qkv);
 		linear(p, &l->k, l->qkv + nq, ld, &l->in_qkv);
 		linear(p, &l->v, l->qkv + nq + nkv, ld, &l->in_qkv);
-		rotate(p, l->qkv, false);
+		trit_head_norms_forward(&l->head_norms, p->k, l->qkv, p->t0, p->t1);
+		rotate(p, l, l->qkv, false);
 		barrier(p);
 		attention(p, l, false);
 		barrier(p);
 		input(p, &l->in_o, l->att, &l->attn_sub_norm);
 		linear(p, &l->o, l->mid, d, &l->in_o);
+		post_norm(p, &l->attn_post_norm, l->mid, l->att_out, l->att_out_r);
 		add_residual(p, l->mid, l->x);
 
 		input(p, &l->in_ffn, l->mid, &l->ffn_norm);
@@ -275,6 +381,7 @@ static void forward(const struct part *p)
 		activate(p, n->h, l);
 		input(p, &l->in_down, n->h, &l->ffn_sub_norm);
 		linear(p, &l->down, out, d, &l->in_down);
+		post_norm(p, &l->ffn_post_norm, out, l->ffn_out, l->ffn_out_r);
 		add_residual(p, out, l->mid);
 	}
 }
@@ -286,13 +393,15 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	const struct trit_config *c = p->c;
 	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c);
 	size_t ld = nq + 2 * nkv;
+	const float *dy; /* of what the half of a layer adds to the residual, before its norm */
 
 	/* down and its norm: dn = gradient of the normed activation, dh = of the activation */
+	dy = post_norm_backward(p, &l->ffn_post_norm, l->ffn_out, l->ffn_out_r);
 	activate(p, n->h, l);
 	expand(p, &l->in_down, n->h, &l->ffn_sub_norm);
-	backward_x(p, &l->down, n->dn, n->dx, d, false);
+	backward_x(p, &l->down, n->dn, dy, d, false);
 	barrier(p);
-	backward_w(p, &l->down, n->dx, d);
+	backward_w(p, &l->down, dy, d);
 	norm_backward_w(p, &l->ffn_sub_norm, n->h, n->dn, l->in_down.r, ff);
 	clear(p, n->dh, ff);
 	norm_backward_x(p, &l->ffn_sub_norm, n->dh, n->h, n->dn, l->in_down.r, ff);
@@ -311,10 +420,11 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	barrier(p);
 
 	/* attention's output projection and its norm */
+	dy = post_norm_backward(p, &l->attn_post_norm, l->att_out, l->att_out_r);
 	expand(p, &l->in_o, l->att, &l->attn_sub_norm);
-	backward_x(p, &l->o, n->dn, n->dx, d, false);
+	backward_x(p, &l->o, n->dn, dy, d, false);
 	barrier(p);
-	backward_w(p, &l->o, n->dx, d);
+	backward_w(p, &l->o, dy, d);
 	norm_backward_w(p, &l->attn_sub_norm, l->att, n->dn, l->in_o.r, nq);
 	clear(p, n->datt, nq);
 	norm_backward_x(p, &l->attn_sub_norm, n->datt, l->att, n->dn, l->in_o.r, nq);
@@ -327,7 +437,8 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	}
 
 	/* queries, keys, values and their norm */
-	rotate(p, n->dqkv, true);
+	rotate(p, l, n->dqkv, true);
+	trit_head_norms_backward_x(&l->head_norms, p->k, n->dqkv, n->dqk, p->t0, p->t1);
 	expand(p, &l->in_qkv, l->x, &l->attn_norm);
 	backward_x(p, &l->q, n->dn, n->dqkv, ld, false);
 	backward_x(p, &l->k, n->dn, n->dqkv + nq, ld, true);
@@ -336,6 +447,7 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	backward_w(p, &l->q, n->dqkv, ld);
 	backward_w(p, &l->k, n->dqkv + nq, ld);
 	backward_w(p, &l->v, n->dqkv + nq + nkv, ld);
+	head_norms_backward_w(p, l);
 	norm_backward_w(p, &l->attn_norm, l->x, n->dn, l->in_qkv.r, d);
 	norm_backward_x(p, &l->attn_norm, n->dx, l->x, n->dn, l->in_qkv.r, d);
 }
@@ -426,6 +538,9 @@ static void quantise_thread(void *arg, int index, int threads)
 
 void trit_net_quantise(struct trit_net *net)
 {
+	const struct trit_param *divisors = trit_params_find(net->params, TRIT_TENSOR_ROPE_FREQS, 0);
+	if (divisors && !net->tables_done)
+		trit_net_tables(net, net->params->w + divisors->offset);
 	if (net->kind != TRIT_WEIGHT_FULL)
 		trit_pool_run(net->pool, quantise_thread, net);
 }

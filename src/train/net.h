@@ -13,16 +13,12 @@
 #include "base/pool.h"
 #include "train/bitlinear.h"
 #include "train/distill.h"
+#include "train/net_parts.h"
 #include "train/params.h"
-
-struct trit_net_norm {
-	const float *w; /* NULL where the architecture has none */
-	float *dw;
-};
 
 /** Weights of a layer, and what its forward pass keeps. */
 struct trit_net_layer {
-	struct trit_net_norm attn_norm, attn_sub_norm, ffn_norm, ffn_sub_norm;
+	struct trit_net_norm attn_norm, attn_sub_norm, attn_post_norm, ffn_norm, ffn_sub_norm, ffn_post_norm;
 	struct trit_bitlinear q, k, v, o, gate, up, down;
 
 	float *x;   /* [T, D] input of the layer */
@@ -31,6 +27,13 @@ struct trit_net_layer {
 	float *mid; /* [T, D] input of the feed-forward half */
 	float *g, *u; /* [T, F] outputs of gate and up; the backward pass turns them into their gradients */
 	struct trit_bit_input in_qkv, in_o, in_ffn, in_down;
+
+	/* Of some architectures. */
+	struct trit_head_norms head_norms;
+	float *att_out, *ffn_out;     /* [T, D] what post-norms have normed */
+	float *att_out_r, *ffn_out_r; /* [T] */
+	const float *cos, *sin;       /* [S, n_rot / 2] the network's tables for this layer */
+	int window;                   /* positions that a token sees, its own one of them; 0: all */
 };
 
 struct trit_net {
@@ -57,7 +60,7 @@ struct trit_net {
 	struct trit_net_norm output_norm;
 	const float *embd, *head;
 	float *d_embd, *d_head;
-	float *cos, *sin;       /* [S, n_rot / 2] */
+	float *cos[2], *sin[2]; /* [S, n_rot / 2]: of layers that see all positions, of layers with a window */
 	float *x;               /* [T, D] output of the last layer */
 	float *r;               /* [T] of the final norm */
 	float *xn;              /* [T, ldn] normed or dequantised inputs; rows apart by ldn whatever their width, so that
@@ -66,6 +69,12 @@ struct trit_net {
 	float *dx, *dn;         /* [T, D]; [T, widest] */
 	float *h, *dh;          /* [T, F] */
 	float *datt, *dqkv;     /* [T, H A] [T, (H + 2K) A] */
+	float *dqk;             /* [T, (H + K) A] gradients of normed queries and keys, where there are such norms */
+	float *dout;            /* [T, D] gradient of what a post-norm has normed, where there are such norms */
+	float *centred;         /* [T, widest] a layer norm's input less its mean, where there are such norms */
+	float *capped;          /* [threads, V] a token's capped logits, where they are capped */
+	float score_scale;      /* of attention's scores */
+	bool tables_done;       /* the angles are by the model's divisors, of which weights there are none at first */
 	float *logits;          /* [head_chunk, V] */
 	float *losses;          /* [T] */
 	float *scratch;         /* [threads][thread_scratch] */
@@ -90,6 +99,8 @@ TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config
                                   const struct trit_params *params, const struct trit_kernels *k,
                                   struct trit_pool *pool, int seq_len, int max_seqs, struct trit_error *err);
 void trit_net_release(struct trit_net *net);
+/** Private: the rotary tables, with the model's divisors of the frequencies or NULL. */
+void trit_net_tables(struct trit_net *net, const float *divisors);
 /** Bytes trit_net_init allocates. */
 size_t trit_net_bytes(const struct trit_net *net);
 

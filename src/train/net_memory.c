@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <limits.h>
+#include <math.h>
 
 #include "model/rope.h"
 #include "train/self_attention.h"
@@ -20,9 +21,17 @@ static size_t max_size(size_t a, size_t b)
 static struct trit_net_norm norm_of(const struct trit_net *net, enum trit_tensor_id id, int layer)
 {
 	const struct trit_param *p = trit_params_find(net->params, id, layer);
-	if (!p)
-		return (struct trit_net_norm){ NULL, NULL };
-	return (struct trit_net_norm){ net->params->w + p->offset, net->params->g + p->offset };
+	const struct trit_param *bias = trit_params_find_bias(net->params, id, layer);
+	struct trit_net_norm norm = { 0 };
+	if (p) {
+		norm.w = net->params->w + p->offset;
+		norm.dw = net->params->g + p->offset;
+	}
+	if (bias) {
+		norm.bias = net->params->w + bias->offset;
+		norm.dbias = net->params->g + bias->offset;
+	}
+	return norm;
 }
 
 static float *floats(struct trit_net *net, size_t rows, size_t cols)
@@ -42,6 +51,11 @@ static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id
 		b.t2 = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->rows, p->cols), 1);
 		b.wq = trit_arena_take(&net->arena, p->rows * p->cols, sizeof(float));
 	}
+	const struct trit_param *bias = trit_params_find_bias(net->params, id, layer);
+	if (bias) {
+		b.bias = net->params->w + bias->offset;
+		b.dbias = net->params->g + bias->offset;
+	}
 	return b;
 }
 
@@ -54,6 +68,31 @@ static struct trit_bit_input input_of(struct trit_net *net, size_t tokens, size_
 		in.sum = trit_arena_take(&net->arena, tokens, sizeof(int32_t));
 	}
 	return in;
+}
+
+/* What only some architectures have. */
+static void lay_out_parts(struct trit_net *net, struct trit_net_layer *l, int i, size_t tokens)
+{
+	const struct trit_config *c = net->config;
+	size_t d = (size_t)c->d_model, heads = (size_t)(c->n_heads + c->n_kv_heads);
+	bool windowed = trit_config_window(c, i) > 0;
+	l->window = trit_config_window(c, i);
+	l->cos = net->cos[windowed];
+	l->sin = net->sin[windowed];
+	l->attn_post_norm = norm_of(net, TRIT_TENSOR_ATTN_POST_NORM, i);
+	l->ffn_post_norm = norm_of(net, TRIT_TENSOR_FFN_POST_NORM, i);
+	l->head_norms = (struct trit_head_norms){ .config = c, .q = norm_of(net, TRIT_TENSOR_ATTN_Q_NORM, i),
+		                                  .k = norm_of(net, TRIT_TENSOR_ATTN_K_NORM, i) };
+	if (l->head_norms.q.w) {
+		l->head_norms.x = floats(net, tokens, heads * (size_t)c->head_dim);
+		l->head_norms.r = floats(net, tokens, heads);
+	}
+	if (c->arch->post_norms) {
+		l->att_out = floats(net, tokens, d);
+		l->ffn_out = floats(net, tokens, d);
+		l->att_out_r = floats(net, tokens, 1);
+		l->ffn_out_r = floats(net, tokens, 1);
+	}
 }
 
 static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
@@ -84,6 +123,7 @@ static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
 	l.in_o = input_of(net, tokens, nq);
 	l.in_ffn = input_of(net, tokens, d);
 	l.in_down = input_of(net, tokens, ff);
+	lay_out_parts(net, &l, i, tokens);
 	if (net->layers)
 		net->layers[i] = l;
 }
@@ -98,6 +138,11 @@ static void lay_out(struct trit_net *net)
 	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
 	size_t widest = trit_config_widest(c), angles = (size_t)net->seq_len * (size_t)(c->n_rot / 2);
 
+	for (int i = 0; i < 2; i++) {
+		bool same = i && !c->window_rope_base;
+		net->cos[i] = same ? net->cos[0] : floats(net, angles, 1);
+		net->sin[i] = same ? net->sin[0] : floats(net, angles, 1);
+	}
 	net->layers = trit_arena_take(&net->arena, (size_t)c->n_layers, sizeof *net->layers);
 	for (int i = 0; i < c->n_layers; i++)
 		lay_out_layer(net, i, tokens);
@@ -112,8 +157,6 @@ static void lay_out(struct trit_net *net)
 
 	size_t chunk = LOGITS_FLOATS / v;
 	net->head_chunk = (int)(chunk < 16 ? 16 : chunk < tokens ? chunk : tokens);
-	net->cos = floats(net, angles, 1);
-	net->sin = floats(net, angles, 1);
 	net->x = floats(net, tokens, d);
 	net->r = floats(net, tokens, 1);
 	net->ldn = widest;
@@ -124,12 +167,29 @@ static void lay_out(struct trit_net *net)
 	net->dh = floats(net, tokens, ff);
 	net->datt = floats(net, tokens, nq);
 	net->dqkv = floats(net, tokens, nqkv);
+	if (c->qk_norms != TRIT_QK_PLAIN)
+		net->dqk = floats(net, tokens, nqkv);
+	if (c->arch->post_norms)
+		net->dout = floats(net, tokens, d);
+	if (c->arch->norm == TRIT_NORM_LAYER)
+		net->centred = floats(net, tokens, widest);
+	if (c->logit_softcap)
+		net->capped = floats(net, threads, v);
 	net->logits = floats(net, (size_t)net->head_chunk, v);
 	net->losses = floats(net, tokens, 1);
 	net->thread_scratch = (trit_self_attention_scratch(net->seq_len, c->head_dim) + 15) / 16 * 16;
 	net->scratch = floats(net, threads, net->thread_scratch);
 	net->codes_stride = max_size(ff, nq) * d;
 	net->codes = trit_arena_take(&net->arena, threads * net->codes_stride, 1);
+}
+
+void trit_net_tables(struct trit_net *net, const float *divisors)
+{
+	const struct trit_config *c = net->config;
+	trit_rope_table(net->cos[0], net->sin[0], c->rope_base, c->n_rot, net->seq_len, &c->rope_scaling, divisors);
+	if (c->window_rope_base)
+		trit_rope_table(net->cos[1], net->sin[1], c->window_rope_base, c->n_rot, net->seq_len, NULL, NULL);
+	net->tables_done = divisors != NULL;
 }
 
 int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit_weight_method method,
@@ -140,15 +200,19 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit
 		                  .kind = method.kind, .scaling = method.scaling, .lambda = 1, .seq_len = seq_len,
 		                  .max_seqs = max_seqs };
 	size_t widest = trit_config_widest(c);
+	int e = trit_net_check(c, err);
+	if (e)
+		return e;
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */
 		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose less --micro-batch", max_seqs,
 		                 seq_len);
 	lay_out(net);
-	int e = trit_arena_alloc(&net->arena, "training (a smaller --micro-batch or --seq-len needs less)", err);
+	e = trit_arena_alloc(&net->arena, "training (a smaller --micro-batch or --seq-len needs less)", err);
 	if (e)
 		return e;
 	lay_out(net);
-	trit_rope_table(net->cos, net->sin, c->rope_base, c->n_rot, seq_len, NULL, NULL);
+	net->score_scale = c->score_scale ? c->score_scale : 1.0f / sqrtf((float)c->head_dim);
+	trit_net_tables(net, NULL);
 	return TRIT_OK;
 }
 

@@ -5,17 +5,20 @@
  */
 #include "train/self_attention.h"
 
+#include "train/net_parts.h"
+
 enum { BLOCK = TRIT_ATTENTION_BLOCK };
 
 size_t trit_self_attention_scratch(int positions, int width)
 {
 	size_t s = ((size_t)positions + 15) / 16 * 16, a = ((size_t)width + 15) / 16 * 16;
-	return TRIT_GEMM_SCRATCH + BLOCK * (2 * s + a);
+	return TRIT_GEMM_SCRATCH + BLOCK * (3 * s + a);
 }
 
 struct scratch {
 	float *gemm, *p, *ds, *q; /* TRIT_GEMM_SCRATCH; [BLOCK, S] twice; [BLOCK, A] */
-	size_t ld;                /* of p and ds */
+	float *capped;            /* [BLOCK, S] scores, where they are capped */
+	size_t ld;                /* of p, ds and capped */
 };
 
 static struct scratch divide(const struct trit_self_attention *a, float *memory)
@@ -23,14 +26,16 @@ static struct scratch divide(const struct trit_self_attention *a, float *memory)
 	struct scratch s = { .gemm = memory, .ld = ((size_t)a->positions + 15) / 16 * 16 };
 	s.p = memory + TRIT_GEMM_SCRATCH;
 	s.ds = s.p + BLOCK * s.ld;
-	s.q = s.ds + BLOCK * s.ld;
+	s.capped = s.ds + BLOCK * s.ld;
+	s.q = s.capped + BLOCK * s.ld;
 	return s;
 }
 
 /* The first key that query i sees; rises with i. */
 static int first_key(const struct trit_self_attention *a, int i)
 {
-	return a->starts ? a->starts[i] : 0;
+	int start = a->starts ? a->starts[i] : 0;
+	return a->window && i - a->window + 1 > start ? i - a->window + 1 : start;
 }
 
 /* Rows of probabilities or their gradients of queries i0..i0+m are zero where a query sees no key. */
@@ -54,8 +59,12 @@ static void probabilities(const struct trit_self_attention *a, const struct trit
 	             false, s->gemm);
 	for (int i = 0; i < m; i++) {
 		float *row = s->p + (size_t)i * s->ld;
-		int first = first_key(a, i0 + i);
-		kn->softmax(row + first, i0 + i + 1 - first);
+		int first = first_key(a, i0 + i), seen = i0 + i + 1 - first;
+		if (a->cap) {
+			kn->softcap(row + first, a->cap, seen);
+			memcpy(s->capped + (size_t)i * s->ld + first, row + first, (size_t)seen * sizeof *row);
+		}
+		kn->softmax(row + first, seen);
 		clear_unseen(a, row, i0 + i, i0, m);
 	}
 }
@@ -93,8 +102,10 @@ void trit_self_attention_backward(const struct trit_self_attention *a, const str
 			kn->gemm_f32(s.ds + k0, s.ld, doh, a->ldo, 1, a->v + from, 1, a->ld, m, keys, a->width, false, s.gemm);
 			for (int i = 0; i < m; i++) {
 				float *row = s.ds + (size_t)i * s.ld;
-				int first = first_key(a, i0 + i);
-				kn->softmax_backward(row + first, s.p + (size_t)i * s.ld + first, a->scale, i0 + i + 1 - first);
+				int first = first_key(a, i0 + i), seen = i0 + i + 1 - first;
+				kn->softmax_backward(row + first, s.p + (size_t)i * s.ld + first, a->scale, seen);
+				if (a->cap)
+					trit_softcap_backward(row + first, s.capped + (size_t)i * s.ld + first, a->cap, seen);
 				clear_unseen(a, row, i0 + i, i0, m);
 			}
 			kn->gemm_f32(dq + at, a->ld, s.ds + k0, s.ld, 1, a->k + from, a->ld, 1, m, a->width, keys, false, s.gemm);

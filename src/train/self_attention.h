@@ -7,6 +7,9 @@
  *
  * With several examples in a sequence j does not go back beyond the first position of i's own.
  *
+ * With a window of n positions j does not go back beyond the n-th, i itself being the first. With a cap c the scores
+ * are c tanh(s_ij / c).
+ *
  * Works in blocks of TRIT_ATTENTION_BLOCK queries against the keys before them, so the S x S matrix is never stored and
  * the backward pass computes p again.
  *
@@ -25,6 +28,8 @@
 struct trit_self_attention {
 	int positions, width, group; /* S, A, H / K */
 	float scale;
+	float cap;  /* 0: none */
+	int window; /* 0: none */
 	const float *q, *k, *v;
 	size_t ld;
 	size_t ldo;
