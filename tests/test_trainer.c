@@ -544,6 +544,16 @@ static void test_bad_checkpoints(void **state)
 	trit_free(vocab);
 }
 
+static void check_note(const struct trit_trainer *t, const char *part)
+{
+	for (size_t i = 0; i < t->notes.n; i++)
+		if (strstr(t->notes.lines[i].text, part))
+			return;
+	for (size_t i = 0; i < t->notes.n; i++)
+		print_message("%s\n", t->notes.lines[i].text);
+	fail_msg("no note has \"%s\"", part);
+}
+
 /* A gradient that is not finite changes nothing; ten of them end the run. */
 static void test_diverged(void **state)
 {
@@ -562,6 +572,57 @@ static void test_diverged(void **state)
 		assert_true(t.params.w[norm->offset + 1] == other && t.params.m[norm->offset + 1] == 0);
 	}
 	assert_non_null(strstr(err.message, "--lr"));
+	check_note(&t, "weights: 1 of 48 in output_norm.weight are not finite");
+	check_note(&t, "gradient: not finite in");
+	check_note(&t, "activations: finite");
+	check_note(&t, "try: --resume");
+	trit_trainer_close(&t);
+	scratch_remove("diverged");
+
+	/* A weight so large that a layer's output overflows: it is the layer that is named. */
+	create(&t, "diverged", NULL, 1);
+	const struct trit_param *down = trit_params_find(&t.params, TRIT_TENSOR_FFN_DOWN, 0);
+	norm = trit_params_find(&t.params, TRIT_TENSOR_FFN_SUB_NORM, 0);
+	for (size_t i = 0; i < norm->cols; i++)
+		t.params.w[norm->offset + i] = 3e37f;
+	for (size_t i = 0; i < down->rows * down->cols; i++)
+		t.params.w[down->offset + i] *= 1e6f;
+	trit_net_quantise(&t.net);
+	t.max_skipped = 2;
+	assert_int_equal(trit_trainer_step(&t, false, &r, &err), 0);
+	assert_int_equal(trit_trainer_step(&t, false, &r, &err), TRIT_ERR_FORMAT);
+	check_note(&t, "weights: all are finite");
+	check_note(&t, "up to layer 0, whose output is not");
+	trit_trainer_close(&t);
+}
+
+/* A learning rate far too large: the run ends by itself, says why, and the last checkpoint is what it was. */
+static void test_huge_lr(void **state)
+{
+	static char text[] = TEXT;
+	char *paths[] = { text };
+	struct trit_recipe r = recipe();
+	struct trit_train_options o = options("huge", NULL, 1);
+	struct trit_trainer t;
+	struct trit_step_report report;
+	int e = 0;
+
+	(void)state;
+	r.steps = 400, r.weights = TRIT_WEIGHT_FULL, r.lr = r.lr2 = 3, r.clip = 0, r.schedule = TRIT_SCHEDULE_WSD;
+	assert_int_equal(trit_trainer_create(&t, &r, 1, paths, &o, &err), 0);
+	while (!e && t.progress.step < r.steps)
+		e = trit_trainer_step(&t, false, &report, &err);
+	assert_int_equal(e, TRIT_ERR_FORMAT);
+	assert_non_null(strstr(err.message, "diverged"));
+	check_note(&t, "loss:");
+	check_note(&t, "try: a new run");
+	trit_trainer_close(&t);
+	resume(&t, "huge", 1);
+	assert_int_equal(t.progress.step, 0);
+	t.heedless = true;
+	for (e = 0; !e && t.progress.step < 60 && t.skipped == 0;)
+		e = trit_trainer_step(&t, false, &report, &err);
+	assert_int_equal(e, 0);
 	trit_trainer_close(&t);
 }
 
@@ -642,6 +703,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_bad_folders),
 		cmocka_unit_test(test_bad_checkpoints),
 		cmocka_unit_test(test_diverged),
+		cmocka_unit_test(test_huge_lr),
 		cmocka_unit_test(test_step_allocates_nothing),
 		cmocka_unit_test(test_no_memory),
 	};

@@ -24,6 +24,7 @@ struct train_options {
 	struct trit_opt_list data;
 	const char *size, *type, *embedding_type;
 	bool resume;
+	int on_divergence;
 	int val_every, save_every;
 	struct trit_export_options export;
 };
@@ -92,10 +93,12 @@ static int complete(struct train_options *o, struct trit_error *err)
 
 static int parse(struct train_options *o, int argc, char **argv)
 {
+	static const char *const on_divergence[] = { "stop", "go-on", NULL };
 	*o = (struct train_options){ .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
 		                     .embedding_type = "auto", .save_every = 500, .val_every = 250 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
+	o->run.max_skipped = 10;
 	struct trit_opt options[MAX_OPTIONS], fixed[] = {
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE|DIR...",
 		  .help = "text to learn from (UTF-8; a line <|endoftext|> ends a document)" },
@@ -115,6 +118,10 @@ static int parse(struct train_options *o, int argc, char **argv)
 		  .help = "sequences of held-out text a validation uses at most (0: all)" },
 		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "steps between checkpoints" },
+		{ 0, "max-skipped", TRIT_OPT_INT, &o->run.max_skipped, .min = 1, .max = 1000000, .metavar = "N",
+		  .help = "steps in a row whose gradient may be not finite, and which are skipped" },
+		{ 0, "on-divergence", TRIT_OPT_CHOICE, &o->on_divergence, .metavar = "WHAT",
+		  .help = "when the loss has gone up for good: stop with a diagnosis, or go on", .choices = on_divergence },
 		{ 0, "keep", TRIT_OPT_INT, &o->run.keep, .min = 1, .max = 1000, .metavar = "N",
 		  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
@@ -143,6 +150,8 @@ static int parse(struct train_options *o, int argc, char **argv)
 		return status;
 	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
 		return status;
+	o->run.heedless = o->on_divergence != 0;
+	o->run.val_every = o->val_every;
 	o->resume |= o->run.resume_from != NULL;
 	if (o->resume)
 		return check_resume(&table, o, first_setting);
@@ -331,6 +340,12 @@ static int fail(const struct train_options *o, const struct trit_error *err, boo
 	return 1;
 }
 
+static void show_notes(const struct trit_trainer *t, size_t first)
+{
+	for (size_t i = first; i < t->notes.n; i++)
+		trit_cmd_note("train", "%s", t->notes.lines[i].text);
+}
+
 static int train(struct train_options *o, struct display *d)
 {
 	struct trit_trainer t;
@@ -346,14 +361,17 @@ static int train(struct train_options *o, struct display *d)
 		trit_trainer_close(&t);
 		return fail(o, &err, false);
 	}
-	for (size_t i = 0; first && i < t.notes.n; i++)
-		trit_cmd_note("train", "%s", t.notes.lines[i].text);
+	if (first)
+		show_notes(&t, 0);
+	size_t n_notes = t.notes.n;
 	if (first)
 		show_start(&t);
 	e = run(&t, o, d, &err);
 	if (d->open)
 		fputc('\n', stderr);
 	if (e) {
+		if (first)
+			show_notes(&t, n_notes);
 		int status = fail(o, &err, t.dist != NULL);
 		trit_trainer_close(&t);
 		return status;

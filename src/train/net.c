@@ -574,6 +574,19 @@ double trit_net_flips(const struct trit_net *net)
 	return all > 0 ? flips / all : 0;
 }
 
+float trit_net_largest(const struct trit_net *net, int layer)
+{
+	const float *x = layer < net->config->n_layers ? net->layers[layer].x : net->x;
+	size_t n = (size_t)net->tokens * (size_t)net->config->d_model;
+	float most = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(x[i]))
+			return (float)INFINITY;
+		most = fmaxf(most, fabsf(x[i]));
+	}
+	return most;
+}
+
 void trit_net_scales(const struct trit_net *net, float *scales)
 {
 	for (int i = 0; i < net->config->n_layers; i++) {

@@ -113,6 +113,9 @@ double trit_net_flips(const struct trit_net *net);
 #define TRIT_NET_LINEARS 7 /* projections of a layer: query, key, value, output, gate, up, down */
 /** The scales of the quantised weights [L, TRIT_NET_LINEARS], of those with several the mean. */
 void trit_net_scales(const struct trit_net *net, float *scales);
+/** Largest magnitude in the input of a layer in the last pass, or with layer L in the last layer's output; infinite
+ * when one there is not finite. */
+float trit_net_largest(const struct trit_net *net, int layer);
 /** Sum of the losses (nats) of n sequences; batch [n, S + 1]. Each loss counts as often as weights [n, S] says, finite
  * and >= 0, of the token that is predicted; NULL: once. */
 double trit_net_loss(struct trit_net *net, int n, const trit_token *batch, const float *weights);

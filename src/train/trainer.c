@@ -16,9 +16,9 @@
 #include "train/metrics.h"
 #include "train/optim.h"
 #include "train/schedule.h"
+#include "train/space.h"
 #include "format/vocab_file.h"
 
-#define MAX_SKIPPED_IN_A_ROW 10
 #define MAX_LOSS 50 /* nats a token: beyond it the run has diverged */
 
 enum { PATH_BYTES = 4096 };
@@ -31,6 +31,38 @@ static int path_of(char path[PATH_BYTES], const char *out, const char *name, str
 }
 
 /* ---- setting up -------------------------------------------------------------------------------------------------- */
+
+double trit_trainer_bytes(const struct trit_trainer *t)
+{
+	double arrays = (2.0 + t->sums.height) * (double)t->params.total; /* weights, gradients, branches of their sum */
+	double moments = 2.0 * (double)trit_owners_own(&t->optim.owners);
+	return (double)trit_net_bytes(&t->net) + sizeof(float) * (arrays + moments) + trit_dist_bytes(t->dist);
+}
+
+/* Fails before the first step rather than by the system's hand in the middle of it. */
+static int check_memory(const struct trit_trainer *t, struct trit_error *err)
+{
+	double need = trit_trainer_bytes(t) * (t->transport ? t->transport->local_ranks : 1);
+	double have = (double)trit_physical_memory();
+	if (need <= have)
+		return TRIT_OK;
+	return trit_fail(
+		err, TRIT_ERR_MEMORY,
+		"training needs %.1f GiB of memory and this machine has %.1f; choose a smaller --size, --seq-len or "
+		"--micro-batch",
+		need / 0x1p30, have / 0x1p30);
+}
+
+/* Likewise for the disk; text_bytes: of text to be cut into tokens yet. */
+static int check_space(const struct trit_trainer *t, const struct trit_train_options *o, uint64_t text_bytes,
+                       struct trit_error *err)
+{
+	const struct trit_recipe *r = &t->recipe;
+	double tokens = text_bytes ? (double)text_bytes / 3 : (double)t->data.n_train_tokens;
+	double steps = r->steps ? r->steps : (double)r->epochs * tokens / ((double)r->batch * r->seq_len);
+	struct trit_space s = trit_space_of(&t->config, text_bytes, t->keep, steps - t->progress.step, o->val_every);
+	return trit_space_check(&s, t->out, err);
+}
 
 /* The vocabulary: the model's that training starts from, a file's, or learnt from the text. */
 static int make_vocab(struct trit_trainer *t, struct trit_init *init, const struct trit_corpus *corpus,
@@ -64,7 +96,8 @@ static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_path
 	if ((e = path_of(vocab_path, t->out, "vocab.gguf", err)) || (e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_corpus_open(&corpus, n_paths, paths, err)))
 		return e;
-	e = make_vocab(t, init, &corpus, o, &vocab, err);
+	if (!(e = check_space(t, o, corpus.bytes, err)))
+		e = make_vocab(t, init, &corpus, o, &vocab, err);
 	if (!e)
 		e = trit_vocab_file_write(vocab_path, &vocab, err);
 	if (!e)
@@ -89,40 +122,6 @@ static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s: not the vocabulary of the checkpoint beside it", path);
 	}
 	return trit_tokenizer_new(&t->tokenizer, &vocab, err);
-}
-
-double trit_trainer_bytes(const struct trit_trainer *t)
-{
-	double arrays = (2.0 + t->sums.height) * (double)t->params.total; /* weights, gradients, branches of their sum */
-	double moments = 2.0 * (double)trit_owners_own(&t->optim.owners);
-	return (double)trit_net_bytes(&t->net) + sizeof(float) * (arrays + moments) + trit_dist_bytes(t->dist);
-}
-
-/* Fails before the first step rather than by the system's hand in the middle of it. */
-static int check_memory(const struct trit_trainer *t, struct trit_error *err)
-{
-	double need = trit_trainer_bytes(t) * (t->transport ? t->transport->local_ranks : 1);
-	double have = (double)trit_physical_memory();
-	if (need <= have)
-		return TRIT_OK;
-	return trit_fail(
-		err, TRIT_ERR_MEMORY,
-		"training needs %.1f GiB of memory and this machine has %.1f; choose a smaller --size, --seq-len or "
-		"--micro-batch",
-		need / 0x1p30, have / 0x1p30);
-}
-
-/* Likewise for the disk. */
-static int check_space(const struct trit_trainer *t, struct trit_error *err)
-{
-	/* Those kept, the one being written, the packed model, which is smaller than the weights. */
-	uint64_t one = trit_checkpoint_bytes(&t->params), need = ((uint64_t)t->keep + 1) * one + one / 3;
-	uint64_t have = trit_free_space(t->out);
-	if (have >= need)
-		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_IO,
-	                 "%s: checkpoints need %.1f MiB of disk and %.1f are free; free some or choose another --out",
-	                 t->out, (double)need / 1048576.0, (double)have / 1048576.0);
 }
 
 static void fetch_moments(void *arg, int array, int i)
@@ -178,14 +177,13 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	char data_path[PATH_BYTES];
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
 	t->max_val_windows = o->max_val_windows;
-	t->keep = o->keep > 0 ? o->keep : 2;
 	if ((e = divide_batch(t, err)) || (e = path_of(data_path, t->out, "data", err)) ||
 	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
 	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
 	    (e = trit_net_init(&t->net, &t->config, trit_recipe_method(&t->recipe), &t->params, &t->kernels,
 	                       t->pool, t->recipe.seq_len, t->micro_batch, err)) ||
 	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)) ||
-	    (e = set_up_exchange(t, err)) || (e = check_memory(t, err)) || (e = check_space(t, err)))
+	    (e = set_up_exchange(t, err)) || (e = check_memory(t, err)) || (e = check_space(t, o, 0, err)))
 		return e;
 	size_t s = (size_t)t->recipe.seq_len, batch = (size_t)t->recipe.batch;
 	bool masked = t->data.masked;
@@ -201,7 +199,8 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 
 static int open_trainer(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	*t = (struct trit_trainer){ .lock = -1, .transport = o->transport };
+	*t = (struct trit_trainer){ .lock = -1, .transport = o->transport, .keep = o->keep > 0 ? o->keep : 2,
+		                    .max_skipped = o->max_skipped > 0 ? o->max_skipped : 10, .heedless = o->heedless };
 	t->out = trit_strndup(o->out, strlen(o->out));
 	if (!t->out)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory to begin");
@@ -574,6 +573,40 @@ static void update(struct trit_trainer *t, double norm, float lr)
 	quantise(t, step + 1);
 }
 
+static void diagnose(struct trit_trainer *t, double loss, double norm, float lr)
+{
+	struct trit_patient p = { .params = &t->params, .net = &t->net, .health = &t->health, .loss = loss, .norm = norm,
+		                  .lr = lr, .step = t->progress.step, .warmup = t->recipe.warmup };
+	trit_diagnose(&t->notes, &p);
+}
+
+/* Whether the run may go on after this step. */
+static int judge(struct trit_trainer *t, double loss, double norm, float lr, struct trit_error *err)
+{
+	static const char *const what[] = {
+		[TRIT_VERDICT_LOSS] = "the loss has jumped",
+		[TRIT_VERDICT_NORM] = "the gradient has exploded",
+		[TRIT_VERDICT_CREEPING] = "the loss has risen",
+	};
+	if (t->skipped_in_a_row >= t->max_skipped)
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "%s: at step %d and the %d before it the gradient was not finite (loss %g); go back with "
+		                 "--resume-from or begin again in another --out with a smaller --lr",
+		                 t->out, t->progress.step, t->max_skipped - 1, loss);
+	if (t->skipped_in_a_row)
+		return TRIT_OK;
+	enum trit_verdict verdict = trit_health_add(&t->health, loss, norm);
+	if (loss > MAX_LOSS)
+		verdict = TRIT_VERDICT_LOSS;
+	if (verdict == TRIT_VERDICT_FINE || t->heedless)
+		return TRIT_OK;
+	diagnose(t, loss, norm, lr);
+	return trit_fail(err, TRIT_ERR_FORMAT,
+	                 "%s: training diverged at step %d: %s (loss %g, gradient norm %g); go back with --resume-from or "
+	                 "begin again in another --out with a smaller --lr",
+	                 t->out, t->progress.step, what[verdict], loss, norm);
+}
+
 int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report, struct trit_error *err)
 {
 	const struct trit_recipe *r = &t->recipe;
@@ -587,6 +620,8 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		flips = trit_net_flips(&t->net);
 		t->skipped_in_a_row = 0;
 	} else {
+		if (t->skipped_in_a_row + 1 == t->max_skipped)
+			diagnose(t, loss, norm, lr);
 		memset(t->params.g, 0, t->params.total * sizeof *t->params.g);
 		t->skipped++;
 		t->skipped_in_a_row++;
@@ -615,9 +650,5 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		return trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);
 	if ((e = trit_data_check(&t->data, err)))
 		return e;
-	if (t->skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW || loss > MAX_LOSS)
-		return trit_fail(err, TRIT_ERR_FORMAT,
-		                 "%s: training diverged at step %d (loss %g, gradient norm %g); begin again in another --out "
-		                 "with a smaller --lr", t->out, t->progress.step, loss, norm);
-	return TRIT_OK;
+	return judge(t, loss, norm, lr, err);
 }

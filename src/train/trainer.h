@@ -20,6 +20,7 @@
 #define TRIT_TRAIN_TRAINER_H
 
 #include "train/data.h"
+#include "train/diagnosis.h"
 #include "train/events.h"
 #include "train/init.h"
 #include "train/kept.h"
@@ -36,7 +37,10 @@ struct trit_train_options {
 	const char *cpu;           /* kernel tier; NULL: best */
 	int n_threads;             /* 0: all cores */
 	int max_val_windows;       /* validate on at most so many */
+	int val_every;             /* steps between validations, to foretell the size of the metrics; 0: none */
 	int keep;                  /* checkpoints to keep; 0: 2 */
+	int max_skipped;           /* steps in a row whose gradient may be not finite; 0: 10 */
+	bool heedless;             /* go on when the run diverges */
 	const char *resume_from;   /* step or file to resume from; NULL: the newest sound checkpoint */
 	const struct trit_transport *transport; /* to the other processes of the run; NULL: there are none */
 	trit_prepare_fn *progress; /* while text is prepared; may be NULL */
@@ -68,8 +72,10 @@ struct trit_trainer {
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
 	int keep; /* checkpoints */
-	struct trit_notes notes; /* what resuming found odd */
-	int skipped, skipped_in_a_row;
+	struct trit_notes notes; /* what resuming found odd; the diagnosis of a run that cannot go on */
+	int skipped, skipped_in_a_row, max_skipped;
+	bool heedless;
+	struct trit_health health;
 	float *scales; /* [L, TRIT_NET_LINEARS] */
 	FILE *metrics;
 	struct trit_events *events;
@@ -88,7 +94,8 @@ void trit_trainer_close(struct trit_trainer *t);
 double trit_trainer_bytes(const struct trit_trainer *t);
 
 /** One optimiser step; measures the validation loss after it if `validate`. A step whose gradient is not finite changes
- * nothing and is counted; ten in a row are an error. Errors: IO (metrics), FORMAT (diverged). */
+ * nothing and is counted; too many in a row are an error, and so is a loss that has gone up for good (health.h): then
+ * t->notes has a diagnosis. Errors: IO (metrics), FORMAT (diverged). */
 TRIT_MUST_CHECK int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_report *report,
                                       struct trit_error *err);
 /** Mean nats a token of the validation text that is to be predicted, NaN if there is none. */
