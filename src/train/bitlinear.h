@@ -19,14 +19,17 @@
 
 #include "model/quant.h"
 
+struct trit_lora_linear;
+
 struct trit_bitlinear {
 	enum trit_weight_kind kind;
 	enum trit_scaling scaling; /* of g: one, or one a row or a group of columns */
 	int rows, cols;     /* M, K */
 	const float *w;     /* [M, K] master weights */
-	float *dw;          /* [M, K] their gradient */
+	float *dw;          /* [M, K] their gradient; NULL: the weights are frozen */
+	const struct trit_lora_linear *lora; /* what is added to the product (lora.h), or NULL */
 	const float *bias;  /* [M], added to the product by whoever uses it; NULL: none */
-	float *dbias;
+	float *dbias;       /* NULL: frozen, or there is none */
 	float *scales;      /* g, of the last trit_bitlinear_quantise, as kernel/layout.h arranges them; NULL in a
 	                     * full-precision model */
 	size_t counts[3];   /* how many codes were -1, 0, +1 then */

@@ -75,7 +75,7 @@ static void input(const struct part *p, struct trit_bit_input *in, const float *
 		p->k->layernorm(row, x + (size_t)t * width, norm->w, norm->bias, p->c->eps, in->width);
 		trit_bit_input_forward(in, p->k, row, 0, NULL, 0, p->n->xn, p->n->ldn, t, t + 1);
 	}
-	if (lambda_of(p) < 1)
+	if (lambda_of(p) < 1 || p->n->lora) /* adapters read what the product sees */
 		expand_rows(p, in, x, norm);
 }
 
@@ -87,18 +87,27 @@ static void linear(const struct part *p, const struct trit_bitlinear *b, float *
 	else
 		trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 	trit_bias_forward(p->k, y, ldy, b->bias, b->rows, p->t0, p->t1);
+	if (b->lora)
+		trit_lora_forward(b->lora, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 }
 
 static void backward_x(const struct part *p, const struct trit_bitlinear *b, float *dx, const float *dy, size_t ldy,
                        bool accumulate)
 {
 	trit_bitlinear_backward_x(b, p->k, dx, dy, ldy, accumulate, p->t0, p->t1, p->scratch);
+	if (b->lora)
+		trit_lora_backward_x(b->lora, p->k, dx, dy, ldy, p->t0, p->t1, p->scratch);
 }
 
 /* dw += dy^T xn: this thread's rows, over all tokens. */
 static void backward_w(const struct part *p, const struct trit_bitlinear *b, const float *dy, size_t ldy)
 {
 	size_t r0, r1;
+	if (b->lora)
+		trit_lora_backward_w(b->lora, p->k, dy, ldy, p->n->xn, p->n->ldn, p->n->tokens, p->index, p->threads,
+		                     p->scratch);
+	if (!b->dw)
+		return;
 	trit_part((size_t)b->rows, 16, p->index, p->threads, &r0, &r1);
 	trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->ldn, p->n->tokens, (int)r0, (int)r1, p->scratch);
 	trit_bias_backward(b->dbias, dy, ldy, p->n->tokens, r0, r1);
@@ -109,7 +118,7 @@ static void norm_backward_w(const struct part *p, const struct trit_net_norm *no
                             const float *r, size_t width)
 {
 	size_t c0, c1;
-	if (!norm->w)
+	if (!norm->dw)
 		return;
 	if (is_layer_norm(p, norm))
 		x = p->n->centred;
@@ -259,6 +268,8 @@ static void embed_backward(const struct part *p)
 	const struct trit_net *n = p->n;
 	size_t d = (size_t)p->c->d_model, s = (size_t)n->seq_len, c0, c1;
 	float scale = p->c->embedding_scale ? p->c->embedding_scale : 1;
+	if (!n->d_embd)
+		return;
 	trit_part(d, 16, p->index, p->threads, &c0, &c1);
 	for (size_t t = 0; c1 > c0 && t < (size_t)n->tokens; t++)
 		p->k->add_scaled(n->d_embd + (size_t)n->batch[t / s * (s + 1) + t % s] * d + c0, n->dx + t * d + c0, scale,
@@ -335,7 +346,7 @@ static void head_and_loss(const struct part *p)
 			p->k->gemm_f32(n->dn + ((size_t)chunk + c0) * d, d, n->logits + c0 * v, v, 1, n->head, d, 1, (int)(c1 - c0),
 			               c->d_model, c->n_vocab, false, p->scratch);
 		barrier(p);
-		if (r1 > r0)
+		if (r1 > r0 && n->d_head)
 			p->k->gemm_f32(n->d_head + r0 * d, d, n->logits + r0, 1, v, xn, ldn, 1, (int)(r1 - r0), c->d_model, size,
 			               true, p->scratch);
 	}
@@ -536,13 +547,27 @@ static void quantise_thread(void *arg, int index, int threads)
 	}
 }
 
+void trit_net_adapt(struct trit_net *net, const struct trit_lora *lora)
+{
+	net->lora = lora;
+	for (int i = 0; i < net->config->n_layers; i++) {
+		struct trit_bitlinear *all[TRIT_NET_LINEARS];
+		linears_of(&net->layers[i], all);
+		for (int j = 0; j < TRIT_NET_LINEARS; j++) {
+			const struct trit_lora_linear *l = &lora->linears[i * TRIT_NET_LINEARS + j];
+			all[j]->lora = l->rank ? l : NULL;
+		}
+	}
+}
+
 void trit_net_quantise(struct trit_net *net)
 {
 	const struct trit_param *divisors = trit_params_find(net->params, TRIT_TENSOR_ROPE_FREQS, 0);
 	if (divisors && !net->tables_done)
 		trit_net_tables(net, net->params->w + divisors->offset);
-	if (net->kind != TRIT_WEIGHT_FULL)
+	if (net->kind != TRIT_WEIGHT_FULL && !(net->frozen && net->quantised))
 		trit_pool_run(net->pool, quantise_thread, net);
+	net->quantised = true;
 }
 
 void trit_net_shares(const struct trit_net *net, double share[3])

@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "train/bitlinear.h"
 #include "train/distill.h"
+#include "train/lora.h"
 #include "train/net_parts.h"
 #include "train/params.h"
 
@@ -52,6 +53,8 @@ struct trit_net {
 	/** The caller's, of the next passes: where in its sequence the example begins that a token belongs to, [n, S].
 	 * Positions count from there, and attention does not look further back. NULL: a sequence is one example. */
 	const int *starts;
+	const struct trit_lora *lora; /* of trit_net_adapt, or NULL */
+	bool frozen, quantised; /* weights without gradients; those have been quantised */
 	struct trit_distill *distill; /* the caller's: a teacher for trit_net_step; NULL: none */
 
 	/* private */
@@ -104,7 +107,11 @@ void trit_net_tables(struct trit_net *net, const float *divisors);
 /** Bytes trit_net_init allocates. */
 size_t trit_net_bytes(const struct trit_net *net);
 
-/** Quantises all weights; once after params->w has changed. */
+/** From now on the projections have these adapters beside them, which outlive the net. */
+void trit_net_adapt(struct trit_net *net, const struct trit_lora *lora);
+
+/** Quantises all weights; once after params->w has changed. Frozen ones (params->g is NULL) the first time only: then
+ * params->w is what the codes stand for. */
 void trit_net_quantise(struct trit_net *net);
 /** Shares of the quantised weights at -1, 0 and +1; all 0 in a full-precision model. */
 void trit_net_shares(const struct trit_net *net, double share[3]);

@@ -18,6 +18,12 @@ static size_t max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* NULL: frozen. */
+static float *gradient_of(const struct trit_net *net, const struct trit_param *p)
+{
+	return net->frozen ? NULL : net->params->g + p->offset;
+}
+
 static struct trit_net_norm norm_of(const struct trit_net *net, enum trit_tensor_id id, int layer)
 {
 	const struct trit_param *p = trit_params_find(net->params, id, layer);
@@ -25,11 +31,11 @@ static struct trit_net_norm norm_of(const struct trit_net *net, enum trit_tensor
 	struct trit_net_norm norm = { 0 };
 	if (p) {
 		norm.w = net->params->w + p->offset;
-		norm.dw = net->params->g + p->offset;
+		norm.dw = gradient_of(net, p);
 	}
 	if (bias) {
 		norm.bias = net->params->w + bias->offset;
-		norm.dbias = net->params->g + bias->offset;
+		norm.dbias = gradient_of(net, bias);
 	}
 	return norm;
 }
@@ -43,18 +49,19 @@ static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id
 {
 	const struct trit_param *p = trit_params_find(net->params, id, layer);
 	struct trit_bitlinear b = { .kind = net->kind, .scaling = net->scaling, .rows = (int)p->rows,
-		                    .cols = (int)p->cols, .w = net->params->w + p->offset, .dw = net->params->g + p->offset };
+		                    .cols = (int)p->cols, .w = net->params->w + p->offset, .dw = gradient_of(net, p) };
 	if (net->kind == TRIT_WEIGHT_FULL) {
 		b.wq = net->params->w + p->offset;
 	} else {
 		b.scales = floats(net, trit_scale_count(b.scaling, p->rows, p->cols), 1);
 		b.t2 = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->rows, p->cols), 1);
-		b.wq = trit_arena_take(&net->arena, p->rows * p->cols, sizeof(float));
+		/* frozen weights need no masters: their place takes what the codes stand for */
+		b.wq = net->frozen ? net->params->w + p->offset : floats(net, p->rows, p->cols);
 	}
 	const struct trit_param *bias = trit_params_find_bias(net->params, id, layer);
 	if (bias) {
 		b.bias = net->params->w + bias->offset;
-		b.dbias = net->params->g + bias->offset;
+		b.dbias = gradient_of(net, bias);
 	}
 	return b;
 }
@@ -150,9 +157,9 @@ static void lay_out(struct trit_net *net)
 	const struct trit_param *embd = trit_params_find(net->params, TRIT_TENSOR_TOKEN_EMBD, 0);
 	const struct trit_param *head = c->tied ? embd : trit_params_find(net->params, TRIT_TENSOR_OUTPUT, 0);
 	net->embd = net->params->w + embd->offset;
-	net->d_embd = net->params->g + embd->offset;
+	net->d_embd = gradient_of(net, embd);
 	net->head = net->params->w + head->offset;
-	net->d_head = net->params->g + head->offset;
+	net->d_head = gradient_of(net, head);
 	net->output_norm = norm_of(net, TRIT_TENSOR_OUTPUT_NORM, 0);
 
 	size_t chunk = LOGITS_FLOATS / v;
@@ -198,7 +205,7 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit
 {
 	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params,
 		                  .kind = method.kind, .scaling = method.scaling, .lambda = 1, .seq_len = seq_len,
-		                  .max_seqs = max_seqs };
+		                  .max_seqs = max_seqs, .frozen = !params->g };
 	size_t widest = trit_config_widest(c);
 	int e = trit_net_check(c, err);
 	if (e)

@@ -119,7 +119,7 @@ void trit_head_norms_backward_w(const struct trit_head_norms *h, const struct tr
 {
 	const struct trit_config *c = h->config;
 	size_t heads = (size_t)(c->n_heads + c->n_kv_heads), a = (size_t)c->head_dim, at;
-	for (size_t t = 0; h->q.w && c1 > c0 && t < (size_t)tokens; t++)
+	for (size_t t = 0; h->q.dw && c1 > c0 && t < (size_t)tokens; t++)
 		for (size_t i = 0; i < heads; i++) {
 			const struct trit_net_norm *norm = norm_of(h, (int)i, &at);
 			size_t first = (t * heads + i) * a + c0;

@@ -18,7 +18,7 @@
 
 struct trit_net_norm {
 	const float *w; /* NULL where the architecture has none */
-	float *dw;
+	float *dw;         /* NULL: the weights are frozen */
 	const float *bias; /* NULL where it has none */
 	float *dbias;
 };

@@ -16,7 +16,7 @@ static int count_tensors(const struct trit_config *c)
 	return n;
 }
 
-int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err)
+static int lay_out(struct trit_params *p, const struct trit_config *c, struct trit_error *err)
 {
 	*p = (struct trit_params){ .n = count_tensors(c) };
 	p->list = trit_calloc((size_t)p->n, sizeof *p->list);
@@ -28,17 +28,40 @@ int trit_params_init(struct trit_params *p, const struct trit_config *c, struct 
 			                          .offset = p->total, .kind = trit_walk_kind(&w), .bias = w.bias };
 		p->total += (w.rows * w.cols + 15) / 16 * 16;
 	}
+	return TRIT_OK;
+}
+
+/* The first n of the four arrays. */
+static int alloc(struct trit_params *p, int n, struct trit_error *err)
+{
 	float **arrays[] = { &p->w, &p->g, &p->m, &p->v };
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < n; i++) {
 		*arrays[i] = trit_calloc(p->total, sizeof(float));
 		if (!*arrays[i]) {
+			double mib = (double)p->total * 4 / 1048576.0;
 			trit_params_release(p);
 			return trit_fail(err, TRIT_ERR_MEMORY,
-			                 "not enough memory for the parameters: 4 x %.0f MiB; choose a smaller --size",
-			                 (double)p->total * 4 / 1048576.0);
+			                 "not enough memory for the parameters: %d x %.0f MiB; choose a smaller --size", n, mib);
 		}
 	}
 	return TRIT_OK;
+}
+
+int trit_params_alloc(struct trit_params *p, struct trit_error *err)
+{
+	return alloc(p, 4, err);
+}
+
+int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err)
+{
+	int e = lay_out(p, c, err);
+	return e ? e : alloc(p, 4, err);
+}
+
+int trit_params_init_frozen(struct trit_params *p, const struct trit_config *c, struct trit_error *err)
+{
+	int e = lay_out(p, c, err);
+	return e ? e : alloc(p, 1, err);
 }
 
 void trit_params_release(struct trit_params *p)
@@ -88,5 +111,5 @@ const struct trit_param *trit_params_find_bias(const struct trit_params *p, enum
 
 void trit_param_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_param *t)
 {
-	trit_tensor_name(name, t->id, t->layer, t->bias ? "bias" : "weight");
+	trit_tensor_name(name, t->id, t->layer, t->bias ? "bias" : t->adapter ? t->adapter : "weight");
 }

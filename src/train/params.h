@@ -19,6 +19,7 @@ struct trit_param {
 	size_t offset; /* of the first element in each array, a multiple of 16 */
 	enum trit_tensor_kind kind; /* of biases NORM */
 	bool bias;     /* of tensor `id` */
+	const char *adapter; /* "weight.lora_a" or "weight.lora_b" of it (lora.h); NULL: the tensor itself */
 };
 
 struct trit_params {
@@ -35,6 +36,10 @@ struct trit_params {
 
 /** Lays out and allocates (all zero). Errors: MEMORY. */
 TRIT_MUST_CHECK int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err);
+/** The same for weights that stay as they are: g, m and v are NULL. */
+TRIT_MUST_CHECK int trit_params_init_frozen(struct trit_params *p, const struct trit_config *c, struct trit_error *err);
+/** Allocates the four arrays of a list that has been laid out. Errors: MEMORY; p is then released. */
+TRIT_MUST_CHECK int trit_params_alloc(struct trit_params *p, struct trit_error *err);
 void trit_params_release(struct trit_params *p);
 
 /** First weights: norms 1, biases 0; matrices normal with deviation 0.02, those that write to the residual stream
