@@ -29,6 +29,7 @@ struct bench {
 	struct trit_kernels kernels;
 	struct trit_pool *pool;
 	struct trit_params base;
+	struct trit_params adapters;
 	struct trit_lora lora;
 	struct trit_net net;
 	trit_token batch[SEQS * (S + 1)];
@@ -59,11 +60,11 @@ static void open_bench(struct bench *b, enum trit_weight_kind kind, unsigned tar
 	assert_int_equal(trit_net_init(&b->net, &b->config, (struct trit_weight_method){ .kind = kind }, &b->base,
 	                               &b->kernels, b->pool, S, SEQS, &err), 0);
 	if (targets) {
-		assert_int_equal(trit_lora_init(&b->lora, &b->config, RANK, 6, targets, S * SEQS, 5, &err), 0);
+		assert_int_equal(trit_lora_init(&b->lora, &b->adapters, &b->config, RANK, 6, targets, S * SEQS, 5, &err), 0);
 		trit_net_adapt(&b->net, &b->lora);
-		for (int i = 0; i < b->lora.params.n; i++) /* a B that says something */
-			for (size_t j = 0; i % 2 && j < b->lora.params.list[i].rows * RANK; j++)
-				b->lora.params.w[b->lora.params.list[i].offset + j] = 0.1f * trit_rng_normal(&rng);
+		for (int i = 0; i < b->lora.params->n; i++) /* a B that says something */
+			for (size_t j = 0; i % 2 && j < b->lora.params->list[i].rows * RANK; j++)
+				b->lora.params->w[b->lora.params->list[i].offset + j] = 0.1f * trit_rng_normal(&rng);
 	}
 	trit_net_quantise(&b->net);
 }
@@ -72,6 +73,7 @@ static void close_bench(struct bench *b)
 {
 	trit_net_release(&b->net);
 	trit_lora_release(&b->lora);
+	trit_params_release(&b->adapters);
 	trit_params_release(&b->base);
 	trit_pool_free(b->pool);
 }
@@ -84,7 +86,8 @@ static void product(const struct trit_lora *l, const struct trit_param *a, doubl
 		for (size_t c = 0; c < a->cols; c++) {
 			double sum = 0;
 			for (size_t i = 0; i < RANK; i++)
-				sum += (double)l->params.w[b->offset + r * RANK + i] * (double)l->params.w[a->offset + i * a->cols + c];
+				sum += (double)l->params->w[b->offset + r * RANK + i] *
+				       (double)l->params->w[a->offset + i * a->cols + c];
 			out[r * a->cols + c] = sum * 6 / RANK;
 		}
 }
@@ -109,9 +112,9 @@ static void test_full(void **state)
 	(void)state;
 	open_bench(&adapted, TRIT_WEIGHT_FULL, 0x7f, TRIT_TIER_C, 2);
 	open_bench(&merged, TRIT_WEIGHT_FULL, 0, TRIT_TIER_C, 1);
-	assert_int_equal(adapted.lora.params.n, 2 * 7 * LAYERS);
-	for (int i = 0; i < adapted.lora.params.n; i += 2) {
-		const struct trit_param *a = &adapted.lora.params.list[i];
+	assert_int_equal(adapted.lora.params->n, 2 * 7 * LAYERS);
+	for (int i = 0; i < adapted.lora.params->n; i += 2) {
+		const struct trit_param *a = &adapted.lora.params->list[i];
 		const struct trit_param *w = trit_params_find(&merged.base, a->id, a->layer);
 		product(&adapted.lora, a, delta);
 		for (size_t j = 0; j < w->rows * w->cols; j++)
@@ -120,8 +123,8 @@ static void test_full(void **state)
 	double plain = trit_net_step(&merged.net, SEQS, merged.batch, NULL, 0.5f);
 	double loss = trit_net_step(&adapted.net, SEQS, adapted.batch, NULL, 0.5f);
 	assert_true(fabs(loss / plain - 1) < 1e-6);
-	for (int i = 0; i < adapted.lora.params.n; i += 2) {
-		const struct trit_params *l = &adapted.lora.params;
+	for (int i = 0; i < adapted.lora.params->n; i += 2) {
+		const struct trit_params *l = adapted.lora.params;
 		const struct trit_param *a = &l->list[i], *b = a + 1;
 		const float *g = merged.base.g + trit_params_find(&merged.base, a->id, a->layer)->offset;
 		double da[RANK * 40] = { 0 }, db[40 * RANK] = { 0 };
@@ -148,7 +151,7 @@ static void test_ternary(void **state)
 	(void)state;
 	open_bench(&b, TRIT_WEIGHT_TERNARY, 0x7f, TRIT_TIER_C, 1);
 	open_bench(&plain, TRIT_WEIGHT_TERNARY, 0, TRIT_TIER_C, 1);
-	const struct trit_params *l = &b.lora.params;
+	const struct trit_params *l = b.lora.params;
 	const struct trit_param *down = &l->list[l->n - 2];
 	assert_true(down->id == TRIT_TENSOR_FFN_DOWN && down->layer == LAYERS - 1);
 	trit_net_step(&b.net, SEQS, b.batch, NULL, 1);
@@ -198,31 +201,21 @@ static void test_same_bits(void **state)
 		for (int threads = 1; threads < 8; threads += 3) {
 			open_bench(&b, kinds[kind], 0x29, trit_best_tier(), threads);
 			assert_true(trit_net_step(&b.net, SEQS, b.batch, NULL, 1) == loss);
-			assert_memory_equal(a.lora.params.g, b.lora.params.g, a.lora.params.total * sizeof(float));
+			assert_memory_equal(a.lora.params->g, b.lora.params->g, a.lora.params->total * sizeof(float));
 			close_bench(&b);
 		}
 		close_bench(&a);
 	}
 }
 
-static void test_targets(void **state)
+static void test_rank(void **state)
 {
 	struct trit_lora l;
-	struct trit_config c = { 0 };
-	unsigned bits;
+	struct trit_params p;
+	struct trit_config c = { .d_model = 4 };
 
 	(void)state;
-	assert_int_equal(trit_lora_parse_targets("q_proj,down_proj", &bits, &err), 0);
-	assert_int_equal(bits, 1 | 1 << 6);
-	assert_int_equal(trit_lora_parse_targets("attention,up_proj", &bits, &err), 0);
-	assert_int_equal(bits, 0x2f);
-	assert_int_equal(trit_lora_parse_targets("all", &bits, &err), 0);
-	assert_int_equal(bits, 0x7f);
-	assert_int_equal(trit_lora_parse_targets("lm_head", &bits, &err), TRIT_ERR_ARG);
-	assert_non_null(strstr(err.message, "lm_head"));
-	assert_int_equal(trit_lora_parse_targets("", &bits, &err), TRIT_ERR_ARG);
-	c.d_model = 4;
-	assert_int_equal(trit_lora_init(&l, &c, 5, 1, 1, 1, 1, &err), TRIT_ERR_ARG);
+	assert_int_equal(trit_lora_init(&l, &p, &c, 5, 1, 1, 1, 1, &err), TRIT_ERR_ARG);
 }
 
 int main(void)
@@ -231,7 +224,7 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_ternary),
 		cmocka_unit_test(test_same_bits),
-		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_rank),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

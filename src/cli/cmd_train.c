@@ -1,5 +1,5 @@
 /*
- * cmd_train.c - trit train: text to a trained, packed model.
+ * cmd_train.c - trit train: text to a trained, packed model; trit finetune: a model that exists, trained on examples.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,9 +16,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "convert/convert.h"
+#include "train/adapter.h"
 #include "train/trainer.h"
 
 struct train_options {
+	const char *command; /* "train" or "finetune" */
+	bool tune;
 	struct trit_recipe recipe;
 	struct trit_train_options run;
 	struct trit_opt_list data;
@@ -94,7 +97,7 @@ static int complete(struct train_options *o, struct trit_error *err)
 static int parse(struct train_options *o, int argc, char **argv)
 {
 	static const char *const on_divergence[] = { "stop", "go-on", NULL };
-	*o = (struct train_options){ .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
+	*o = (struct train_options){ .command = "train", .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
 		                     .embedding_type = "auto", .save_every = 500, .val_every = 250 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
@@ -134,7 +137,8 @@ static int parse(struct train_options *o, int argc, char **argv)
 	int n = TRIT_N(fixed), first_setting = n - 1; /* --size */
 	memcpy(options, fixed, sizeof fixed);
 	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
-		options[n++] = setting_row(&o->recipe, &trit_settings[i]);
+		if (!trit_setting_is_tuning(&trit_settings[i]))
+			options[n++] = setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
 		.command = "train",
 		.usage = "--data FILE|DIR... --out DIR [--size NAME] [OPTIONS]",
@@ -161,6 +165,108 @@ static int parse(struct train_options *o, int argc, char **argv)
 	if (o->run.init && (status = check_init(&table, first_setting)) >= 0)
 		return status;
 	return complete(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
+}
+
+/* A small set of examples, a few times over, by a model that knows much already: short, gentle, without decay. What
+ * is 0 depends on the model. */
+static struct trit_recipe tuning_defaults(void)
+{
+	struct trit_recipe r = trit_recipe_defaults();
+	r.seq_len = 512;
+	r.batch = 8;
+	r.epochs = 3;
+	r.schedule = TRIT_SCHEDULE_COSINE;
+	r.warmup = 100;
+	r.weight_decay = r.weight_decay2 = 0;
+	r.beta2 = 0.99f;
+	r.val_share = 0.05f;
+	return r;
+}
+
+/* What depends on the model: the kind of its weights, and by that the learning rate. */
+static int complete_tuning(struct train_options *o, struct trit_error *err)
+{
+	struct trit_recipe *r = &o->recipe;
+	bool ternary;
+	int e = trit_init_is_ternary(o->run.init, o->run.tokenizer, &ternary, err);
+	if (e)
+		return e;
+	if (!ternary)
+		r->weights = TRIT_WEIGHT_FULL;
+	if (r->lr == 0)
+		r->lr = r->lora ? 1e-3f : ternary ? 5e-4f : 1e-4f;
+	if (r->lora && (strcmp(o->type, "auto") || strcmp(o->embedding_type, "auto")))
+		return trit_fail(err, TRIT_ERR_ARG, "--type is for a model, and with --lora the result is an adapter");
+	return complete(o, err);
+}
+
+static int parse_tuning(struct train_options *o, int argc, char **argv)
+{
+	*o = (struct train_options){ .command = "finetune", .tune = true, .recipe = tuning_defaults(), .type = "auto",
+		                     .embedding_type = "auto", .save_every = 100, .val_every = 50 };
+	o->run.max_val_windows = 256;
+	o->run.keep = 2;
+	o->run.examples = true;
+	struct trit_opt options[MAX_OPTIONS], fixed[] = {
+		{ 'm', "model", TRIT_OPT_STRING, &o->run.init, .metavar = "FILE",
+		  .help = "model to train further: GGUF, Hugging Face folder, .safetensors" },
+		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE...",
+		  .help = "examples: JSONL or a JSON list of {\"messages\"}, {\"conversations\"}, {\"instruction\",\n"
+		          "\"input\", \"output\"}, {\"prompt\", \"completion\"} or {\"text\"}" },
+		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
+		  .help = "folder of the run; the result is DIR/model.gguf, or DIR/adapter.gguf" },
+		{ 0, "resume", TRIT_OPT_FLAG, &o->resume,
+		  .help = "go on with the run in DIR, with its settings (of adapters: and --model)" },
+		{ 0, "chat-template", TRIT_OPT_STRING, &o->run.chat_template, .metavar = "NAME",
+		  .help = "how conversations are written: see trit chat --help; the result keeps it",
+		  .shown = "the model's own" },
+		{ 0, "skip-bad", TRIT_OPT_FLAG, &o->run.skip_bad,
+		  .help = "leave out and count records that cannot be used, instead of an error" },
+		TRIT_ROW_TOKENIZER(o->run.tokenizer),
+		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
+		  .help = "steps between validations (0: only at the end)" },
+		{ 0, "val-windows", TRIT_OPT_INT, &o->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",
+		  .help = "sequences of held-out examples a validation uses at most (0: all)" },
+		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
+		  .help = "steps between checkpoints" },
+		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
+		TRIT_ROW_THREADS(o->run.n_threads),
+		TRIT_ROW_CPU(o->run.cpu),
+		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
+	};
+	int n = TRIT_N(fixed), first_setting = n;
+	memcpy(options, fixed, sizeof fixed);
+	for (int tuning = 1; tuning >= 0; tuning--)
+		for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
+			if (trit_setting_is_tuning(&trit_settings[i]) == tuning && !trit_setting_is_shape(&trit_settings[i]))
+				options[n++] = setting_row(&o->recipe, &trit_settings[i]);
+	struct trit_opt_table table = {
+		.command = "finetune",
+		.usage = "--model FILE --data FILE... --out DIR [--lora RANK] [OPTIONS]",
+		.about =
+			"Trains a model that exists on examples: conversations with its chat template, of which only the\n"
+			"answers are learnt. All weights, which stay ternary in a ternary model, or with --lora adapters\n"
+			"beside them, with much less memory. Ctrl-C saves and ends; --resume goes on, bit for bit.",
+		.options = options,
+		.n_options = n,
+	};
+	int status = trit_opt_parse(&table, argc, argv);
+	if (status >= 0)
+		return status;
+	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
+		return status;
+	for (int i = first_setting; o->resume && i < n; i++)
+		if (options[i].given)
+			return trit_opt_error(&table, "--%s: a resumed run keeps the settings it began with; leave it out",
+			                      options[i].name);
+	if (o->resume && o->data.n)
+		return trit_opt_error(&table, "--resume goes on with the data in --out; leave --data out");
+	if (o->resume)
+		return -1;
+	if (!o->run.init || !o->data.n)
+		return trit_opt_error(&table, "give --model and --data, or --resume");
+	struct trit_error err;
+	return complete_tuning(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
 }
 
 /* ---- progress ---------------------------------------------------------------------------------------------------- */
@@ -243,6 +349,27 @@ static void show_step(struct display *d, const struct trit_step_report *r)
 	d->open = !stays;
 }
 
+/* What was made of the records. */
+static void show_examples(const struct trit_trainer *t)
+{
+	const struct trit_example_counts *c = &t->counts;
+	double filled = (double)c->tokens / ((double)(t->windows.n[0] + t->windows.n[1]) * (t->recipe.seq_len + 1));
+	fprintf(stderr, "%llu examples in %llu sequences (%.0f %% filled), %llu of %llu tokens to learn\n",
+	        (unsigned long long)c->examples, (unsigned long long)(t->windows.n[0] + t->windows.n[1]), 100 * filled,
+	        (unsigned long long)c->learnt, (unsigned long long)c->tokens);
+	if (c->bad)
+		trit_cmd_note("finetune", "%llu records could not be used; the first: %s", (unsigned long long)c->bad,
+		              c->first_bad.message);
+	if (c->cut || c->too_long)
+		trit_cmd_note("finetune", "%llu examples were cut to %d tokens and %llu left out, of which nothing to learn "
+		              "was left; --seq-len takes longer ones", (unsigned long long)c->cut, t->recipe.seq_len + 1,
+		              (unsigned long long)c->too_long);
+	if (c->endless)
+		trit_cmd_note("finetune", "the chat template ends %llu answers with no token that ends a turn; the end of text "
+		              "was added to the last of each conversation, so that the model learns to stop",
+		              (unsigned long long)c->endless);
+}
+
 static void show_start(const struct trit_trainer *t)
 {
 	const struct trit_recipe *r = &t->recipe;
@@ -268,7 +395,15 @@ static void show_start(const struct trit_trainer *t)
 		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
 		              t->config.arch->name);
 	if (!t->data.n_val_windows)
-		trit_cmd_note("train", "too little text to hold some out: no validation loss (--val-share raises the share)");
+		trit_cmd_note(t->examples ? "finetune" : "train",
+		              "too little text to hold some out: no validation loss (--val-share raises the share)");
+}
+
+static void show_adapters(const struct trit_trainer *t)
+{
+	char n[TRIT_NUMBER_BYTES];
+	fprintf(stderr, "adapters of rank %d for %s: %s parameters are trained, the model's stay as they are\n",
+	        t->recipe.lora, trit_lora_set_names[t->recipe.lora_set], trit_text_count(n, (double)t->params.total));
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -281,7 +416,9 @@ static int save(struct trit_trainer *t, const struct train_options *o, struct tr
 	if (e)
 		return e;
 	if (trit_dist_rank(t->transport) == 0) {
-		if (snprintf(path, sizeof path, "%s/model.gguf", t->out) < (int)sizeof path)
+		if (t->recipe.lora)
+			e = trit_adapter_write(t->out, &t->lora, &t->config, err);
+		else if (snprintf(path, sizeof path, "%s/model.gguf", t->out) < (int)sizeof path)
 			e = trit_convert(t->out, path, &o->export, err);
 		else
 			e = trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
@@ -302,7 +439,7 @@ static int save_on_the_way(struct trit_trainer *t, const struct train_options *o
 		fputc('\n', stderr);
 	d->open = false;
 	if (trit_dist_rank(t->transport) == 0)
-		trit_cmd_note("train", "not saved: %s; training goes on and tries again in %d steps", err->message,
+		trit_cmd_note(o->command, "not saved: %s; training goes on and tries again in %d steps", err->message,
 		              o->save_every);
 	return TRIT_OK;
 }
@@ -335,15 +472,15 @@ static int fail(const struct train_options *o, const struct trit_error *err, boo
 {
 	bool first = trit_dist_rank(o->run.transport) == 0;
 	if (first)
-		trit_cmd_fail("train", err);
+		trit_cmd_fail(o->command, err);
 	trit_mpi_close(first && others_go_on);
 	return 1;
 }
 
-static void show_notes(const struct trit_trainer *t, size_t first)
+static void show_notes(const struct trit_trainer *t, const char *name, size_t first)
 {
 	for (size_t i = first; i < t->notes.n; i++)
-		trit_cmd_note("train", "%s", t->notes.lines[i].text);
+		trit_cmd_note(name, "%s", t->notes.lines[i].text);
 }
 
 static int train(struct train_options *o, struct display *d)
@@ -357,43 +494,53 @@ static int train(struct train_options *o, struct display *d)
 		fputs("\r\033[K", stderr);
 	if (e)
 		return fail(o, &err, false);
-	if (trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o->export, &err)) {
+	if (t.examples != o->tune)
+		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit %s", o->run.out, t.examples ? "finetune" : "train");
+	else if (!t.recipe.lora)
+		e = trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o->export, &err);
+	if (e) {
 		trit_trainer_close(&t);
 		return fail(o, &err, false);
 	}
 	if (first)
-		show_notes(&t, 0);
+		show_notes(&t, o->command, 0);
 	size_t n_notes = t.notes.n;
+	if (first && t.counts.examples)
+		show_examples(&t);
 	if (first)
 		show_start(&t);
+	if (first && t.recipe.lora)
+		show_adapters(&t);
 	e = run(&t, o, d, &err);
 	if (d->open)
 		fputc('\n', stderr);
 	if (e) {
 		if (first)
-			show_notes(&t, n_notes);
+			show_notes(&t, o->command, n_notes);
 		int status = fail(o, &err, t.dist != NULL);
 		trit_trainer_close(&t);
 		return status;
 	}
 	bool done = t.progress.step == t.progress.steps;
 	if (first && done)
-		trit_cmd_note("train", "done: %s/model.gguf", o->run.out);
+		trit_cmd_note(o->command, "done: %s/%s.gguf", o->run.out, t.recipe.lora ? "adapter" : "model");
 	else if (first)
-		trit_cmd_note("train", "stopped at step %d of %d and saved; go on with: trit train --resume --out %s",
-		              t.progress.step, t.progress.steps, o->run.out);
+		trit_cmd_note(o->command, "stopped at step %d of %d and saved; go on with: trit %s --resume --out %s%s",
+		              t.progress.step, t.progress.steps, o->command, o->run.out, t.recipe.lora ? " --model FILE" : "");
 	trit_trainer_close(&t);
 	trit_mpi_close(false);
 	return done ? 0 : 130;
 }
 
-int trit_cmd_train(int argc, char **argv)
+typedef int parse_fn(struct train_options *o, int argc, char **argv);
+
+static int command(parse_fn *parse_options, int argc, char **argv)
 {
 	struct train_options o;
 	struct trit_error err;
 	struct display d = { .terminal = isatty(STDERR_FILENO) != 0, .val_loss = (double)NAN };
 	struct trit_mpi_muted muted = trit_mpi_mute();
-	int status = parse(&o, argc, argv);
+	int status = parse_options(&o, argc, argv);
 	trit_mpi_unmute(muted);
 	if (status >= 0) {
 		trit_free(o.data.items);
@@ -413,4 +560,14 @@ int trit_cmd_train(int argc, char **argv)
 	}
 	trit_free(o.data.items);
 	return status;
+}
+
+int trit_cmd_train(int argc, char **argv)
+{
+	return command(parse, argc, argv);
+}
+
+int trit_cmd_finetune(int argc, char **argv)
+{
+	return command(parse_tuning, argc, argv);
 }

@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{ "run", trit_cmd_run, "write text that follows a prompt" },
 	{ "chat", trit_cmd_chat, "talk with a model" },
 	{ "train", trit_cmd_train, "train a ternary model on text" },
+	{ "finetune", trit_cmd_finetune, "train a model further on examples: all of it, or low-rank adapters" },
 	{ "report", trit_cmd_report, "show the curves of training runs as a page" },
 	{ "convert", trit_cmd_convert, "turn a model into another file format or weight type" },
 	{ "info", trit_cmd_info, "describe a model file and this machine's kernels" },

@@ -244,12 +244,13 @@ int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct 
 		return e;
 	if (!(e = read_progress(&s, &at, err)))
 		e = read_settings(&s, &recipe, err);
-	if (!e)
+	if (!e && !recipe.lora)
 		e = trit_config_read_meta(c, &s, err);
 	trit_safetensors_close(&s);
 	if (e)
 		return trit_fail_prefix(err, e, "%s", path);
-	trit_recipe_take_config(&recipe, c);
+	if (!recipe.lora)
+		trit_recipe_take_config(&recipe, c);
 	*r = recipe;
 	*progress = at;
 	return TRIT_OK;
@@ -264,7 +265,7 @@ int trit_checkpoint_check(const char *path, struct trit_progress *progress, stru
 	if (e)
 		return e;
 	if (!(e = read_progress(&s, progress, err)) && !(e = read_settings(&s, &recipe, err)) &&
-	    !(e = trit_config_read_meta(&config, &s, err)) && trit_st_has_checksums(&s))
+	    (recipe.lora || !(e = trit_config_read_meta(&config, &s, err))) && trit_st_has_checksums(&s))
 		e = trit_st_check(&s, err);
 	trit_safetensors_close(&s);
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;

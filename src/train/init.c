@@ -59,16 +59,24 @@ static int choose_scales(const struct trit_init *in, struct trit_recipe *r, stru
 	return e;
 }
 
+/* Whether the model is ternary, its masters included. */
+static int find_ternary(const struct trit_init *in, bool *ternary, struct trit_error *err)
+{
+	bool online = false;
+	int e = trit_gguf_get_bool(&in->file.gguf, "trit.weights.online", &online, err);
+	*ternary = online || is_ternary(&in->config, &in->file.gguf);
+	return e < 0 ? e : TRIT_OK;
+}
+
 static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error *err)
 {
 	struct trit_config *c = &in->config;
 	int e = trit_config_read(c, &in->file.gguf, err);
 	if (e || (e = trit_net_check(c, err)))
 		return e;
-	bool online = false, ternary;
-	if ((e = trit_gguf_get_bool(&in->file.gguf, "trit.weights.online", &online, err)) < 0)
+	bool ternary;
+	if ((e = find_ternary(in, &ternary, err)))
 		return e;
-	ternary = online || is_ternary(c, &in->file.gguf);
 	if (ternary && r->weights == TRIT_WEIGHT_FULL)
 		return trit_fail(err, TRIT_ERR_ARG, "--weights full: the model is ternary; to train the numbers that its "
 		                 "weights stand for convert it first: trit convert MODEL OUT.gguf --type f32");
@@ -104,6 +112,17 @@ int trit_init_open(struct trit_init *in, const char *path, const char *tokenizer
 		e = trit_fail_prefix(err, e, "%s", path);
 	if (e)
 		trit_init_close(in);
+	return e;
+}
+
+int trit_init_is_ternary(const char *path, const char *tokenizer, bool *ternary, struct trit_error *err)
+{
+	const struct trit_model_file_options options = { .tokenizer = tokenizer };
+	struct trit_init in = { 0 };
+	int e = trit_model_file_open(&in.file, path, &options, err);
+	if (!e && !(e = trit_config_read(&in.config, &in.file.gguf, err)))
+		e = find_ternary(&in, ternary, err);
+	trit_init_close(&in);
 	return e;
 }
 

@@ -34,6 +34,9 @@ struct trit_init {
 TRIT_MUST_CHECK int trit_init_open(struct trit_init *in, const char *path, const char *tokenizer,
                                    struct trit_recipe *r, struct trit_error *err);
 void trit_init_close(struct trit_init *in);
+/** Whether a model's projections are ternary, or masters of such. Errors: those of opening it. */
+TRIT_MUST_CHECK int trit_init_is_ternary(const char *path, const char *tokenizer, bool *ternary,
+                                         struct trit_error *err);
 
 /** Fills p->w, laid out for configuration c, from a model's file: numbers as they are; ternary projections as masters
  * (model/masters.h) that quantise to the same codes and scale; sub-norms that the file lacks 1. Errors: FORMAT (a

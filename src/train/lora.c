@@ -7,8 +7,8 @@
 
 #include <math.h>
 
-const char *const trit_lora_targets[TRIT_LORA_LINEARS + 1] = { "q_proj",    "k_proj",  "v_proj",    "o_proj",
-	                                                       "gate_proj", "up_proj", "down_proj", NULL };
+const char *const trit_lora_set_names[] = { "all", "attention", "feed-forward", "query-value", NULL };
+const unsigned trit_lora_sets[] = { 0x7f, 0x0f, 0x70, 0x05 };
 
 enum trit_tensor_id trit_lora_tensor(int i)
 {
@@ -17,26 +17,6 @@ enum trit_tensor_id trit_lora_tensor(int i)
 		TRIT_TENSOR_FFN_GATE, TRIT_TENSOR_FFN_UP, TRIT_TENSOR_FFN_DOWN
 	};
 	return ids[i];
-}
-
-int trit_lora_parse_targets(const char *text, unsigned *targets, struct trit_error *err)
-{
-	*targets = 0;
-	for (const char *at = text; *at;) {
-		size_t len = strcspn(at, ",");
-		unsigned found = len == 3 && !memcmp(at, "all", len)         ? 0x7f
-		                 : len == 9 && !memcmp(at, "attention", len) ? 0x0f
-		                                                             : 0;
-		for (int i = 0; i < TRIT_LORA_LINEARS; i++)
-			if (strlen(trit_lora_targets[i]) == len && !memcmp(trit_lora_targets[i], at, len))
-				found = 1u << i;
-		if (!found)
-			return trit_fail(err, TRIT_ERR_ARG, "\"%.*s\" is no projection; there are q_proj, k_proj, v_proj, o_proj, "
-			                 "gate_proj, up_proj, down_proj, and attention and all", (int)(len < 32 ? len : 32), at);
-		*targets |= found;
-		at += len + (at[len] == ',');
-	}
-	return *targets ? TRIT_OK : trit_fail(err, TRIT_ERR_ARG, "no projection is named to adapt");
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -67,7 +47,7 @@ static void list_params(struct trit_params *p, const struct trit_lora *l, const 
 
 static int init_params(struct trit_lora *l, const struct trit_config *c, struct trit_error *err)
 {
-	struct trit_params *p = &l->params;
+	struct trit_params *p = l->params;
 	list_params(p, l, c);
 	p->list = trit_calloc((size_t)p->n, sizeof *p->list);
 	if (!p->list)
@@ -94,11 +74,11 @@ static void lay_out(struct trit_lora *l, const struct trit_config *c, size_t tok
 		for (int i = 0; i < TRIT_LORA_LINEARS; i++) {
 			if (!(l->targets >> i & 1))
 				continue;
-			const struct trit_param *a = &l->params.list[param++], *b = &l->params.list[param++];
+			const struct trit_param *a = &l->params->list[param++], *b = &l->params->list[param++];
 			struct trit_lora_linear linear = { .rank = l->rank, .rows = (int)b->rows, .cols = (int)a->cols,
-				                               .scale = l->alpha / (float)l->rank, .a = l->params.w + a->offset,
-				                               .b = l->params.w + b->offset, .da = l->params.g + a->offset,
-				                               .db = l->params.g + b->offset, .h = floats(l, tokens, rank),
+				                               .scale = l->alpha / (float)l->rank, .a = l->params->w + a->offset,
+				                               .b = l->params->w + b->offset, .da = l->params->g + a->offset,
+				                               .db = l->params->g + b->offset, .h = floats(l, tokens, rank),
 				                               .dh = dh[i] };
 			if (l->linears)
 				l->linears[layer * TRIT_LORA_LINEARS + i] = linear;
@@ -110,18 +90,19 @@ static void randomise(struct trit_lora *l, uint64_t seed)
 {
 	struct trit_rng rng;
 	trit_rng_init(&rng, seed);
-	for (int i = 0; i < l->params.n; i += 2) {
-		const struct trit_param *a = &l->params.list[i];
+	for (int i = 0; i < l->params->n; i += 2) {
+		const struct trit_param *a = &l->params->list[i];
 		float bound = 1 / sqrtf((float)a->cols);
 		for (size_t j = 0; j < a->rows * a->cols; j++)
-			l->params.w[a->offset + j] = bound * (2 * trit_rng_uniform(&rng) - 1);
+			l->params->w[a->offset + j] = bound * (2 * trit_rng_uniform(&rng) - 1);
 	}
 }
 
-int trit_lora_init(struct trit_lora *l, const struct trit_config *c, int rank, float alpha, unsigned targets,
-                   size_t tokens, uint64_t seed, struct trit_error *err)
+int trit_lora_init(struct trit_lora *l, struct trit_params *params, const struct trit_config *c, int rank,
+                   float alpha, unsigned targets, size_t tokens, uint64_t seed, struct trit_error *err)
 {
-	*l = (struct trit_lora){ .rank = rank, .alpha = alpha, .targets = targets };
+	*l = (struct trit_lora){ .rank = rank, .alpha = alpha, .targets = targets, .params = params };
+	*params = (struct trit_params){ 0 };
 	if (rank < 1 || rank > c->d_model)
 		return trit_fail(err, TRIT_ERR_ARG, "a rank of %d; from 1 to the model's width of %d make sense", rank,
 		                 c->d_model);
@@ -131,6 +112,7 @@ int trit_lora_init(struct trit_lora *l, const struct trit_config *c, int rank, f
 		e = trit_arena_alloc(&l->arena, "adapters (a smaller --micro-batch or --lora needs less)", err);
 	}
 	if (e) {
+		trit_params_release(params);
 		trit_lora_release(l);
 		return e;
 	}
@@ -141,14 +123,13 @@ int trit_lora_init(struct trit_lora *l, const struct trit_config *c, int rank, f
 
 void trit_lora_release(struct trit_lora *l)
 {
-	trit_params_release(&l->params);
 	trit_arena_release(&l->arena);
 	*l = (struct trit_lora){ 0 };
 }
 
 size_t trit_lora_bytes(const struct trit_lora *l)
 {
-	return l->arena.size + 4 * l->params.total * sizeof(float);
+	return l->arena.size;
 }
 
 /* ---- parts of a pass --------------------------------------------------------------------------------------------- */

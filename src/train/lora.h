@@ -34,24 +34,25 @@ struct trit_lora {
 	int rank;
 	float alpha;
 	unsigned targets;                 /* bit i: projection i of each layer has an adapter */
-	struct trit_params params;        /* A and B of all, in the order of layers and projections */
+	struct trit_params *params;       /* the caller's: A and B of all, in the order of layers and projections */
 	struct trit_lora_linear *linears; /* [L, TRIT_LORA_LINEARS]; rank 0: none */
 	/* private */
 	struct trit_arena arena;
 };
 
-/** Names of the projections as Hugging Face has them, "q_proj", ..., "down_proj"; NULL-terminated. */
-extern const char *const trit_lora_targets[TRIT_LORA_LINEARS + 1];
-/** A list of names "q_proj,v_proj", "all" or "attention" to bits. Errors: ARG (an unknown name; lists them). */
-TRIT_MUST_CHECK int trit_lora_parse_targets(const char *text, unsigned *targets, struct trit_error *err);
+/** Sets of projections by name, NULL-terminated, and as bits. */
+extern const char *const trit_lora_set_names[];
+extern const unsigned trit_lora_sets[];
 /** The tensor of projection i. */
 enum trit_tensor_id trit_lora_tensor(int i);
 
-/** Allocates adapters for passes of up to `tokens` tokens; A random by `seed`, B 0. Errors: MEMORY, ARG (rank). */
-TRIT_MUST_CHECK int trit_lora_init(struct trit_lora *l, const struct trit_config *c, int rank, float alpha,
-                                   unsigned targets, size_t tokens, uint64_t seed, struct trit_error *err);
+/** Allocates adapters for passes of up to `tokens` tokens, and lays out and allocates *params, which the caller
+ * releases; A random by `seed`, B 0. Errors: MEMORY, ARG (rank). */
+TRIT_MUST_CHECK int trit_lora_init(struct trit_lora *l, struct trit_params *params, const struct trit_config *c,
+                                   int rank, float alpha, unsigned targets, size_t tokens, uint64_t seed,
+                                   struct trit_error *err);
 void trit_lora_release(struct trit_lora *l);
-/** Bytes of everything, parameters and moments included. */
+/** Bytes, without the parameters. */
 size_t trit_lora_bytes(const struct trit_lora *l);
 
 /* Parts of a pass: train/net.c. x and y have rows ldx and ldy apart; scratch: see trit_gemm_f32_fn. */

@@ -9,12 +9,15 @@
 #include <limits.h>
 #include <math.h>
 
+#include "train/lora.h"
+
 static const char *const weight_names[] = { "ternary", "binary", "full", NULL };
 static const char *const activation_names[] = { "silu", "relu2", "gelu", NULL };
 static const char *const sub_norm_names[] = { "auto", "yes", "no", NULL };
 static const char *const schedule_names[] = { "two-stage", "linear", "cosine", "wsd", NULL };
 static const char *const decay_names[] = { "linear", "sqrt", NULL };
 static const char *const ramp_names[] = { "linear", "exponential", "sigmoid", NULL };
+static const char *const loss_names[] = { "answers", "last", "all", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
 
 #define AT(member) offsetof(struct trit_recipe, member)
@@ -86,6 +89,16 @@ const struct trit_setting trit_settings[] = {
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
 	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },
+	{ "loss", TRIT_SETTING_CHOICE, AT(loss_on), 0, 0, "WHAT",
+	  "what of an example is learnt: the assistant's answers, the last of them,\nor every token", loss_names },
+	{ "padded", TRIT_SETTING_BOOL, AT(padded), 0, 0, NULL, "one example a sequence, instead of as many as fit", NULL },
+	{ "lora", TRIT_SETTING_INT, AT(lora), 0, 4096, "RANK",
+	  "train low-rank adapters of this rank beside the model's weights, which stay\nas they are (0: train the weights)",
+	  NULL },
+	{ "lora-alpha", TRIT_SETTING_FLOAT, AT(lora_alpha), 0, 1e6, "X",
+	  "what adapters add is multiplied by X / RANK (0: twice the rank)", NULL },
+	{ "lora-targets", TRIT_SETTING_CHOICE, AT(lora_set), 0, 0, "WHICH", "projections that get an adapter",
+	  trit_lora_set_names },
 };
 const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]);
 
@@ -249,6 +262,11 @@ bool trit_setting_is_shape(const struct trit_setting *s)
 		if (s->offset == shape[i])
 			return true;
 	return false;
+}
+
+bool trit_setting_is_tuning(const struct trit_setting *s)
+{
+	return s->offset >= AT(loss_on);
 }
 
 int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err)

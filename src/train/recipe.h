@@ -50,6 +50,12 @@ struct trit_recipe {
 	int quant_ramp;        /* enum trit_ramp */
 	float val_share;    /* of the documents, held out */
 	uint64_t seed;
+	/* fine-tuning */
+	int loss_on;        /* enum trit_loss_on */
+	bool padded;        /* one example a sequence */
+	int lora;           /* rank of adapters; 0: all weights are trained */
+	float lora_alpha;   /* 0: twice the rank */
+	int lora_set;       /* index of trit_lora_sets */
 };
 
 enum trit_setting_type {
@@ -81,6 +87,8 @@ TRIT_MUST_CHECK int trit_recipe_apply_size(struct trit_recipe *r, const char *si
 void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c);
 /** Whether a setting describes the network, which a model that exists has itself: all but what its weights become. */
 bool trit_setting_is_shape(const struct trit_setting *s);
+/** Whether it means something in fine-tuning only. */
+bool trit_setting_is_tuning(const struct trit_setting *s);
 /** Whether the arrangement of scales suits kind of weights and widths. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
 /** "260k, 1m, ...". */

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -34,9 +35,11 @@ static int path_of(char path[PATH_BYTES], const char *out, const char *name, str
 
 double trit_trainer_bytes(const struct trit_trainer *t)
 {
-	double arrays = (2.0 + t->sums.height) * (double)t->params.total; /* weights, gradients, branches of their sum */
+	/* weights, gradients, branches of their sum; frozen weights */
+	double arrays = (2.0 + t->sums.height) * (double)t->params.total + (double)t->base.total;
 	double moments = 2.0 * (double)trit_owners_own(&t->optim.owners);
-	return (double)trit_net_bytes(&t->net) + sizeof(float) * (arrays + moments) + trit_dist_bytes(t->dist);
+	return (double)(trit_net_bytes(&t->net) + trit_lora_bytes(&t->lora)) + sizeof(float) * (arrays + moments) +
+	       trit_dist_bytes(t->dist);
 }
 
 /* Fails before the first step rather than by the system's hand in the middle of it. */
@@ -110,6 +113,43 @@ static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_path
 	return e;
 }
 
+/* The model's vocabulary, with the chat template that was asked for, and windows of examples. */
+static int prepare_examples(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
+                            const struct trit_train_options *o, struct trit_error *err)
+{
+	char vocab_path[PATH_BYTES], data_path[PATH_BYTES];
+	struct trit_vocab vocab = init->file.vocab;
+	struct trit_chat_template chat = { 0 };
+	struct trit_windows_options wo = { .seq_len = t->recipe.seq_len, .padded = t->recipe.padded,
+		                               .val_share = (double)t->recipe.val_share, .progress = o->progress,
+		                               .progress_arg = o->progress_arg };
+	struct trit_example_options eo = { .chat = &chat, .loss = (enum trit_loss_on)t->recipe.loss_on,
+		                               .skip_bad = o->skip_bad, .now = time(NULL) };
+	int e;
+	init->file.vocab = (struct trit_vocab){ 0 };
+	if (!(e = path_of(vocab_path, t->out, "vocab.gguf", err)) && !(e = path_of(data_path, t->out, "data", err)) &&
+	    !(e = trit_chat_open(&chat, &vocab, o->chat_template, err)) && o->chat_template) {
+		char *source = trit_strndup(chat.source, strlen(chat.source));
+		if (source) {
+			trit_free(vocab.chat_template);
+			vocab.chat_template = source;
+		} else {
+			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the chat template");
+		}
+	}
+	if (!e)
+		e = trit_vocab_file_write(vocab_path, &vocab, err);
+	if (!e)
+		e = trit_tokenizer_new(&t->tokenizer, &vocab, err);
+	else
+		trit_vocab_release(&vocab);
+	eo.tokenizer = t->tokenizer;
+	if (!e)
+		e = trit_windows_prepare(n_paths, paths, &eo, &wo, data_path, &t->counts, err);
+	trit_chat_close(&chat);
+	return e;
+}
+
 static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
 {
 	char path[PATH_BYTES];
@@ -171,19 +211,56 @@ static int set_up_exchange(struct trit_trainer *t, struct trit_error *err)
 	return TRIT_OK;
 }
 
+/* Shards, or windows of examples. */
+static int open_data(struct trit_trainer *t, struct trit_error *err)
+{
+	const struct trit_recipe *r = &t->recipe;
+	char path[PATH_BYTES];
+	int e = path_of(path, t->out, "data", err);
+	t->examples = !e && trit_windows_there(path);
+	if (e || !t->examples)
+		return e ? e : trit_data_open(&t->data, path, r->n_vocab, r->seq_len, r->seed, err);
+	e = trit_windows_open(&t->windows, path, r->n_vocab, r->seq_len, r->seed, err);
+	t->data = (struct trit_data){ .seq_len = r->seq_len, .n_vocab = r->n_vocab, .n_windows = t->windows.n[0],
+		                          .n_val_windows = t->windows.n[1], .masked = true,
+		                          .n_train_tokens = t->windows.n[0] * (uint64_t)r->seq_len,
+		                          .n_val_tokens = t->windows.n[1] * (uint64_t)r->seq_len };
+	t->starts = trit_calloc((size_t)r->batch, (size_t)r->seq_len * sizeof *t->starts);
+	if (!e && !t->starts)
+		e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch");
+	return e;
+}
+
+/* What is trained: all weights, or adapters beside frozen ones. */
+static int open_params(struct trit_trainer *t, struct trit_error *err)
+{
+	const struct trit_recipe *r = &t->recipe;
+	size_t tokens = (size_t)t->micro_batch * (size_t)r->seq_len;
+	float alpha = r->lora_alpha > 0 ? r->lora_alpha : 2 * (float)r->lora;
+	if (r->lora && t->transport)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "adapters are trained by one process; leave mpirun out");
+	int e = r->lora ? trit_params_init_frozen(&t->base, &t->config, err)
+	                : trit_params_init(&t->params, &t->config, err);
+	if (e || (e = trit_net_init(&t->net, &t->config, trit_recipe_method(r), r->lora ? &t->base : &t->params,
+	                            &t->kernels, t->pool, r->seq_len, t->micro_batch, err)) || !r->lora)
+		return e;
+	e = trit_lora_init(&t->lora, &t->params, &t->config, r->lora, alpha, trit_lora_sets[r->lora_set], tokens, r->seed,
+	                   err);
+	if (!e)
+		trit_net_adapt(&t->net, &t->lora);
+	return e;
+}
+
 /* Everything that recipe and shards decide. */
 static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	char data_path[PATH_BYTES];
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
 	t->max_val_windows = o->max_val_windows;
-	if ((e = divide_batch(t, err)) || (e = path_of(data_path, t->out, "data", err)) ||
-	    (e = trit_data_open(&t->data, data_path, t->recipe.n_vocab, t->recipe.seq_len, t->recipe.seed, err)) ||
-	    (e = trit_pool_new(&t->pool, threads, err)) || (e = trit_params_init(&t->params, &t->config, err)) ||
-	    (e = trit_net_init(&t->net, &t->config, trit_recipe_method(&t->recipe), &t->params, &t->kernels,
-	                       t->pool, t->recipe.seq_len, t->micro_batch, err)) ||
+	if ((e = divide_batch(t, err)) || (e = open_data(t, err)) || (e = trit_pool_new(&t->pool, threads, err)) ||
+	    (e = open_params(t, err)) ||
 	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)) ||
-	    (e = set_up_exchange(t, err)) || (e = check_memory(t, err)) || (e = check_space(t, o, 0, err)))
+	    (e = set_up_exchange(t, err)) || (e = check_memory(t, err)) ||
+	    (!t->recipe.lora && (e = check_space(t, o, 0, err)))) /* adapters are small */
 		return e;
 	size_t s = (size_t)t->recipe.seq_len, batch = (size_t)t->recipe.batch;
 	bool masked = t->data.masked;
@@ -243,6 +320,16 @@ static uint64_t hash_of_settings(const struct trit_recipe *r)
 	return hash;
 }
 
+/* The next passes' sequences, n of them, from number `first` of the run or of the validation's. */
+static void draw(struct trit_trainer *t, bool val, uint64_t first, int n)
+{
+	if (!t->examples)
+		(val ? trit_data_val : trit_data_train)(&t->data, first, n, t->batch, t->weights);
+	else
+		(val ? trit_windows_val : trit_windows_train)(&t->windows, first, n, t->batch, t->weights, t->starts);
+	t->net.starts = t->starts;
+}
+
 /* Of how much data there is, and of windows from all over it. */
 static uint64_t hash_of_data(struct trit_trainer *t)
 {
@@ -251,11 +338,11 @@ static uint64_t hash_of_data(struct trit_trainer *t)
 	uint64_t hash = trit_hash_bytes(0, counts, sizeof counts);
 	uint64_t bytes = ((uint64_t)t->recipe.seq_len + 1) * sizeof *t->batch;
 	for (uint64_t i = 0; i < samples; i++) {
-		trit_data_train(&t->data, t->data.n_windows * i / samples, 1, t->batch, t->weights);
+		draw(t, false, t->data.n_windows * i / samples, 1);
 		hash = trit_hash_bytes(hash, t->batch, bytes);
 		if (!t->data.n_val_windows)
 			continue;
-		trit_data_val(&t->data, t->data.n_val_windows * i / samples, 1, t->batch, t->weights);
+		draw(t, true, t->data.n_val_windows * i / samples, 1);
 		hash = trit_hash_bytes(hash, t->batch, bytes);
 	}
 	return hash;
@@ -312,7 +399,7 @@ static int make_folder(struct trit_trainer *t, struct trit_init *init, size_t n_
 		                 t->out);
 	if ((e = divide_batch(t, err)) || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)))
 		return e;
-	return prepare(t, init, n_paths, paths, o, err);
+	return (o->examples ? prepare_examples : prepare)(t, init, n_paths, paths, o, err);
 }
 
 /* The same for the other processes: what the first one has put there. */
@@ -342,7 +429,7 @@ static int first_weights(struct trit_trainer *t, struct trit_init *init, const s
 		trit_params_randomise(&t->params, &t->config, t->recipe.seed);
 		return TRIT_OK;
 	}
-	int e = trit_params_from_model(&t->params, &t->config, &init->file, err);
+	int e = trit_params_from_model(t->recipe.lora ? &t->base : &t->params, &t->config, &init->file, err);
 	return e ? trit_fail_prefix(err, e, "%s", o->init) : TRIT_OK;
 }
 
@@ -370,8 +457,20 @@ static int create(struct trit_trainer *t, struct trit_init *init, const struct t
 	return trit_trainer_save(t, err);
 }
 
+/* The model that adapters stand beside, which their checkpoint does not have. */
+static int open_base(struct trit_trainer *t, struct trit_init *init, const struct trit_train_options *o,
+                     struct trit_error *err)
+{
+	if (!t->recipe.lora)
+		return TRIT_OK;
+	if (!o->init)
+		return trit_fail(err, TRIT_ERR_ARG, "a run that trains adapters needs its model to go on: give --model again");
+	return choose_network(t, init, o, err);
+}
+
 /* This process's part of resuming, up to where all compare what they have. */
-static int load(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+static int load(struct trit_trainer *t, struct trit_init *init, const struct trit_train_options *o,
+                struct trit_error *err)
 {
 	char path[TRIT_KEPT_PATH_BYTES];
 	int e;
@@ -386,18 +485,21 @@ static int load(struct trit_trainer *t, const struct trit_train_options *o, stru
 		return e;
 	if (!t->recipe.parts)
 		t->recipe.parts = 1; /* of a time when there were none */
-	if ((e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))
+	if ((e = open_base(t, init, o, err)) || (e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))
 		return e;
 	if (t->progress.train_tokens != t->data.n_train_tokens)
 		return trit_fail(err, TRIT_ERR_FORMAT,
 		                 "%s/data: %llu training tokens, but the run began with %llu; put its shards back", t->out,
 		                 (unsigned long long)t->data.n_train_tokens, (unsigned long long)t->progress.train_tokens);
-	return trit_checkpoint_load(path, &t->params, err);
+	if ((e = trit_checkpoint_load(path, &t->params, err)) || !t->recipe.lora)
+		return e;
+	return first_weights(t, init, o, err); /* of the frozen ones, all there are */
 }
 
-static int resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+static int resume(struct trit_trainer *t, struct trit_init *init, const struct trit_train_options *o,
+                  struct trit_error *err)
 {
-	int e = trit_dist_agree(o->transport, load(t, o, err), err);
+	int e = trit_dist_agree(o->transport, load(t, init, o, err), err);
 	return e ? e : begin(t, err);
 }
 
@@ -410,7 +512,7 @@ static void undo_create(const char *out)
 	if (trit_kept_any(out))
 		return;
 	if (!path_of(path, out, "data", &ignored))
-		trit_shards_remove(path);
+		trit_shards_remove(path), trit_windows_remove(path);
 	trit_events_remove(out);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (!path_of(path, out, names[i], &ignored))
@@ -434,7 +536,9 @@ int trit_trainer_create(struct trit_trainer *t, const struct trit_recipe *r, siz
 
 int trit_trainer_resume(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	int e = resume(t, o, err);
+	struct trit_init init = { 0 };
+	int e = resume(t, &init, o, err);
+	trit_init_close(&init);
 	if (e)
 		trit_trainer_close(t);
 	return e;
@@ -451,6 +555,10 @@ void trit_trainer_close(struct trit_trainer *t)
 	trit_optim_release(&t->optim);
 	trit_net_release(&t->net);
 	trit_params_release(&t->params);
+	trit_params_release(&t->base);
+	trit_lora_release(&t->lora);
+	trit_windows_close(&t->windows);
+	trit_free(t->starts);
 	trit_data_close(&t->data);
 	trit_tokenizer_free(t->tokenizer);
 	trit_pool_free(t->pool);
@@ -505,7 +613,7 @@ double trit_trainer_validate(struct trit_trainer *t)
 	memset(t->val_losses, 0, n_micro * 2 * sizeof *t->val_losses);
 	for (uint64_t i = rank; i < n_micro; i += ranks) {
 		int m = (int)(n - i * micro < micro ? n - i * micro : micro);
-		trit_data_val(&t->data, i * micro, m, t->batch, t->weights);
+		draw(t, true, i * micro, m);
 		t->val_losses[2 * i] = trit_net_loss(&t->net, m, t->batch, t->weights);
 		t->val_losses[2 * i + 1] = total_weight(t, m);
 	}
@@ -527,6 +635,7 @@ static double part_gradient(struct trit_trainer *t, int first, int n, float scal
 	for (int i = first, m; i < first + n; i += m) {
 		m = first + n - i < t->micro_batch ? first + n - i : t->micro_batch;
 		t->net.ready = t->dist && last && i + m == first + n ? layer_ready : NULL;
+		t->net.starts = t->starts ? t->starts + (size_t)i * s : NULL;
 		loss += trit_net_step(&t->net, m, t->batch + (size_t)i * (s + 1),
 		                      t->weights ? t->weights + (size_t)i * s : NULL, scale);
 	}
@@ -538,8 +647,8 @@ static double batch_gradient(struct trit_trainer *t)
 {
 	const struct trit_recipe *r = &t->recipe;
 	int here = t->sums.parts, size = r->batch / t->parts, first = trit_dist_rank(t->transport) * here;
-	trit_data_train(&t->data, (uint64_t)t->progress.step * (uint64_t)r->batch + (uint64_t)first * (uint64_t)size,
-	                here * size, t->batch, t->weights);
+	uint64_t begin = (uint64_t)t->progress.step * (uint64_t)r->batch;
+	draw(t, false, begin + (uint64_t)first * (uint64_t)size, here * size);
 	double total = total_weight(t, here * size), loss = 0;
 	trit_dist_sum(t->transport, &total, 1); /* exact: weights are whole numbers */
 	total = fmax(total, 1);                 /* below 1 is 0 */

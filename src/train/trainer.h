@@ -27,12 +27,16 @@
 #include "train/metrics.h"
 #include "train/net.h"
 #include "train/optim.h"
+#include "train/windows.h"
 #include "train/prepare.h"
 
 /** What does not change the result. */
 struct trit_train_options {
 	const char *out;           /* folder */
 	const char *init;          /* model to start from; NULL: random weights */
+	bool examples;             /* the data are records (examples.h) for the model `init` */
+	const char *chat_template; /* as trit_chat_open takes it, of examples; the result keeps it. NULL: the model's */
+	bool skip_bad;             /* records that cannot be used are left out */
 	const char *tokenizer;     /* GGUF or tokenizer.json to take the vocabulary from; NULL: learn it */
 	const char *cpu;           /* kernel tier; NULL: best */
 	int n_threads;             /* 0: all cores */
@@ -68,6 +72,13 @@ struct trit_trainer {
 	int n_fetched;              /* tensors of moments that rank 0 has fetched for a checkpoint */
 	trit_token *batch; /* [batch, S + 1] */
 	float *weights;    /* [batch, S] of the losses; NULL where all are 1 */
+	/* fine-tuning */
+	struct trit_windows windows; /* in the place of what `data` draws, whose counts are theirs */
+	bool examples;               /* there are windows */
+	int *starts;                 /* [batch, S] of their examples */
+	struct trit_example_counts counts; /* of a run that has just begun */
+	struct trit_params base;     /* with adapters: the model's weights; `params` are the adapters */
+	struct trit_lora lora;
 	char *out;
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
