@@ -17,10 +17,12 @@
 
 #include "base/num.h"
 #include "format/vocab_file.h"
+#include "convert/convert.h"
 #include "model/config_keys.h"
 #include "model/quant.h"
 #include "scratch.h"
 #include "tiny_model.h"
+#include "train/checkpoint.h"
 #include "train/init.h"
 
 static struct trit_error err;
@@ -188,6 +190,69 @@ static void test_full(void **state)
 	}
 }
 
+/* ---- there and back ---------------------------------------------------------------------------------------------- */
+
+/* A file through a checkpoint of no steps is the same file: keys of the network, every byte of every tensor. */
+static void check_round_trip(const char *arch, bool quantised, int type)
+{
+	struct trit_config c = tiny_config(arch, 256, 256);
+	struct trit_recipe r = recipe(quantised ? TRIT_WEIGHT_TERNARY : TRIT_WEIGHT_FULL);
+	const struct trit_export_options o = { .type = type, .embedding_type = TRIT_GGML_F32, .head_type = -1 };
+	struct trit_progress progress = { 0, 1, 0 };
+	struct trit_init in;
+	struct trit_params p;
+	struct trit_gguf a, b;
+
+	c.tied = c.arch->bit_linear;
+	c.rope_freqs = !strcmp(arch, "llama");
+	if (!strcmp(arch, "qwen2"))
+		c.biases = (uint64_t)1 << TRIT_TENSOR_ATTN_Q | (uint64_t)1 << TRIT_TENSOR_ATTN_K;
+	if (c.arch->scale_embedding)
+		c.embedding_scale = 16;
+	c.window = c.window_period ? 11 : 0;
+	struct trit_source s = tiny_source(c, quantised);
+	export("in.gguf", &s, type);
+	open_init(&in, &r, "in.gguf");
+	assert_int_equal(trit_params_init(&p, &in.config, &err), 0);
+	assert_int_equal(trit_params_from_model(&p, &in.config, &in.file, &err), 0);
+	assert_int_equal(trit_make_dirs("run", &err), 0);
+	write_vocab("run/vocab.gguf");
+	if (trit_checkpoint_save("run/checkpoint.safetensors", &p, &r, &in.config, progress, &err) ||
+	    trit_convert("run", "out.gguf", &o, &err) || trit_gguf_open(&a, "in.gguf", &err) ||
+	    trit_gguf_open(&b, "out.gguf", &err))
+		fail_msg("%s: %s", arch, err.message);
+	assert_int_equal(a.n_tensors, b.n_tensors);
+	for (uint64_t i = 0; i < a.n_tensors; i++) {
+		const struct trit_gguf_tensor *t = trit_gguf_find_tensor(&b, a.tensors[i].name);
+		if (!t || t->type != a.tensors[i].type || t->bytes != a.tensors[i].bytes ||
+		    memcmp(t->data, a.tensors[i].data, t->bytes))
+			fail_msg("%s: %s is another", arch, a.tensors[i].name);
+	}
+	for (uint64_t i = 0; i < a.n_keys; i++) {
+		char name[128];
+		snprintf(name, sizeof name, "%.*s", (int)a.keys[i].name_len, a.keys[i].name);
+		const struct trit_gguf_key *k = trit_gguf_find_key(&b, name);
+		if (strncmp(name, arch, strlen(arch)) == 0)
+			assert_true(k && k->type == a.keys[i].type && memcmp(k->value, a.keys[i].value, 4) == 0);
+	}
+	trit_gguf_close(&a);
+	trit_gguf_close(&b);
+	trit_params_release(&p);
+	trit_init_close(&in);
+}
+
+static void test_round_trip(void **state)
+{
+	static const char *const archs[] = { "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "stablelm" };
+	(void)state;
+	check_round_trip("bitnet", true, TRIT_GGML_I2_S);
+	check_round_trip("bitnet-b1.58", true, TRIT_GGML_I2_S);
+	for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+		check_round_trip(archs[i], true, TRIT_GGML_TQ2_0);
+		check_round_trip(archs[i], false, TRIT_GGML_F32);
+	}
+}
+
 static void test_refused(void **state)
 {
 	struct trit_config c = tiny_config("bitnet", 64, 96);
@@ -304,7 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ternary), cmocka_unit_test(test_groups), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_meta),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused), cmocka_unit_test(test_meta),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }

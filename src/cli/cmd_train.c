@@ -164,7 +164,8 @@ static int parse(struct train_options *o, int argc, char **argv)
 	struct trit_error err;
 	if (o->run.init && (status = check_init(&table, first_setting)) >= 0)
 		return status;
-	return complete(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
+	int e = complete(o, &err);
+	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(&table, "%s", err.message) : trit_cmd_fail("train", &err);
 }
 
 /* A small set of examples, a few times over, by a model that knows much already: short, gentle, without decay. What

@@ -116,7 +116,7 @@ refuse 2 '--size: the model of --init has its own' \
 	"$T" train --data "$text" --init full/model.gguf --out new --size 3m
 refuse 2 'whole/model.gguf: --weights full: the model is ternary' \
 	"$T" train --data "$text" --init whole/model.gguf --out new --weights full
-refuse 2 'none.gguf' "$T" train --data "$text" --init none.gguf --out new
+refuse 1 'none.gguf' "$T" train --data "$text" --init none.gguf --out new
 refuse 2 'leave --data, --init and' "$T" train --resume --init whole/model.gguf --out whole
 
 # Refused, with one line, and nothing left behind.
