@@ -19,7 +19,7 @@ configure_file(cmake/trit.pc.in trit.pc @ONLY)
 
 set(TRIT_PACKAGE_MODULES "")
 if(NOT BUILD_SHARED_LIBS)
-	foreach(name IN ITEMS PCRE2 JANSSON UTF8PROC)
+	foreach(name IN ITEMS PCRE2 JANSSON UTF8PROC ZLIB ZSTD)
 		if(TRIT_HAVE_${name})
 			list(APPEND TRIT_PACKAGE_MODULES ${name}:${${name}_MODULE_NAME})
 		endif()

@@ -24,7 +24,6 @@
 #include "scratch.h"
 #include "tiny_model.h"
 #include "train/checkpoint.h"
-#include "train/data.h"
 #include "train/prepare.h"
 #include "format/vocab_file.h"
 
@@ -720,6 +719,7 @@ static int run_floats(void *arg, const struct trit_tensor_walk *w, size_t row0, 
 static void make_run(struct run *run, enum trit_weight_kind kind)
 {
 	struct trit_recipe r = trit_recipe_defaults();
+	struct trit_prepare_settings settings = trit_prepare_defaults();
 	struct trit_vocab vocab = { 0 };
 	struct trit_corpus c;
 	char text[] = TRIT_TEST_DATA "/train/garden.txt";
@@ -741,7 +741,7 @@ static void make_run(struct run *run, enum trit_weight_kind kind)
 	assert_int_equal(trit_checkpoint_save("run/checkpoint.safetensors", &run->params, &r, &run->source.config,
 	                                      (struct trit_progress){ 1, 2, 3 }, &err), 0);
 	assert_int_equal(trit_corpus_open(&c, 1, paths, &err), 0);
-	assert_int_equal(trit_data_learn_vocab(&c, &r, &vocab, NULL, NULL, &err), 0);
+	assert_int_equal(trit_prepare_vocab(&c, &settings, r.n_vocab, &vocab, &err), 0);
 	assert_int_equal(trit_vocab_file_write("run/vocab.gguf", &vocab, &err), 0);
 	trit_vocab_release(&vocab);
 	trit_corpus_close(&c);

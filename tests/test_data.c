@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/num.h"
 #include "scratch.h"
 #include "train/data.h"
 #include "train/order.h"
@@ -24,35 +25,32 @@ static struct trit_error err;
 
 /* ---- files, documents, pieces ----------------------------------------------------------------------------------- */
 
-/* What trit_corpus_each hands out, as text: "[" begins a document, "|" another piece of it. */
+/* What the reader hands out, as text: "[" begins a document, "|" another part of it. */
 struct pieces {
 	char text[65536];
-	size_t len, longest;
-	int stop_after; /* pieces; 0: never */
+	size_t len;
 };
 
-static int collect(void *arg, size_t len, const char *text, bool first, struct trit_error *e)
-{
-	struct pieces *p = arg;
-
-	p->text[p->len++] = first ? '[' : '|';
-	memcpy(p->text + p->len, text, len);
-	p->len += len;
-	p->text[p->len] = 0;
-	p->longest = len > p->longest ? len : p->longest;
-	return p->stop_after && --p->stop_after == 0 ? trit_fail(e, TRIT_ERR_LIMIT, "enough") : 0;
-}
-
-static int read_corpus(struct pieces *p, size_t n, char *const *paths)
+static int read_corpus(struct pieces *p, size_t n, char *const *paths, enum trit_documents how)
 {
 	struct trit_corpus c;
+	struct trit_reader *r = NULL;
+	struct trit_document d;
 	int e = trit_corpus_open(&c, n, paths, &err);
 
-	p->len = p->longest = 0;
+	p->len = 0;
 	p->text[0] = 0;
 	if (e)
 		return e;
-	e = trit_corpus_each(&c, collect, p, &err);
+	e = trit_reader_open(&r, &c, how, false, &err);
+	while (!e && (e = trit_reader_next(r, &d, &err)) > 0) {
+		p->text[p->len++] = d.continued ? '|' : '[';
+		memcpy(p->text + p->len, d.text, d.len);
+		p->len += d.len;
+		p->text[p->len] = 0;
+		e = 0;
+	}
+	trit_reader_close(r);
 	trit_corpus_close(&c);
 	return e;
 }
@@ -78,48 +76,9 @@ static void test_documents(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		scratch_write(path, strlen(cases[i].text), cases[i].text);
-		assert_int_equal(read_corpus(&p, 1, paths), 0);
+		assert_int_equal(read_corpus(&p, 1, paths, TRIT_DOCUMENTS_AUTO), 0);
 		assert_string_equal(p.text, cases[i].expected);
 	}
-}
-
-/* Long documents are cut at ends of lines, or else between characters; the pieces together are the document. */
-static void test_pieces(void **state)
-{
-	struct pieces p = { 0 };
-	char path[] = "long.txt", text[20000];
-	char *paths[] = { path };
-	size_t n = 0;
-
-	(void)state;
-	for (int line = 0; n < 9000; line++)
-		n += (size_t)snprintf(text + n, sizeof text - n, "line %d of a long document, which ends here\n", line);
-	scratch_write(path, n, text);
-	assert_int_equal(read_corpus(&p, 1, paths), 0);
-	assert_true(p.longest <= TRIT_PIECE_BYTES);
-	size_t at = 0;
-	int cuts = 0;
-	for (size_t i = 1; i < p.len; i++) {
-		if (p.text[i] == '|') {
-			assert_int_equal(text[at - 1], '\n');
-			cuts++;
-		} else {
-			assert_int_equal(p.text[i], text[at]);
-			at++;
-		}
-	}
-	assert_int_equal(at, n - 1); /* but for the last newline */
-	assert_int_equal(cuts, 2);
-
-	text[0] = 'x'; /* one line of characters of three bytes, none of which starts at a multiple of the size */
-	for (n = 1; n < 9001; n += 3)
-		memcpy(text + n, "\xe2\x82\xac", 3);
-	scratch_write(path, n, text);
-	assert_int_equal(read_corpus(&p, 1, paths), 0);
-	for (size_t i = 0; i < p.len; i++)
-		if (p.text[i] == '|')
-			assert_int_equal((unsigned char)p.text[i + 1], 0xe2);
-	assert_int_equal(p.len, n + 3);
 }
 
 static void test_files(void **state)
@@ -135,33 +94,41 @@ static void test_files(void **state)
 	scratch_write("folder/b.txt", 1, "b");
 	scratch_write("folder/deeper/a.md", 1, "a");
 	scratch_write("folder/.hidden", 1, "h");
-	assert_int_equal(read_corpus(&p, 2, both), 0);
+	assert_int_equal(read_corpus(&p, 2, both, TRIT_DOCUMENTS_AUTO), 0);
 	assert_string_equal(p.text, "[b[c[a[b"); /* sorted by path within the folder; a file given twice counts twice */
 	assert_int_equal(trit_corpus_open(&c, 2, missing, &err), TRIT_ERR_IO);
 	assert_non_null(strstr(err.message, "folder/none.txt"));
-	p.stop_after = 2;
-	assert_int_equal(read_corpus(&p, 2, both), TRIT_ERR_LIMIT);
-	assert_string_equal(p.text, "[b[c");
-	/* a bad file among good ones is named */
-	scratch_write("folder/c.txt", 2, "c\xff");
-	p.stop_after = 0;
-	assert_int_equal(read_corpus(&p, 2, both), TRIT_ERR_FORMAT);
-	assert_non_null(strstr(err.message, "folder/c.txt: byte 1 "));
+	assert_int_equal(trit_corpus_open(&c, 2, both, &err), 0);
+	assert_int_equal(c.bytes, 4);
+	assert_true(c.sources[0] == 0 && c.sources[2] == 0 && c.sources[3] == 1);
+	trit_corpus_close(&c);
 }
 
 /* ---- tokens ----------------------------------------------------------------------------------------------------- */
 
-static struct trit_tokenizer *learn(struct trit_corpus *c, const struct trit_recipe *r)
+static struct trit_tokenizer *learn(const struct trit_corpus *c, int n_vocab, int threads)
 {
+	struct trit_prepare_settings settings = trit_prepare_defaults();
 	struct trit_vocab vocab = { 0 };
 	struct trit_tokenizer *t = NULL;
 
-	if (trit_data_learn_vocab(c, r, &vocab, NULL, NULL, &err) || trit_tokenizer_new(&t, &vocab, &err))
+	settings.n_threads = threads;
+	if (trit_prepare_vocab(c, &settings, n_vocab, &vocab, &err) || trit_tokenizer_new(&t, &vocab, &err))
 		fail_msg("%s", err.message);
 	return t;
 }
 
-/* Every document begins with BOS, and its tokens spell it. */
+static struct trit_prepare_report prepare(const struct trit_corpus *c, const struct trit_tokenizer *t, const char *dir,
+                                          struct trit_prepare_settings s)
+{
+	struct trit_prepare_report report;
+
+	if (trit_prepare_shards(c, &s, t, dir, &report, &err))
+		fail_msg("%s", err.message);
+	return report;
+}
+
+/* Every document begins with BOS, at a place that "starts" has, and its tokens spell it. */
 static void test_preparing(void **state)
 {
 	char text[] = TEXT;
@@ -169,18 +136,21 @@ static void test_preparing(void **state)
 	struct pieces p = { 0 };
 	struct trit_corpus c;
 	struct trit_shards s, val;
-	struct trit_recipe r = trit_recipe_defaults();
+	struct trit_prepare_settings settings = trit_prepare_defaults();
+	struct trit_prepare_report report;
+	uint64_t n_starts, documents = 0;
 
 	(void)state;
-	r.n_vocab = 320, r.val_share = 0;
-	assert_int_equal(read_corpus(&p, 1, paths), 0);
+	settings.val_share = 0;
+	assert_int_equal(read_corpus(&p, 1, paths, TRIT_DOCUMENTS_AUTO), 0);
 	assert_int_equal(trit_corpus_open(&c, 1, paths, &err), 0);
-	struct trit_tokenizer *t = learn(&c, &r);
+	struct trit_tokenizer *t = learn(&c, 320, 1);
 	trit_token bos = trit_tokenizer_vocab(t)->bos;
 	assert_int_equal(trit_tokenizer_vocab(t)->n_tokens, 320);
 	assert_true(bos >= 0);
-	assert_int_equal(trit_data_prepare(&c, &r, t, "prepared", NULL, NULL, &err), 0);
+	report = prepare(&c, t, "prepared", settings);
 	assert_int_equal(trit_shards_open(&s, "prepared", "train", 320, &err), 0);
+	const unsigned char *starts = trit_shards_starts(&s, 0, &n_starts);
 	size_t at = 0;
 	for (uint64_t i = 0; i < s.n_tokens; i++) {
 		trit_token token;
@@ -188,6 +158,8 @@ static void test_preparing(void **state)
 		trit_shards_read(&s, i, 1, &token);
 		if (token == bos) {
 			assert_int_equal(p.text[at], '[');
+			assert_true(documents < n_starts && trit_get32(starts + 4 * documents) == i);
+			documents++;
 			at++;
 			continue;
 		}
@@ -198,19 +170,69 @@ static void test_preparing(void **state)
 	}
 	assert_int_equal(at, p.len);
 	uint64_t all = s.n_tokens;
+	assert_int_equal(documents, n_starts);
+	assert_int_equal(report.n, 1);
+	assert_int_equal(report.counts[0].fates[TRIT_FATE_KEPT], documents);
+	assert_int_equal(report.counts[0].tokens, all);
+	assert_int_equal(report.counts[0].bytes, p.len - documents);
 	trit_shards_close(&s);
+	trit_prepare_report_release(&report);
 
 	/* Held-out documents are moved, not copied, and no more than about the share asked for. */
-	r.val_share = 0.25f;
-	assert_int_equal(trit_data_prepare(&c, &r, t, "prepared", NULL, NULL, &err), 0);
+	settings.val_share = 0.25f;
+	report = prepare(&c, t, "prepared", settings);
 	assert_int_equal(trit_shards_open(&s, "prepared", "train", 320, &err), 0);
 	assert_int_equal(trit_shards_open(&val, "prepared", "val", 320, &err), 0);
 	assert_int_equal(s.n_tokens + val.n_tokens, all);
+	assert_int_equal(report.counts[0].val_tokens, val.n_tokens);
 	assert_true(val.n_tokens > all / 10 && val.n_tokens < all / 2);
 	trit_shards_close(&s);
 	trit_shards_close(&val);
+	trit_prepare_report_release(&report);
 	trit_tokenizer_free(t);
 	trit_corpus_close(&c);
+}
+
+/* The same shards and vocabulary with any number of threads; a long document is cut at ends of lines. */
+static void test_threads(void **state)
+{
+	char garden[] = TEXT, path[] = "book.txt";
+	char *paths[] = { garden, path };
+	struct trit_corpus c;
+	struct trit_shards s;
+	struct trit_prepare_settings settings = trit_prepare_defaults();
+	struct trit_buf book;
+	uint64_t n_starts;
+	size_t len;
+
+	(void)state;
+	trit_buf_init(&book, 1 << 20);
+	for (int line = 0; book.len < 2 * TRIT_WHOLE_BYTES; line++)
+		assert_int_equal(trit_buf_printf(&book, &err, "line %d of a long document, ending here\n", line), 0);
+	scratch_write(path, book.len, book.data);
+	assert_int_equal(trit_corpus_open(&c, 2, paths, &err), 0);
+	settings.val_share = 0.2f;
+	for (int threads = 1; threads <= 3; threads += 2) {
+		const char *dir = threads == 1 ? "one" : "three";
+		struct trit_tokenizer *t = learn(&c, 400, threads);
+		settings.n_threads = threads;
+		struct trit_prepare_report report = prepare(&c, t, dir, settings);
+		assert_int_equal(report.n, 2);
+		assert_int_equal(report.counts[1].fates[TRIT_FATE_KEPT], 1);
+		assert_int_equal(report.counts[1].bytes, book.len - 1); /* but for the last newline */
+		trit_prepare_report_release(&report);
+		trit_tokenizer_free(t);
+	}
+	scratch_check_same("one/train-00000.safetensors", "three/train-00000.safetensors");
+	scratch_check_same("one/val-00000.safetensors", "three/val-00000.safetensors");
+	/* Part of the book is held out, in pieces: a start for each. */
+	assert_int_equal(trit_shards_open(&s, "one", "val", 400, &err), 0);
+	trit_shards_starts(&s, 0, &n_starts);
+	assert_true(n_starts > 4);
+	trit_shards_close(&s);
+	trit_free(scratch_read("one/val-00000.safetensors", &len));
+	trit_corpus_close(&c);
+	trit_buf_release(&book);
 }
 
 static int stop(void *arg, const char *what, uint64_t done, uint64_t total)
@@ -219,7 +241,7 @@ static int stop(void *arg, const char *what, uint64_t done, uint64_t total)
 
 	assert_non_null(what);
 	assert_true(done <= total);
-	return ++*calls == 5;
+	return ++*calls == 1;
 }
 
 static void test_stopping(void **state)
@@ -227,15 +249,19 @@ static void test_stopping(void **state)
 	char text[] = TEXT;
 	char *paths[] = { text };
 	struct trit_corpus c;
-	struct trit_recipe r = trit_recipe_defaults();
+	struct trit_prepare_report report;
 	int calls = 0;
+	struct trit_prepare_settings settings = trit_prepare_defaults();
 
 	(void)state;
-	r.n_vocab = 300;
+	settings.progress = stop;
+	settings.progress_arg = &calls;
 	assert_int_equal(trit_corpus_open(&c, 1, paths, &err), 0);
-	struct trit_tokenizer *t = learn(&c, &r);
-	assert_int_equal(trit_data_prepare(&c, &r, t, "stopped", stop, &calls, &err), TRIT_ERR_LIMIT);
-	assert_int_equal(calls, 5);
+	struct trit_tokenizer *t = learn(&c, 300, 1);
+	assert_int_equal(trit_prepare_shards(&c, &settings, t, "stopped", &report, &err), TRIT_ERR_LIMIT);
+	assert_int_equal(calls, 1);
+	assert_int_equal(scratch_count("stopped", ""), 0);
+	trit_prepare_report_release(&report);
 	trit_tokenizer_free(t);
 	trit_corpus_close(&c);
 }
@@ -624,7 +650,7 @@ static void test_damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_documents),  cmocka_unit_test(test_pieces),     cmocka_unit_test(test_files),
+		cmocka_unit_test(test_documents),  cmocka_unit_test(test_threads),    cmocka_unit_test(test_files),
 		cmocka_unit_test(test_preparing),  cmocka_unit_test(test_stopping),   cmocka_unit_test(test_widths),
 		cmocka_unit_test(test_two_shards), cmocka_unit_test(test_masks),      cmocka_unit_test(test_order),
 		cmocka_unit_test(test_weights),    cmocka_unit_test(test_short_text),

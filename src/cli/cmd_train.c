@@ -12,6 +12,7 @@
 
 #include "cli/cmd.h"
 #include "cli/mpi.h"
+#include "cli/progress.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -104,7 +105,8 @@ static int parse(struct train_options *o, int argc, char **argv)
 	o->run.max_skipped = 10;
 	struct trit_opt options[MAX_OPTIONS], fixed[] = {
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE|DIR...",
-		  .help = "text to learn from (UTF-8; a line <|endoftext|> ends a document)" },
+		  .help = "text to learn from (UTF-8, JSON lines, packed), or what trit data prepared;\n"
+		          "PATH:0.7 gives a source a share of the tokens" },
 		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
 		  .help = "folder of the run; the result is DIR/model.gguf" },
 		{ 0, "resume", TRIT_OPT_FLAG, &o->resume, .help = "go on with the run in DIR, with its settings" },
@@ -273,6 +275,7 @@ static int parse_tuning(struct train_options *o, int argc, char **argv)
 /* ---- progress ---------------------------------------------------------------------------------------------------- */
 
 struct display {
+	struct trit_progress_bar preparing;
 	bool terminal;
 	double begin, last;  /* seconds: of this process's first step; of the last line */
 	int first_step;
@@ -282,19 +285,6 @@ struct display {
 	double losses[SPARKS]; /* the newest ones shown, oldest first */
 	int n_losses;
 };
-
-static int show_preparing(void *arg, const char *what, uint64_t done, uint64_t total)
-{
-	struct display *d = arg;
-	double now = trit_clock();
-	if (d->terminal && (now - d->last > 0.2 || done >= total)) {
-		fprintf(stderr, "\r%s: %3.0f %% of %.1f MB ", what, total ? 100.0 * (double)done / (double)total : 100.0,
-		        (double)total / 1e6);
-		fflush(stderr);
-		d->last = now;
-	}
-	return trit_interrupts > 0;
-}
 
 /* Bars of the losses shown last, from the lowest to the highest of them. */
 static void sparkline(char *out, size_t size, struct display *d, double loss)
@@ -491,8 +481,7 @@ static int train(struct train_options *o, struct display *d)
 	int e = o->resume ? trit_trainer_resume(&t, &o->run, &err)
 	                  : trit_trainer_create(&t, &o->recipe, (size_t)o->data.n, o->data.items, &o->run, &err);
 	bool first = trit_dist_rank(o->run.transport) == 0;
-	if (d->terminal && d->last > 0)
-		fputs("\r\033[K", stderr);
+	trit_progress_end(&d->preparing);
 	if (e)
 		return fail(o, &err, false);
 	if (t.examples != o->tune)
@@ -550,8 +539,9 @@ static int command(parse_fn *parse_options, int argc, char **argv)
 	trit_interrupt_catch();
 	setlocale(LC_CTYPE, "");
 	d.bars = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	o.run.progress = show_preparing;
-	o.run.progress_arg = &d;
+	trit_progress_init(&d.preparing);
+	o.run.progress = trit_progress_show;
+	o.run.progress_arg = &d.preparing;
 	if (trit_mpi_open(&o.run.transport, &err)) {
 		status = fail(&o, &err, true);
 	} else {

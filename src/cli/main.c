@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "chat", trit_cmd_chat, "talk with a model" },
 	{ "train", trit_cmd_train, "train a ternary model on text" },
 	{ "finetune", trit_cmd_finetune, "train a model further on examples: all of it, or low-rank adapters" },
+	{ "data", trit_cmd_data, "turn text into token shards to train on, and describe them" },
 	{ "report", trit_cmd_report, "show the curves of training runs as a page" },
 	{ "convert", trit_cmd_convert, "turn a model into another file format or weight type" },
 	{ "info", trit_cmd_info, "describe a model file and this machine's kernels" },

@@ -74,6 +74,13 @@ void trit_bpe_trainer_free(struct trit_bpe_trainer *t)
 	trit_free(t);
 }
 
+int trit_bpe_trainer_merge(struct trit_bpe_trainer *t, struct trit_bpe_trainer *from, struct trit_error *err)
+{
+	t->bytes += from->bytes;
+	from->bytes = 0;
+	return trit_word_count_merge(&t->words, &from->words, err);
+}
+
 uint64_t trit_bpe_trainer_bytes(const struct trit_bpe_trainer *t)
 {
 	return t->bytes;

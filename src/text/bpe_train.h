@@ -27,6 +27,10 @@ void trit_bpe_trainer_free(struct trit_bpe_trainer *t);
 /** Counts the words of one document. Errors: MEMORY; the trainer is then only good to be freed. */
 TRIT_MUST_CHECK int trit_bpe_trainer_add(struct trit_bpe_trainer *t, size_t len, const char *text,
                                          struct trit_error *err);
+/** Adds what `from` counted; that is then empty. So threads can count, each with a trainer of its own. As long as none
+ * of them meets a bound between two calls, the result is the same whoever counted what. Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_bpe_trainer_merge(struct trit_bpe_trainer *t, struct trit_bpe_trainer *from,
+                                           struct trit_error *err);
 /** Bytes of text counted so far. */
 uint64_t trit_bpe_trainer_bytes(const struct trit_bpe_trainer *t);
 

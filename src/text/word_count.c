@@ -125,7 +125,7 @@ static int reserve(struct trit_word_count *c, size_t len, struct trit_error *err
 	return 2 * (c->n + 1) > c->mask + 1 ? rehash(c, 2 * (c->mask + 1), err) : 0;
 }
 
-int trit_word_count_add(struct trit_word_count *c, size_t len, const char *word, struct trit_error *err)
+static int add(struct trit_word_count *c, size_t len, const char *word, uint64_t count, struct trit_error *err)
 {
 	uint32_t *slot;
 	int status;
@@ -137,7 +137,7 @@ int trit_word_count_add(struct trit_word_count *c, size_t len, const char *word,
 	}
 	slot = find_slot(c, len, word);
 	if (*slot) {
-		c->words[*slot - 1].count++;
+		c->words[*slot - 1].count += count;
 		return 0;
 	}
 	status = reserve(c, len, err);
@@ -145,8 +145,32 @@ int trit_word_count_add(struct trit_word_count *c, size_t len, const char *word,
 		return status;
 	slot = find_slot(c, len, word); /* the table may be another one now */
 	memcpy(c->bytes + c->n_bytes, word, len);
-	c->words[c->n] = (struct trit_word){ .count = 1, .start = (uint32_t)c->n_bytes, .len = (uint32_t)len };
+	c->words[c->n] = (struct trit_word){ .count = count, .start = (uint32_t)c->n_bytes, .len = (uint32_t)len };
 	c->n_bytes += len;
 	*slot = (uint32_t)++c->n;
 	return 0;
+}
+
+int trit_word_count_add(struct trit_word_count *c, size_t len, const char *word, struct trit_error *err)
+{
+	return add(c, len, word, 1, err);
+}
+
+int trit_word_count_merge(struct trit_word_count *c, struct trit_word_count *from, struct trit_error *err)
+{
+	size_t max_words = c->max_words, max_bytes = c->max_bytes;
+	int status = 0;
+
+	c->max_words = UINT32_MAX - 1;
+	c->max_bytes = UINT32_MAX;
+	for (size_t i = 0; i < from->n && status == 0; i++)
+		status = add(c, from->words[i].len, from->bytes + from->words[i].start, from->words[i].count, err);
+	c->max_words = max_words;
+	c->max_bytes = max_bytes;
+	if (status == 0 && (c->n > max_words || c->n_bytes > max_bytes))
+		status = prune(c, err);
+	from->n = from->n_bytes = 0;
+	if (from->table)
+		memset(from->table, 0, (from->mask + 1) * sizeof *from->table);
+	return status;
 }

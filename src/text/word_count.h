@@ -31,4 +31,9 @@ void trit_word_count_release(struct trit_word_count *c);
 TRIT_MUST_CHECK int trit_word_count_add(struct trit_word_count *c, size_t len, const char *word,
                                         struct trit_error *err);
 
+/** Adds all words of `from`, which is empty afterwards. Words are forgotten only at the end, so that the result does
+ * not depend on how the words of several such calls were shared among their `from`. Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_word_count_merge(struct trit_word_count *c, struct trit_word_count *from,
+                                          struct trit_error *err);
+
 #endif

@@ -16,6 +16,7 @@
 #include "base/xxh64.h"
 #include "train/metrics.h"
 #include "train/optim.h"
+#include "train/run_data.h"
 #include "train/schedule.h"
 #include "train/space.h"
 #include "format/vocab_file.h"
@@ -67,50 +68,25 @@ static int check_space(const struct trit_trainer *t, const struct trit_train_opt
 	return trit_space_check(&s, t->out, err);
 }
 
-/* The vocabulary: the model's that training starts from, a file's, or learnt from the text. */
-static int make_vocab(struct trit_trainer *t, struct trit_init *init, const struct trit_corpus *corpus,
-                      const struct trit_train_options *o, struct trit_vocab *vocab, struct trit_error *err)
-{
-	int e;
-	if (o->init) {
-		*vocab = init->file.vocab;
-		init->file.vocab = (struct trit_vocab){ 0 };
-		return TRIT_OK;
-	}
-	if (o->tokenizer)
-		e = trit_vocab_file_read(o->tokenizer, vocab, err);
-	else
-		e = trit_data_learn_vocab(corpus, &t->recipe, vocab, o->progress, o->progress_arg, err);
-	if (!e && vocab->n_tokens < 257)
-		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: %d tokens; a vocabulary for training needs at least 257",
-		              o->tokenizer ? o->tokenizer : "the text", vocab->n_tokens);
-	t->recipe.n_vocab = vocab->n_tokens;
-	return e ? e : trit_recipe_config(&t->recipe, &t->config, err);
-}
-
-/* Vocabulary and shards, made now. */
+/* Vocabulary and shards, made now. The vocabulary is that of the model that training starts from, a file's, or
+ * learnt. */
 static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
                    const struct trit_train_options *o, struct trit_error *err)
 {
-	char vocab_path[PATH_BYTES], data_path[PATH_BYTES];
-	struct trit_corpus corpus;
-	struct trit_vocab vocab = { 0 };
+	struct trit_prepare_settings s = trit_prepare_defaults();
+	s.val_share = t->recipe.val_share;
+	s.n_threads = o->n_threads;
+	s.progress = o->progress;
+	s.progress_arg = o->progress_arg;
+	uint64_t bytes;
 	int e;
-	if ((e = path_of(vocab_path, t->out, "vocab.gguf", err)) || (e = path_of(data_path, t->out, "data", err)) ||
-	    (e = trit_corpus_open(&corpus, n_paths, paths, err)))
+	if (!(e = trit_run_data_bytes(n_paths, paths, &bytes, err)) && !(e = check_space(t, o, bytes, err)))
+		e = trit_run_data_make(t->out, n_paths, paths, o->tokenizer, o->init ? &init->file.vocab : NULL,
+		                       t->recipe.n_vocab, &s, &t->tokenizer, err);
+	if (e || o->init)
 		return e;
-	if (!(e = check_space(t, o, corpus.bytes, err)))
-		e = make_vocab(t, init, &corpus, o, &vocab, err);
-	if (!e)
-		e = trit_vocab_file_write(vocab_path, &vocab, err);
-	if (!e)
-		e = trit_tokenizer_new(&t->tokenizer, &vocab, err);
-	else
-		trit_vocab_release(&vocab);
-	if (!e)
-		e = trit_data_prepare(&corpus, &t->recipe, t->tokenizer, data_path, o->progress, o->progress_arg, err);
-	trit_corpus_close(&corpus);
-	return e;
+	t->recipe.n_vocab = trit_tokenizer_vocab(t->tokenizer)->n_tokens;
+	return trit_recipe_config(&t->recipe, &t->config, err);
 }
 
 /* The model's vocabulary, with the chat template that was asked for, and windows of examples. */
@@ -219,7 +195,7 @@ static int open_data(struct trit_trainer *t, struct trit_error *err)
 	int e = path_of(path, t->out, "data", err);
 	t->examples = !e && trit_windows_there(path);
 	if (e || !t->examples)
-		return e ? e : trit_data_open(&t->data, path, r->n_vocab, r->seq_len, r->seed, err);
+		return e ? e : trit_run_data_open(&t->data, t->out, r->n_vocab, r->seq_len, r->seed, err);
 	e = trit_windows_open(&t->windows, path, r->n_vocab, r->seq_len, r->seed, err);
 	t->data = (struct trit_data){ .seq_len = r->seq_len, .n_vocab = r->n_vocab, .n_windows = t->windows.n[0],
 		                          .n_val_windows = t->windows.n[1], .masked = true,
@@ -507,12 +483,13 @@ static int resume(struct trit_trainer *t, struct trit_init *init, const struct t
 static void undo_create(const char *out)
 {
 	char path[PATH_BYTES];
-	static const char *const names[] = { "vocab.gguf", "metrics.jsonl", "data", "" };
+	static const char *const names[] = { "metrics.jsonl", "" };
 	struct trit_error ignored;
 	if (trit_kept_any(out))
 		return;
 	if (!path_of(path, out, "data", &ignored))
-		trit_shards_remove(path), trit_windows_remove(path);
+		trit_windows_remove(path);
+	trit_run_data_remove(out);
 	trit_events_remove(out);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (!path_of(path, out, names[i], &ignored))
