@@ -107,6 +107,12 @@ static void sum(void *arg, double *x, int n)
 	free(result);
 }
 
+static void expect(void *arg, bool soon)
+{
+	(void)arg;
+	(void)soon;
+}
+
 static const struct trit_transport *transport_of(int rank)
 {
 	return world.ranks > 1 ? &world.transports[rank] : NULL;
@@ -123,7 +129,8 @@ static void together(int ranks, void *(*fn)(void *))
 	for (int i = 0; i < ranks; i++) {
 		world.ids[i] = i;
 		world.transports[i] = (struct trit_transport){ .rank = i, .ranks = ranks, .local_ranks = ranks,
-			                                       .arg = &world.ids[i], .start = start, .test = test, .sum = sum };
+			                                       .arg = &world.ids[i], .start = start, .test = test, .sum = sum,
+			                                       .expect = expect };
 		snprintf(world.transports[i].host, sizeof world.transports[i].host, "host%d", i);
 		assert_int_equal(pthread_create(&threads[i], NULL, fn, &world.ids[i]), 0);
 	}

@@ -186,6 +186,7 @@ void trit_interrupt_catch(void)
 	trit_interrupts = 0;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL); /* what mpirun and batch systems pass on to all processes */
 	struct sigaction hangup;
 	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN) /* not under nohup */
 		sigaction(SIGHUP, &action, NULL);

@@ -53,12 +53,12 @@ void trit_out_json(size_t len, const char *text);
 
 /* ---- Ctrl-C ------------------------------------------------------------------------------------------------------ */
 
-/** How many SIGINT, SIGTERM and SIGHUP came since trit_interrupt_catch or the last reset. */
+/** How many SIGINT, SIGTERM, SIGUSR1 and SIGHUP came since trit_interrupt_catch or the last reset. */
 extern volatile sig_atomic_t trit_interrupts;
 /** Whether one of them was SIGTERM: end, whatever Ctrl-C would mean. */
 extern volatile sig_atomic_t trit_terminated;
-/** From now on SIGINT, SIGTERM and SIGHUP (not under nohup) are counted; blocking system calls end with EINTR. The
- * fifth that is not answered by a reset ends the program. */
+/** From now on SIGINT, SIGTERM, SIGUSR1 and SIGHUP (not under nohup) are counted; blocking system calls end with
+ * EINTR. The fifth that is not answered by a reset ends the program. */
 void trit_interrupt_catch(void);
 void trit_interrupt_reset(void);
 

@@ -29,11 +29,17 @@ struct train_options {
 	const char *size, *type, *embedding_type;
 	bool resume;
 	int on_divergence;
+	int patience; /* seconds that processes wait for each other */
 	int val_every, save_every;
 	struct trit_export_options export;
 };
 
 enum { MAX_OPTIONS = 128, SPARKS = 24 };
+
+#define ROW_PATIENCE(seconds)                                                                                          \
+	{ 0, "patience", TRIT_OPT_INT, &(seconds), .min = 0, .max = INT_MAX, .metavar = "N",                               \
+	  .help = "with several processes: seconds that one waits in a step for the others\nbefore it gives them up "      \
+	          "(0: for ever)" }
 
 /* ---- the command line -------------------------------------------------------------------------------------------- */
 
@@ -99,7 +105,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 {
 	static const char *const on_divergence[] = { "stop", "go-on", NULL };
 	*o = (struct train_options){ .command = "train", .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
-		                     .embedding_type = "auto", .save_every = 500, .val_every = 250 };
+		                     .embedding_type = "auto", .save_every = 500, .patience = 600, .val_every = 250 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
 	o->run.max_skipped = 10;
@@ -129,6 +135,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 		  .help = "when the loss has gone up for good: stop with a diagnosis, or go on", .choices = on_divergence },
 		{ 0, "keep", TRIT_OPT_INT, &o->run.keep, .min = 1, .max = 1000, .metavar = "N",
 		  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },
+		ROW_PATIENCE(o->patience),
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
 		TRIT_ROW_THREADS(o->run.n_threads),
 		TRIT_ROW_CPU(o->run.cpu),
@@ -206,7 +213,7 @@ static int complete_tuning(struct train_options *o, struct trit_error *err)
 static int parse_tuning(struct train_options *o, int argc, char **argv)
 {
 	*o = (struct train_options){ .command = "finetune", .tune = true, .recipe = tuning_defaults(), .type = "auto",
-		                     .embedding_type = "auto", .save_every = 100, .val_every = 50 };
+		                     .embedding_type = "auto", .save_every = 100, .patience = 600, .val_every = 50 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
 	o->run.examples = true;
@@ -232,6 +239,7 @@ static int parse_tuning(struct train_options *o, int argc, char **argv)
 		  .help = "sequences of held-out examples a validation uses at most (0: all)" },
 		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "steps between checkpoints" },
+		ROW_PATIENCE(o->patience),
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
 		TRIT_ROW_THREADS(o->run.n_threads),
 		TRIT_ROW_CPU(o->run.cpu),
@@ -457,14 +465,13 @@ static int run(struct trit_trainer *t, const struct train_options *o, struct dis
 	return saved == t->progress.step ? TRIT_OK : save(t, o, err);
 }
 
-/* The end of one process of several, or of the only one. What fails in another than the first fails in all, and is for
- * the first to say; the first can fail alone, when it writes. Returns the exit status. */
-static int fail(const struct train_options *o, const struct trit_error *err, bool others_go_on)
+/* The end of one process of several, or of the only one. What fails in one fails in all, and is for the first to say.
+ * Returns the exit status. */
+static int fail(const struct train_options *o, const struct trit_error *err)
 {
-	bool first = trit_dist_rank(o->run.transport) == 0;
-	if (first)
+	if (trit_dist_rank(o->run.transport) == 0)
 		trit_cmd_fail(o->command, err);
-	trit_mpi_close(first && others_go_on);
+	trit_mpi_close();
 	return 1;
 }
 
@@ -483,14 +490,14 @@ static int train(struct train_options *o, struct display *d)
 	bool first = trit_dist_rank(o->run.transport) == 0;
 	trit_progress_end(&d->preparing);
 	if (e)
-		return fail(o, &err, false);
+		return fail(o, &err);
 	if (t.examples != o->tune)
 		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit %s", o->run.out, t.examples ? "finetune" : "train");
 	else if (!t.recipe.lora)
 		e = trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o->export, &err);
 	if (e) {
 		trit_trainer_close(&t);
-		return fail(o, &err, false);
+		return fail(o, &err);
 	}
 	if (first)
 		show_notes(&t, o->command, 0);
@@ -507,7 +514,7 @@ static int train(struct train_options *o, struct display *d)
 	if (e) {
 		if (first)
 			show_notes(&t, o->command, n_notes);
-		int status = fail(o, &err, t.dist != NULL);
+		int status = fail(o, &err);
 		trit_trainer_close(&t);
 		return status;
 	}
@@ -518,7 +525,7 @@ static int train(struct train_options *o, struct display *d)
 		trit_cmd_note(o->command, "stopped at step %d of %d and saved; go on with: trit %s --resume --out %s%s",
 		              t.progress.step, t.progress.steps, o->command, o->run.out, t.recipe.lora ? " --model FILE" : "");
 	trit_trainer_close(&t);
-	trit_mpi_close(false);
+	trit_mpi_close();
 	return done ? 0 : 130;
 }
 
@@ -542,8 +549,8 @@ static int command(parse_fn *parse_options, int argc, char **argv)
 	trit_progress_init(&d.preparing);
 	o.run.progress = trit_progress_show;
 	o.run.progress_arg = &d.preparing;
-	if (trit_mpi_open(&o.run.transport, &err)) {
-		status = fail(&o, &err, true);
+	if (trit_mpi_open(&o.run.transport, o.patience, &err)) {
+		status = fail(&o, &err);
 	} else {
 		if (o.run.transport && o.run.n_threads == 0)
 			o.run.n_threads = trit_mpi_threads();

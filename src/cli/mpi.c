@@ -16,6 +16,7 @@
 #include "cli/cmd.h"
 #include "cli/mpi.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
@@ -75,8 +76,28 @@ static struct mpi {
 	struct trit_transport transport;
 	MPI_Request *requests; /* [TRIT_EXCHANGES][2 ranks] */
 	int n[TRIT_EXCHANGES];
+	double since[TRIT_EXCHANGES]; /* when they began */
+	double patience;              /* seconds; 0: for ever */
+	_Atomic bool soon;            /* others should answer */
 	int sharers; /* processes on this machine with the same cores, this one included */
 } mpi;
+
+/* A machine or a cable that fails says nothing, and MPI waits. */
+static void look_at_clock(double begun)
+{
+	if (!mpi.soon || mpi.patience <= 0 || trit_clock() - begun < mpi.patience)
+		return;
+	trit_cmd_failf("train", "process %d on %s has waited %.0f s for the others: a machine or the network has failed; "
+	               "go on from the last checkpoint with --resume (--patience N waits longer)", mpi.transport.rank,
+	               mpi.transport.host, mpi.patience);
+	MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
+static void expect(void *arg, bool soon)
+{
+	(void)arg;
+	mpi.soon = soon;
+}
 
 static MPI_Request *requests_of(int slot)
 {
@@ -96,6 +117,7 @@ static void start(void *arg, int slot, int n, const struct trit_message *message
 			MPI_Irecv(m->data, floats, MPI_FLOAT, m->peer, 0, MPI_COMM_WORLD, &r[i]);
 	}
 	mpi.n[slot] = n;
+	mpi.since[slot] = trit_clock();
 }
 
 static bool test(void *arg, int slot)
@@ -103,18 +125,23 @@ static bool test(void *arg, int slot)
 	int done = 0;
 	(void)arg;
 	MPI_Testall(mpi.n[slot], requests_of(slot), &done, MPI_STATUSES_IGNORE);
+	if (!done)
+		look_at_clock(mpi.since[slot]);
 	return done != 0;
 }
 
 static void sum(void *arg, double *x, int n)
 {
 	MPI_Request request;
+	double begun = trit_clock();
 	(void)arg;
 	MPI_Iallreduce(MPI_IN_PLACE, x, n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD, &request);
 	for (int done = 0, looks = 0; !done; looks++) {
 		MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-		if (!done && looks > 50)
-			nanosleep(&(struct timespec){ 0, 20000 }, NULL);
+		if (done || looks < 50)
+			continue;
+		look_at_clock(begun);
+		nanosleep(&(struct timespec){ 0, 20000 }, NULL);
 	}
 }
 
@@ -140,7 +167,7 @@ static void look_around(void)
 	MPI_Comm_free(&local);
 }
 
-int trit_mpi_open(const struct trit_transport **out, struct trit_error *err)
+int trit_mpi_open(const struct trit_transport **out, double patience, struct trit_error *err)
 {
 	int provided = 0, rank = 0, ranks = 1;
 	*out = NULL;
@@ -156,7 +183,9 @@ int trit_mpi_open(const struct trit_transport **out, struct trit_error *err)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "this MPI was built without threads");
 	if (ranks > TRIT_MAX_RANKS)
 		return trit_fail(err, TRIT_ERR_LIMIT, "%d processes are more than %d", ranks, TRIT_MAX_RANKS);
-	mpi.transport = (struct trit_transport){ .rank = rank, .ranks = ranks, .start = start, .test = test, .sum = sum };
+	mpi.transport = (struct trit_transport){ .rank = rank, .ranks = ranks, .start = start, .test = test, .sum = sum,
+		                                  .expect = expect };
+	mpi.patience = patience;
 	gethostname(mpi.transport.host, sizeof mpi.transport.host - 1);
 	look_around();
 	mpi.requests = trit_calloc((size_t)ranks, TRIT_EXCHANGES * 2 * sizeof(MPI_Request));
@@ -166,12 +195,10 @@ int trit_mpi_open(const struct trit_transport **out, struct trit_error *err)
 	return TRIT_OK;
 }
 
-void trit_mpi_close(bool failed)
+void trit_mpi_close(void)
 {
 	if (!mpi.begun)
 		return;
-	if (failed)
-		MPI_Abort(MPI_COMM_WORLD, 1);
 	MPI_Finalize();
 	trit_free(mpi.requests);
 	mpi = (struct mpi){ 0 };
@@ -185,8 +212,9 @@ int trit_mpi_threads(void)
 
 #else
 
-int trit_mpi_open(const struct trit_transport **out, struct trit_error *err)
+int trit_mpi_open(const struct trit_transport **out, double patience, struct trit_error *err)
 {
+	(void)patience;
 	*out = NULL;
 	if (!is_launched())
 		return TRIT_OK;
@@ -195,9 +223,8 @@ int trit_mpi_open(const struct trit_transport **out, struct trit_error *err)
 	                 "and build it again");
 }
 
-void trit_mpi_close(bool failed)
+void trit_mpi_close(void)
 {
-	(void)failed;
 }
 
 int trit_mpi_threads(void)

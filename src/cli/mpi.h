@@ -19,11 +19,12 @@ struct trit_mpi_muted {
 struct trit_mpi_muted trit_mpi_mute(void);
 void trit_mpi_unmute(struct trit_mpi_muted m);
 
-/** *out: the other processes, or NULL when there are none. Errors: UNSUPPORTED (started by mpirun, but built without
- * MPI), LIMIT (too many). */
-TRIT_MUST_CHECK int trit_mpi_open(const struct trit_transport **out, struct trit_error *err);
-/** Before the program ends. failed: ends all other processes, wherever they are. */
-void trit_mpi_close(bool failed);
+/** *out: the other processes, or NULL when there are none. patience: seconds without an answer of the others in the
+ * middle of a step after which they are lost, and this process says so and ends; 0: for ever. Errors: UNSUPPORTED
+ * (started by mpirun, but built without MPI), LIMIT (too many). */
+TRIT_MUST_CHECK int trit_mpi_open(const struct trit_transport **out, double patience, struct trit_error *err);
+/** Before the program ends; all processes together. */
+void trit_mpi_close(void);
 /** Threads for this process: the cores it may run on, shared with the processes that may run on the same. */
 int trit_mpi_threads(void);
 

@@ -42,6 +42,9 @@ struct trit_transport {
 	bool (*test)(void *arg, int slot);
 	/* x [n] becomes the sum over all processes, the same bits everywhere; waits for them. */
 	void (*sum)(void *arg, double *x, int n);
+	/* From now on all others answer soon: one that does not is lost, and the transport ends this process. Or they may
+	 * take any time. */
+	void (*expect)(void *arg, bool soon);
 };
 
 /** Rank 0 for NULL, one process. */
@@ -59,6 +62,13 @@ static inline int trit_dist_ranks(const struct trit_transport *t)
 
 /** x [n] becomes the sum over all processes. Exact, whatever the order, where at most one has another value than 0. */
 void trit_dist_sum(const struct trit_transport *t, double *x, size_t n);
+/** Whether the others compute the same as this one, so that none should keep it waiting for long. */
+static inline void trit_dist_expect(const struct trit_transport *t, bool soon)
+{
+	if (t)
+		t->expect(t->arg, soon);
+}
+
 /** Whether any process says so. */
 bool trit_dist_any(const struct trit_transport *t, bool here);
 /** Every process says how a step of setting up went: returns 0 if well for all, else the status and the message of the

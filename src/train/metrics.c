@@ -67,6 +67,11 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 	put_number(f, "grad_norm", r->grad_norm);
 	if (r->share[0] + r->share[1] + r->share[2] > 0)
 		fprintf(f, ", \"share\": [%.6g, %.6g, %.6g], \"flips\": %.6g", r->share[0], r->share[1], r->share[2], r->flips);
+	if (r->sent > 0) {
+		put_number(f, "exchange_s", r->exchange_s);
+		put_number(f, "wait_s", r->wait_s);
+		put_number(f, "sent", r->sent);
+	}
 	if (!isnan(r->val_loss))
 		put_number(f, "val_loss", r->val_loss);
 	for (int i = 0; i < r->n_scales; i++)

@@ -5,7 +5,8 @@
  *      "share": [0.31, 0.38, 0.31], "flips": 0.0021, "val_loss": 8.31, "scales": [0.021, 0.019, ...]}
  *
  * val_loss and scales only where the loss was validated; share, flips and scales only with quantised weights; a number
- * that is not finite is null. scales: query, key, value, output, gate, up, down of layer 0, then of layer 1 ...
+ * that is not finite is null. With several processes there are "exchange_s", "wait_s" and "sent" of the first one as
+ * well. scales: query, key, value, output, gate, up, down of layer 0, then of layer 1 ...
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,6 +29,9 @@ struct trit_step_report {
 	double flips;        /* share of weights that this step changed to another of these */
 	int n_scales;        /* of the projections, layer by layer; 0 where not told */
 	const float *scales; /* [n_scales] */
+	double exchange_s;   /* of the step: seconds in which gradients or weights were under way to other processes */
+	double wait_s;       /* of these, seconds in which this process computed nothing */
+	double sent;         /* bytes to other processes; 0: there are none */
 	int skipped;         /* steps so far whose gradient was not finite */
 };
 

@@ -698,6 +698,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	const struct trit_recipe *r = &t->recipe;
 	double begin = trit_clock();
 	int step = t->progress.step;
+	trit_dist_expect(t->transport, true);
 	double flips = 0;
 	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->optim);
 	float lr = trit_schedule_lr(r, step, t->progress.steps);
@@ -723,6 +724,12 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		                             .tokens_per_s = (double)tokens / (trit_clock() - begin),
 		                             .flips = flips, .skipped = t->skipped };
 	trit_net_shares(&t->net, report->share);
+	if (t->dist) {
+		struct trit_dist_cost cost = trit_dist_cost(t->dist);
+		report->exchange_s = cost.busy;
+		report->wait_s = cost.waited;
+		report->sent = cost.bytes;
+	}
 	if (validate) {
 		report->val_loss = trit_trainer_validate(t);
 		report->n_scales = t->recipe.weights == TRIT_WEIGHT_FULL ? 0 : t->config.n_layers * TRIT_NET_LINEARS;
@@ -733,8 +740,12 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	if (!e && is_first(t))
 		e = trit_events_write(t->events, report, err);
 	if (e)
-		return trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);
-	if ((e = trit_data_check(&t->data, err)))
+		e = trit_fail_prefix(err, e, "%s (free space, then go on with --resume)", t->out);
+	else
+		e = trit_data_check(&t->data, err);
+	e = trit_dist_agree(t->transport, e, err);
+	trit_dist_expect(t->transport, false); /* saving may take the first process as long as it likes */
+	if (e)
 		return e;
 	return judge(t, loss, norm, lr, err);
 }

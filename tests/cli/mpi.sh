@@ -24,7 +24,7 @@ for n in 2 4; do
 	[ "$(grep -c 'step 12/12' err)" -eq 1 ] || fail "not only the first process shows the steps"
 	same one/checkpoint.safetensors $n/checkpoint.safetensors "$n processes"
 	for run in one $n; do
-		sed 's/"tokens_per_s": [^,]*,//' $run/metrics.jsonl >$run.metrics
+		sed -E 's/, "(tokens_per_s|exchange_s|wait_s|sent)": [^,}]*//g' $run/metrics.jsonl >$run.metrics
 	done
 	same one.metrics $n.metrics "metrics of $n processes"
 	[ -s $n/model.gguf ] || fail "no $n/model.gguf"
@@ -34,6 +34,7 @@ done
 # goes on on another number of processes, to the same end.
 begin()
 {
+	: >err # or await would find what was there before
 	timeout -k 1 60 mpirun -np "$@" >out 2>err &
 	pid=$!
 }
@@ -75,6 +76,13 @@ wait $pid
 has err "stopped at step [0-9]+ of 100000 and saved; go on with: trit train --resume --out stopped"
 step=$(sed -n 's/.*stopped at step \([0-9]*\) .*/\1/p' err)
 [ "$(wc -l <stopped/metrics.jsonl)" -eq "$step" ] || fail "stopped at step $step, but metrics say otherwise"
+
+# A process that says nothing any more - here it is stopped; elsewhere a cable was cut - is given up.
+begin 2 "$T" train --data "$text" --out silent $small --steps 100000 --patience 1
+await "^step "
+kill -STOP $(processes silent | tail -1)
+await 'process 0 on .* has waited 1 s for the others: a machine or the network has failed; go on .* with --resume'
+wait $pid && fail "mpirun succeeds though a process was given up"
 
 # What differs or does not fit is found at the start, said once and by name.
 said()
