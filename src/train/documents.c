@@ -185,8 +185,8 @@ static bool give(struct trit_reader *r, size_t to, size_t next, struct trit_docu
 	return to > from;
 }
 
-/* A document that grew beyond the limit: its first part. 1: given out; 0: look on; or an error. */
-static int give_part(struct trit_reader *r, struct trit_document *d, struct trit_error *err)
+/* A document that grew beyond the limit, up to `to` at least: its first part. 1: given out; 0: look on; or an error. */
+static int give_part(struct trit_reader *r, size_t to, struct trit_document *d, struct trit_error *err)
 {
 	if (r->style != TRIT_DOCUMENTS_JSONL) {
 		size_t cut = cut_at(r);
@@ -199,7 +199,7 @@ static int give_part(struct trit_reader *r, struct trit_document *d, struct trit
 		return trit_fail(err, TRIT_ERR_LIMIT, "%s: line %llu is longer than %zu MiB; leave it out with --invalid skip",
 		                 r->corpus->paths[r->file], (unsigned long long)r->line_number, TRIT_DOCUMENT_BYTES >> 20);
 	r->continued = true; /* the rest of the line goes with it */
-	r->start = r->line = r->seen = r->end;
+	r->start = r->line = r->seen = to;
 	return 0;
 }
 
@@ -212,8 +212,8 @@ static int end_line(struct trit_reader *r, size_t to, size_t next, struct trit_d
 	r->line = r->seen = next;
 	r->line_number++;
 	if (dropped) {
-		*d = (struct trit_document){ .text = r->bytes, .file = r->file, .line = r->start_line, .jsonl = true,
-			                     .too_long = true };
+		*d = (struct trit_document){ .text = r->bytes, .file = r->file, .line = r->start_line,
+			                     .at = r->base + r->start, .jsonl = true, .too_long = true };
 		r->continued = false;
 		r->start = next;
 		r->start_line = r->line_number;
@@ -231,17 +231,19 @@ static int next_in_file(struct trit_reader *r, struct trit_document *d, struct t
 {
 	for (;;) {
 		const char *newline = r->seen < r->end ? memchr(r->bytes + r->seen, '\n', r->end - r->seen) : NULL;
+		size_t to = newline ? (size_t)(newline - r->bytes) : r->end;
 		int e = 0;
-		if (newline) {
-			size_t to = (size_t)(newline - r->bytes);
+		r->seen = to;
+		if (to - r->start > TRIT_DOCUMENT_BYTES) {
+			e = give_part(r, to, d, err);
+		} else if (newline) {
 			e = end_line(r, to, to + 1, d);
 		} else if (r->at_end) {
 			if (r->line < r->end && (e = end_line(r, r->end, r->end, d)))
 				return e;
 			return r->start < r->end && give(r, r->end, r->end, d);
 		} else {
-			r->seen = r->end;
-			e = r->end - r->start > TRIT_DOCUMENT_BYTES ? give_part(r, d, err) : read_more(r, err);
+			e = read_more(r, err);
 		}
 		if (e)
 			return e;

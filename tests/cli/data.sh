@@ -127,6 +127,26 @@ has err "cannot write"
 [ -e new ] && fail "a refused run leaves its folder"
 ls -d new.tmp* 2>/dev/null && fail "a refused run leaves a temporary folder"
 
+# Ctrl-C ends it and leaves nothing.
+for i in $(seq 1600); do echo "$i"; cat "$text"; done >large.txt
+"$T" data large.txt --out new $common --dedup none >out 2>err &
+pid=$!
+for _ in $(seq 300); do
+	ls -d new.tmp* >/dev/null 2>&1 && break
+	sleep 0.02
+done
+kill -INT $pid
+wait $pid
+status=$?
+if [ $status -eq 130 ]; then
+	has err "stopped while preparing"
+	ls -d new* 2>/dev/null && fail "Ctrl-C leaves files"
+else
+	[ $status -eq 0 ] || fail "Ctrl-C ends with $status"
+	rm -r new
+fi
+rm large.txt
+
 # Damage is found.
 cp -r one damaged
 printf '\1' | dd of=damaged/train-00000.safetensors bs=1 seek=300 conv=notrunc 2>/dev/null
