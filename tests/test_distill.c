@@ -230,7 +230,9 @@ static void open_bench(struct bench *b, enum trit_tier tier, int threads, const 
 	for (int i = 0; i < N_SEQS * (S + 1); i++)
 		b->batch[i] = (trit_token)batch[i];
 	struct trit_weight_method method = { TRIT_WEIGHT_TERNARY, TRIT_SCALE_TENSOR };
-	assert_int_equal(trit_net_init(&b->net, &b->config, method, &b->params, &b->kernels, b->pool, S, N_SEQS, &err), 0);
+	struct trit_net_options how = { .backward = TRIT_BACKWARD_F32 };
+	assert_int_equal(trit_net_init(&b->net, &b->config, method, &b->params, &b->kernels, b->pool, S, N_SEQS,
+	                               &how, &err), 0);
 	if (head_chunk)
 		b->net.head_chunk = head_chunk;
 	struct trit_distill_options o = { .kl = true, .relation = true, .temperature = 2, .layer = 0, .teacher_layer = 1,

@@ -58,7 +58,7 @@ static void open_bench(struct bench *b, enum trit_weight_kind kind, unsigned tar
 	for (int i = 0; i < SEQS * (S + 1); i++)
 		b->batch[i] = (trit_token)trit_rng_below(&rng, V);
 	assert_int_equal(trit_net_init(&b->net, &b->config, (struct trit_weight_method){ .kind = kind }, &b->base,
-	                               &b->kernels, b->pool, S, SEQS, &err), 0);
+	                               &b->kernels, b->pool, S, SEQS, NULL, &err), 0);
 	if (targets) {
 		assert_int_equal(trit_lora_init(&b->lora, &b->adapters, &b->config, RANK, 6, targets, S * SEQS, 5, &err), 0);
 		trit_net_adapt(&b->net, &b->lora);

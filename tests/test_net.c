@@ -87,7 +87,9 @@ static int example_start(const struct net_case *shape, int position)
 	return shape->example ? position - position % shape->example : 0;
 }
 
-static void open_bench(struct bench *b, const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs)
+static void open_bench_with(struct bench *b, const struct net_case *shape, enum trit_tier tier, int threads,
+                            int max_seqs,
+                            const struct trit_net_options *options)
 {
 	struct trit_error err;
 
@@ -112,7 +114,7 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 	}
 	struct trit_weight_method method = { shape->kind, shape->scaling };
 	assert_int_equal(trit_net_init(&b->net, &b->config, method, &b->params, &b->kernels, b->pool, shape->seq_len,
-	                               max_seqs, &err), 0);
+	                               max_seqs, options, &err), 0);
 	size_t n_tokens = (size_t)shape->n_seqs * ((size_t)shape->seq_len + 1);
 	b->batch = trit_calloc(n_tokens, sizeof *b->batch);
 	assert_non_null(b->batch);
@@ -135,6 +137,13 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 	b->net.z_loss = (float)shape->z_loss;
 	b->net.lambda = (float)(1 - shape->unquantised);
 	trit_net_quantise(&b->net);
+}
+
+/* All in fp32. */
+static void open_bench(struct bench *b, const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs)
+{
+	static const struct trit_net_options options = { .backward = TRIT_BACKWARD_F32, .warms_up = true };
+	open_bench_with(b, shape, tier, threads, max_seqs, &options);
 }
 
 static void close_bench(struct bench *b)
@@ -194,7 +203,7 @@ static void freeze_run(struct reference *r, const struct trit_param *p, const st
 	}
 	double lambda = r->b->net.lambda;
 	for (size_t i = at0; i < at0 + n; i++) {
-		double at, code, own_code = rint((own->wq[i] - (1 - lambda) * w[i]) / (lambda * scale));
+		double at, code, own_code = own->codes[i];
 		if (own->kind == TRIT_WEIGHT_TERNARY) {
 			at = w[i] / magnitude;
 			code = fabs(at) <= 0.5 ? 0 : at > 0 ? 1 : -1;
@@ -568,12 +577,14 @@ static void test_weights(void **state)
 /* ---- bits ------------------------------------------------------------------------------------------------------- */
 
 /* Loss and gradients of all sequences, max_seqs at a time; the gradients are the caller's to free. */
-static double run(const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs, float **g, size_t *n)
+static double run(const struct net_case *shape, enum trit_tier tier, int threads, int max_seqs,
+                  enum trit_backward backward, float **g, size_t *n)
 {
 	struct bench b;
 	double loss = 0;
 
-	open_bench(&b, shape, tier, threads, max_seqs);
+	struct trit_net_options options = { .backward = backward, .warms_up = true };
+	open_bench_with(&b, shape, tier, threads, max_seqs, &options);
 	for (int i = 0; i < shape->n_seqs; i += max_seqs) {
 		int m = shape->n_seqs - i < max_seqs ? shape->n_seqs - i : max_seqs;
 		b.net.starts = b.starts ? b.starts + i * shape->seq_len : NULL;
@@ -588,33 +599,70 @@ static double run(const struct net_case *shape, enum trit_tier tier, int threads
 	return loss;
 }
 
-static void test_same_bits(void **state)
+static void check_same_bits(const struct net_case *shape, enum trit_backward backward)
 {
 	static const int threads[] = { 1, 2, 3, 7 };
+	float *expected, *got;
+	size_t n;
+	double loss = run(shape, TRIT_TIER_C, 1, shape->n_seqs, backward, &expected, &n);
 
+	for (int tier = 0; tier < TRIT_N_TIERS; tier++)
+		for (size_t j = 0; j < sizeof threads / sizeof *threads; j++) {
+			if (!trit_tier_here((enum trit_tier)tier) || (tier == TRIT_TIER_C && j == 0))
+				continue;
+			if (run(shape, (enum trit_tier)tier, threads[j], shape->n_seqs, backward, &got, &n) != loss)
+				fail_msg("%s: another loss on %s with %d threads", shape->name, trit_tier_name((enum trit_tier)tier),
+				         threads[j]);
+			if (memcmp(got, expected, n * sizeof *got))
+				fail_msg("%s: other gradients on %s with %d threads", shape->name,
+				         trit_tier_name((enum trit_tier)tier), threads[j]);
+			trit_free(got);
+		}
+	trit_free(expected);
+}
+
+static void test_same_bits(void **state)
+{
 	(void)state;
 	for (int i = 0; i < N_CASES; i++) {
+		check_same_bits(&cases[i], TRIT_BACKWARD_F32);
+		if (cases[i].kind != TRIT_WEIGHT_FULL)
+			check_same_bits(&cases[i], TRIT_BACKWARD_INT16);
+	}
+}
+
+/* In 16 bits, gradients are the fp32 ones to 5e-4 of each tensor's norm: that is what docs/training.md promises. */
+static void test_int16(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_CASES; i++) {
+		const struct net_case *shape = &cases[i];
+		struct bench b;
 		float *expected, *got;
 		size_t n;
-		double loss = run(&cases[i], TRIT_TIER_C, 1, cases[i].n_seqs, &expected, &n);
-		for (int tier = 0; tier < TRIT_N_TIERS; tier++)
-			for (size_t j = 0; j < sizeof threads / sizeof *threads; j++) {
-				if (!trit_tier_here((enum trit_tier)tier) || (tier == TRIT_TIER_C && j == 0))
-					continue;
-				if (run(&cases[i], (enum trit_tier)tier, threads[j], cases[i].n_seqs, &got, &n) != loss)
-					fail_msg("%s: another loss on %s with %d threads", cases[i].name,
-					         trit_tier_name((enum trit_tier)tier), threads[j]);
-				if (memcmp(got, expected, n * sizeof *got))
-					fail_msg("%s: other gradients on %s with %d threads", cases[i].name,
-					         trit_tier_name((enum trit_tier)tier), threads[j]);
-				trit_free(got);
+		double loss = run(shape, trit_best_tier(), 2, shape->n_seqs, TRIT_BACKWARD_F32, &expected, &n);
+		assert_true(run(shape, trit_best_tier(), 2, shape->n_seqs, TRIT_BACKWARD_INT16, &got, &n) == loss);
+		open_bench(&b, shape, TRIT_TIER_C, 1, 1);
+		for (int j = 0; j < b.params.n; j++) {
+			const struct trit_param *t = &b.params.list[j];
+			double apart = 0, norm = 0;
+			for (size_t k = t->offset; k < t->offset + t->rows * t->cols; k++) {
+				apart += pow((double)got[k] - (double)expected[k], 2);
+				norm += pow((double)expected[k], 2);
 			}
+			if (!(sqrt(apart / norm) < 5e-4))
+				fail_msg("%s: gradient %d of layer %d is off by %g", shape->name, (int)t->id, t->layer,
+				         sqrt(apart / norm));
+		}
+		close_bench(&b);
 		trit_free(expected);
+		trit_free(got);
 	}
 }
 
 /*
- * Every gradient is one chain over tokens, so cutting the batch into micro-batches changes no bit - but for a tied
+ * In fp32 every gradient is one chain over tokens, so cutting the batch into micro-batches changes no bit - but for a
+ * tied
  * embedding, whose gradient is two chains, the head's and the look-up's, that micro-batches interleave.
  */
 static void test_micro_batches(void **state)
@@ -626,10 +674,11 @@ static void test_micro_batches(void **state)
 		size_t n;
 		if (shape->n_seqs < 2)
 			continue;
-		double loss = run(shape, trit_best_tier(), 2, shape->n_seqs, &expected, &n);
+		double loss = run(shape, trit_best_tier(), 2, shape->n_seqs, TRIT_BACKWARD_F32, &expected, &n);
 		size_t tied = shape->tied ? (size_t)(shape->n_vocab * shape->d_model) : 0; /* the embedding comes first */
 		for (int max_seqs = 1; max_seqs < shape->n_seqs; max_seqs++) {
-			assert_true(fabs(run(shape, trit_best_tier(), 2, max_seqs, &got, &n) / loss - 1) < 1e-14);
+			assert_true(fabs(run(shape, trit_best_tier(), 2, max_seqs, TRIT_BACKWARD_F32, &got,
+			                     &n) / loss - 1) < 1e-14);
 			for (size_t j = 0; j < tied; j++)
 				assert_true(fabsf(got[j] - expected[j]) <= 1e-6f * (1 + fabsf(expected[j])));
 			if (memcmp(got + tied, expected + tied, (n - tied) * sizeof *got))
@@ -694,7 +743,7 @@ static void test_no_memory(void **state)
 	for (int n = 1; e; n++) {
 		trit_mem_fail_after((uint64_t)n);
 		e = trit_net_init(&b.net, &b.config, (struct trit_weight_method){ b.shape->kind, b.shape->scaling }, &b.params,
-		                  &b.kernels, b.pool, 70, 1, &err);
+		                  &b.kernels, b.pool, 70, 1, NULL, &err);
 		trit_mem_fail_after(0);
 		if (e) {
 			failures++;
@@ -713,6 +762,7 @@ int main(void)
 		cmocka_unit_test(test_accumulation),
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_int16),
 		cmocka_unit_test(test_micro_batches),
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_step_allocates_nothing),

@@ -118,8 +118,9 @@ static void open_bench(struct bench *b, const struct net_case *shape, enum trit_
 			                                 : 0.35f * trit_rng_normal(&b->rng);
 	}
 	struct trit_weight_method method = { shape->kind, TRIT_SCALE_TENSOR };
+	struct trit_net_options how = { .backward = TRIT_BACKWARD_F32, .warms_up = true };
 	assert_int_equal(trit_net_init(&b->net, &b->config, method, &b->params, &b->kernels, b->pool, b->seq_len,
-	                               b->n_seqs, &err), 0);
+	                               b->n_seqs, &how, &err), 0);
 	size_t n = (size_t)b->n_seqs * ((size_t)b->seq_len + 1);
 	b->batch = trit_calloc(n, sizeof *b->batch);
 	assert_non_null(b->batch);
@@ -545,7 +546,7 @@ static void test_inference(void **state)
 		assert_int_equal(trit_params_init(&params, &read, &err), 0);
 		assert_int_equal(trit_params_from_model(&params, &read, &f, &err), 0);
 		struct trit_weight_method method = { cases[i].kind, TRIT_SCALE_TENSOR };
-		assert_int_equal(trit_net_init(&net, &read, method, &params, &k, pool, CTX - 1, CHUNKS, &err), 0);
+		assert_int_equal(trit_net_init(&net, &read, method, &params, &k, pool, CTX - 1, CHUNKS, NULL, &err), 0);
 		trit_net_quantise(&net);
 		trit_rng_init(&rng, 5);
 		for (int t = 0; t < CTX * CHUNKS; t++)

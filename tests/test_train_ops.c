@@ -159,16 +159,16 @@ static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 	float *w = normals(M * K, 0.3f), *x = normals(T * LDX, 2), *nw = normals(K, 1), *xn = normals(T * LDX, 0);
 	float *y = normals(T * LDY, 0), *dy = normals(T * LDY, 1), *dx = normals(T * K, 0), *xd = normals(T * LDX, 0);
 	float *dw = normals(M * K, 0), *scratch = normals(TRIT_GEMM_SCRATCH, 0);
-	int8_t codes[M * K], q[T * 64];
+	int8_t codes[M * K] = { 0 }, made[M * K], q[T * 64];
 	unsigned char t2[4096];
 	float wq[M * K], step[T], r[T], scale = 1;
 	int32_t sum[T];
 	struct trit_bitlinear b = { .kind = kind, .rows = M, .cols = K, .w = w, .dw = dw, .scales = &scale,
-		                    .t2 = full ? NULL : t2, .wq = full ? w : wq };
+		                    .codes = codes, .t2 = full ? NULL : t2, .wq = full ? w : wq };
 	struct trit_bit_input in = { .width = K, .r = r, .q = full ? NULL : q, .step = step, .sum = sum };
 
 	assert_true(trit_layout_bytes(TRIT_T2, M, K) <= sizeof t2 && padded <= 64);
-	trit_bitlinear_quantise(&b, &kernels, codes);
+	trit_bitlinear_quantise(&b, &kernels, made);
 	if (!full) {
 		size_t counts[3] = { 0 };
 		for (int i = 0; i < M * K; i++) {

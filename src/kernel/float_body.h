@@ -143,8 +143,8 @@ static void act_quant(int8_t *q, float *step, int32_t *sum, const float *x, int 
 	*sum = (int32_t)vec_sum(total);
 }
 
-static void rmsnorm_quant(int8_t *q, float *step, int32_t *sum, const float *x, const float *w, float eps, int n,
-                          int n_padded)
+static float rmsnorm_quant(int8_t *q, float *step, int32_t *sum, const float *x, const float *w, float eps, int n,
+                           int n_padded)
 {
 	struct vec max = vec_set1(1e-5f), total = vec_zero();
 	float r = 1 / sqrtf(sum_squares(x, n) / (float)n + eps);
@@ -157,6 +157,7 @@ static void rmsnorm_quant(int8_t *q, float *step, int32_t *sum, const float *x, 
 	memset(q + n, 0, (size_t)(n_padded - n));
 	*step = a / 127;
 	*sum = (int32_t)vec_sum(total);
+	return r;
 }
 
 static void act_quant4(int8_t *q, float *step, int32_t *sum, const float *x, int n, int n_padded)

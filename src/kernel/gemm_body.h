@@ -169,3 +169,35 @@ static void gemm_f32(float *c, size_t ldc, const float *a, size_t a_row, size_t 
 		}
 	}
 }
+
+/** 16 columns of pairs as rows of y, `m` of them. */
+static void add_pairs_block(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int m)
+{
+	float turned[16 * 16];
+
+	for (int r = 0; r < rows; r += 16) {
+		int there = smaller(16, rows - r);
+		float sums[16 * 16];
+
+		for (int i = 0; i < 16; i++)
+			if (i < there)
+				vec_store(sums + 16 * i, vec_add(vec_load(pairs + (size_t)(r + i) * ldp),
+				                                 vec_load(pairs + (size_t)(r + i) * ldp + 16)));
+			else
+				vec_store(sums + 16 * i, vec_zero());
+		for (int i = 0; i < 16; i += GEMM_TRANSPOSE)
+			for (int j = 0; j < 16; j += GEMM_TRANSPOSE)
+				transpose(turned + 16 * j + i, 16, sums + 16 * i + j, 16, GEMM_TRANSPOSE);
+		for (int j = 0; j < m; j++) {
+			float *to = y + (size_t)j * ldy + r;
+
+			vec_store_n(to, vec_add(vec_load_n(to, there), vec_load(turned + 16 * j)), there);
+		}
+	}
+}
+
+static void add_pairs_transposed(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols)
+{
+	for (int c = 0; c < cols; c += 16)
+		add_pairs_block(y + (size_t)c * ldy, ldy, pairs + 2 * (size_t)c, ldp, rows, smaller(16, cols - c));
+}

@@ -25,8 +25,19 @@ static void gemm_f32(float *c, size_t ldc, const float *a, size_t a_row, size_t 
 		}
 }
 
+static void add_pairs_transposed(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols)
+{
+	for (int r = 0; r < rows; r++)
+		for (int c = 0; c < cols; c++) {
+			const float *hi = pairs + r * ldp + c / 16 * 32 + c % 16;
+
+			y[c * ldy + r] += hi[0] + hi[16];
+		}
+}
+
 void trit_gemm_init_c(struct trit_kernels *k)
 {
 	dense_init(k);
 	k->gemm_f32 = gemm_f32;
+	k->add_pairs_transposed = add_pairs_transposed;
 }

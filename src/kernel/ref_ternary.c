@@ -10,6 +10,7 @@
 static trit_ternarize_fn trit_ternarize_c;
 static trit_binarize_fn trit_binarize_c;
 static trit_dequant_i8_fn trit_dequant_i8_c;
+static trit_transpose_i8_fn trit_transpose_i8_c;
 static trit_int8_peak_fn trit_int8_peak_c;
 static trit_read_pass_fn trit_read_pass_c;
 
@@ -31,6 +32,18 @@ static void trit_dequant_i8_c(float *y, const int8_t *q, float step, int n)
 {
 	for (int i = 0; i < n; i++)
 		y[i] = step * (float)q[i];
+}
+
+static void trit_transpose_i8_c(int8_t *to, size_t ld_to, int32_t *sum, const int8_t *from, size_t ld_from, int rows,
+                                int cols)
+{
+	for (int r = 0; r < rows; r++)
+		for (int c = 0; c < cols; c++) {
+			int8_t q = from[(size_t)r * ld_from + (size_t)c];
+			to[(size_t)c * ld_to + (size_t)r] = q;
+			if (sum)
+				sum[c] += q;
+		}
 }
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
@@ -160,6 +173,7 @@ void trit_ternary_init_c(struct trit_kernels *k)
 	k->ternarize = trit_ternarize_c;
 	k->binarize = trit_binarize_c;
 	k->dequant_i8 = trit_dequant_i8_c;
+	k->transpose_i8 = trit_transpose_i8_c;
 	k->gemm_int[TRIT_T2] = trit_gemm_t2_c;
 	k->gemm_int[TRIT_T5] = trit_gemm_t5_c;
 	k->gemm_int[TRIT_B1] = trit_gemm_b1_c;

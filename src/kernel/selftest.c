@@ -295,6 +295,48 @@ static void adamw(const struct trit_kernels *k, const struct input *in, struct o
 	k->adamw(o->f, o->f + N_PADDED, o->f + 2 * N_PADDED, in->many, &p, N);
 }
 
+static void grad_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->grad_quant((int8_t *)o->f, &o->f[N_OUT], o->i, in->a, in->b, N, N_PADDED);
+	k->grad_quant((int8_t *)(o->f + N_PADDED), &o->f[N_OUT + 2], o->i + 2, in->a, NULL, N, N_PADDED);
+}
+
+static void max_abs(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->positive, sizeof in->positive);
+	k->max_abs(o->f, in->a, -0.7f, N);
+}
+
+static void grad_quant_columns(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->grad_quant_columns((unsigned char *)o->f, &o->f[N_OUT], in->many, N_PADDED, in->step, in->positive, TOKENS, N);
+}
+
+static void transpose_i8(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	int32_t sum[N] = {0};
+	(void)arg;
+	k->transpose_i8((int8_t *)o->f, TOKENS, sum, in->q, N_PADDED, TOKENS, N);
+	memcpy(&o->f[N_OUT], sum, sizeof sum);
+}
+
+static void add_pairs(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->many, sizeof in->many);
+	k->add_pairs(o->f, N, in->many, N_PADDED, TOKENS / 2, N, true);
+	k->add_pairs(o->f + N_OUT, N, in->many, N_PADDED, TOKENS / 2, N, false);
+}
+
+static void add_pairs_transposed(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	k->add_pairs_transposed(o->f, TOKENS, in->many, N_PADDED, TOKENS, N / 2);
+}
+
 #define CASE(name) {#name, offsetof(struct trit_kernels, name), name, 0}
 #define CASE_OF(name, run, arg) {#name, offsetof(struct trit_kernels, name), run, arg}
 
@@ -358,6 +400,12 @@ static const struct self_case {
 	CASE_OF(relu2_mul_backward, glu_backward, 1),
 	CASE(softmax_backward),
 	CASE(cross_entropy),
+	CASE(grad_quant),
+	CASE(max_abs),
+	CASE(grad_quant_columns),
+	CASE(transpose_i8),
+	CASE(add_pairs),
+	CASE(add_pairs_transposed),
 	CASE(adamw),
 };
 

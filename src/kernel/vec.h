@@ -98,6 +98,16 @@ VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
 {
 	_mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
+VEC_INLINE void vec_store_i8x4(signed char *p, const struct vec v[4])
+{
+	const __m512i byte = _mm512_set1_epi32(255);
+	__m512i low = _mm512_and_si512(_mm512_cvtps_epi32(v[0].v), byte);
+	__m512i second = _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(v[1].v), byte), 8);
+	__m512i third = _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(v[2].v), byte), 16);
+	__m512i fourth = _mm512_slli_epi32(_mm512_cvtps_epi32(v[3].v), 24);
+
+	_mm512_storeu_si512(p, _mm512_or_si512(_mm512_or_si512(low, second), _mm512_or_si512(third, fourth)));
+}
 VEC_INLINE __mmask16 vec_mask(int m) { return (__mmask16)((1u << m) - 1); }
 VEC_INLINE struct vec vec_load_n(const float *p, int m)
 {
@@ -221,6 +231,21 @@ VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
 
 	words = _mm256_permute4x64_epi64(words, 0xd8);
 	_mm_storeu_si128((__m128i *)p, _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+VEC_INLINE void vec_store_i8x4_half(signed char *p, __m256 a, __m256 b, __m256 c, __m256 d)
+{
+	const __m256i byte = _mm256_set1_epi32(255);
+	__m256i low = _mm256_and_si256(_mm256_cvtps_epi32(a), byte);
+	__m256i second = _mm256_slli_epi32(_mm256_and_si256(_mm256_cvtps_epi32(b), byte), 8);
+	__m256i third = _mm256_slli_epi32(_mm256_and_si256(_mm256_cvtps_epi32(c), byte), 16);
+	__m256i fourth = _mm256_slli_epi32(_mm256_cvtps_epi32(d), 24);
+
+	_mm256_storeu_si256((__m256i *)p, _mm256_or_si256(_mm256_or_si256(low, second), _mm256_or_si256(third, fourth)));
+}
+VEC_INLINE void vec_store_i8x4(signed char *p, const struct vec v[4])
+{
+	vec_store_i8x4_half(p, v[0].lo, v[1].lo, v[2].lo, v[3].lo);
+	vec_store_i8x4_half(p + 32, v[0].hi, v[1].hi, v[2].hi, v[3].hi);
 }
 VEC_INLINE __m256i vec_mask(int m) /* lane i is there when i < m; m may be below 0 or above 8 */
 {
@@ -407,6 +432,22 @@ VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
 	vst1_s8(p, vmovn_s16(vcombine_s16(vec_to_i16_quarter(a.q0), vec_to_i16_quarter(a.q1))));
 	vst1_s8(p + 8, vmovn_s16(vcombine_s16(vec_to_i16_quarter(a.q2), vec_to_i16_quarter(a.q3))));
 }
+VEC_INLINE void vec_store_i8x4_quarter(signed char *p, float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d)
+{
+	uint32x4_t v = vreinterpretq_u32_s32(vcvtq_s32_f32(a));
+
+	v = vsliq_n_u32(v, vreinterpretq_u32_s32(vcvtq_s32_f32(b)), 8);
+	v = vsliq_n_u32(v, vreinterpretq_u32_s32(vcvtq_s32_f32(c)), 16);
+	v = vsliq_n_u32(v, vreinterpretq_u32_s32(vcvtq_s32_f32(d)), 24);
+	vst1q_u8((uint8_t *)p, vreinterpretq_u8_u32(v));
+}
+VEC_INLINE void vec_store_i8x4(signed char *p, const struct vec v[4])
+{
+	vec_store_i8x4_quarter(p, v[0].q0, v[1].q0, v[2].q0, v[3].q0);
+	vec_store_i8x4_quarter(p + 16, v[0].q1, v[1].q1, v[2].q1, v[3].q1);
+	vec_store_i8x4_quarter(p + 32, v[0].q2, v[1].q2, v[2].q2, v[3].q2);
+	vec_store_i8x4_quarter(p + 48, v[0].q3, v[1].q3, v[2].q3, v[3].q3);
+}
 VEC_INLINE struct vec vec_load_n(const float *p, int m)
 {
 	float whole[16] = {0};
@@ -504,6 +545,12 @@ VEC_INLINE void vec_store_i8(signed char *p, struct vec a)
 {
 	for (int i = 0; i < 16; i++)
 		p[i] = (signed char)a.f[i];
+}
+/** Four vectors of such integers, interleaved: p[4 i + j] = v[j]'s element i, 64 bytes. */
+VEC_INLINE void vec_store_i8x4(signed char *p, const struct vec v[4])
+{
+	for (int i = 0; i < 64; i++)
+		p[i] = (signed char)v[i % 4].f[i / 4];
 }
 VEC_INLINE struct vec vec_load_n(const float *p, int m) { VEC_EACH(i < m ? p[i] : 0); }
 VEC_INLINE void vec_store_n(float *p, struct vec a, int m) { memcpy(p, a.f, (size_t)m * sizeof *p); }

@@ -17,45 +17,56 @@ static void make_codes(struct trit_bitlinear *b, const struct trit_kernels *k, i
 	trit_weight_codes(k, b->kind, s, codes, b->w, rows * cols);
 }
 
-/* Columns that share a scale. */
-static size_t run_of(const struct trit_bitlinear *b)
-{
-	return b->scaling > TRIT_SCALE_ROW ? (size_t)b->scaling : (size_t)b->cols;
-}
-
 /* wq = g T */
 static void expand_weights(struct trit_bitlinear *b, const struct trit_kernels *k, const int8_t *codes)
 {
-	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = run_of(b);
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = trit_bitlinear_run(b);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < cols; c += run)
 			k->dequant_i8(b->wq + r * cols + c, codes + r * cols + c,
 			              trit_scale_of(b->scales, b->scaling, r, c, cols), (int)(cols - c < run ? cols - c : run));
 }
 
-void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes)
+/* How many codes there are of each kind, and how many are not what they were. */
+static void count_codes(struct trit_bitlinear *b, const int8_t *codes, size_t n)
 {
-	size_t n = (size_t)b->rows * (size_t)b->cols;
-	if (b->kind == TRIT_WEIGHT_FULL)
-		return;
-	make_codes(b, k, codes);
 	size_t sum = 0, nonzero = 0, flips = 0; /* sum modulo 2^64: +1 codes less -1 codes */
 	for (size_t i = 0; i < n; i++) {
 		sum += (size_t)codes[i];
 		nonzero += codes[i] != 0;
-		flips += codes[i] != (b->wq[i] > 0) - (b->wq[i] < 0);
+		flips += codes[i] != b->codes[i];
 	}
 	b->flips = flips;
 	b->counts[2] = (nonzero + sum) / 2;
 	b->counts[0] = nonzero - b->counts[2];
 	b->counts[1] = n - nonzero;
-	trit_pack(TRIT_T2, b->t2, 0, codes, (size_t)b->rows, (size_t)b->cols);
-	expand_weights(b, k, codes);
+}
+
+void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *scratch)
+{
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, n = rows * cols;
+	if (b->kind == TRIT_WEIGHT_FULL)
+		return;
+	make_codes(b, k, scratch);
+	count_codes(b, scratch, n);
+	memcpy(b->codes, scratch, n);
+	trit_pack(TRIT_T2, b->t2, 0, b->codes, rows, cols);
+	if (b->wq)
+		expand_weights(b, k, b->codes);
+	if (!b->t2_transposed)
+		return;
+	k->transpose_i8(scratch, rows, NULL, b->codes, cols, b->rows, b->cols);
+	trit_pack(TRIT_T2, b->t2_transposed, 0, scratch, cols, rows);
+	if (b->column_scales)
+		for (size_t c = 0; c < cols; c += trit_bitlinear_run(b))
+			for (size_t r = 0; r < rows; r++)
+				b->column_scales[c / trit_bitlinear_run(b) * rows + r] = trit_scale_of(b->scales, b->scaling, r, c,
+				                                                                       cols);
 }
 
 float trit_bitlinear_mean_scale(const struct trit_bitlinear *b)
 {
-	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = run_of(b);
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = trit_bitlinear_run(b);
 	double sum = 0, n = 0;
 	if (!b->scales || b->scaling == TRIT_SCALE_TENSOR)
 		return b->scales ? *b->scales : 1;
@@ -71,13 +82,18 @@ void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels
 	size_t padded = trit_q_padded((size_t)in->width);
 	for (int t = t0; t < t1; t++) {
 		const float *row = x + (size_t)t * ldx;
-		float *out = xn + (size_t)t * ldn;
+		float *out = xn ? xn + (size_t)t * ldn : NULL;
+		int8_t *q = in->q ? in->q + (size_t)t * padded : NULL;
+		if (w && !out) {
+			in->r[t] = k->rmsnorm_quant(q, &in->step[t], &in->sum[t], row, w, eps, in->width, (int)padded);
+			continue;
+		}
 		if (w)
 			in->r[t] = k->rmsnorm(out, row, w, eps, in->width);
-		else
+		else if (out)
 			memcpy(out, row, (size_t)in->width * sizeof *out);
-		if (in->q)
-			k->act_quant(in->q + (size_t)t * padded, &in->step[t], &in->sum[t], out, in->width, (int)padded);
+		if (q)
+			k->act_quant(q, &in->step[t], &in->sum[t], out ? out : row, in->width, (int)padded);
 	}
 }
 

@@ -10,7 +10,7 @@
  * While quantisers warm up, W + lambda (g T - W) and x + lambda (a q - x), in fp32, take the places of g T and a q.
  * In a full-precision model T is W itself, and (a q) the unquantised input. Functions work on a range of tokens or of
  * rows, so that threads can share; every gradient element is one chain over tokens in order.
- * AMX forms (int8 forward, bf16 backward) will take these functions' place behind the kernel table.
+ * These are the fp32 forms of the backward products; those in integers are in bit_gradient.h.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,10 +21,17 @@
 
 struct trit_lora_linear;
 
+/** How the two backward products are computed. */
+enum trit_backward {
+	TRIT_BACKWARD_INT16, /* bit_gradient.h; full-precision linears in fp32 */
+	TRIT_BACKWARD_F32,
+};
+
 struct trit_bitlinear {
 	enum trit_weight_kind kind;
 	enum trit_scaling scaling; /* of g: one, or one a row or a group of columns */
 	int rows, cols;     /* M, K */
+	size_t first;       /* rows of the linears of the same input before this one */
 	const float *w;     /* [M, K] master weights */
 	float *dw;          /* [M, K] their gradient; NULL: the weights are frozen */
 	const struct trit_lora_linear *lora; /* what is added to the product (lora.h), or NULL */
@@ -34,9 +41,18 @@ struct trit_bitlinear {
 	                     * full-precision model */
 	size_t counts[3];   /* how many codes were -1, 0, +1 then */
 	size_t flips;       /* how many were others than before; nothing sensible the first time */
-	unsigned char *t2;  /* packed codes; NULL in a full-precision model */
-	float *wq;          /* [M, K]: g T; in a full-precision model w itself */
+	int8_t *codes;      /* [M, K] T; NULL in a full-precision model */
+	unsigned char *t2;  /* the codes packed; likewise */
+	unsigned char *t2_transposed; /* those of the transposed matrix [K, M]; NULL without bit_gradient.h */
+	float *column_scales; /* [K / group][M]: the scales by group, or of all rows; NULL with one scale */
+	float *wq;          /* [M, K]: g T; in a full-precision model w itself; NULL where only bit_gradient.h is used */
 };
+
+/** Columns that share a scale. */
+static inline size_t trit_bitlinear_run(const struct trit_bitlinear *b)
+{
+	return b->scaling > TRIT_SCALE_ROW ? (size_t)b->scaling : (size_t)b->cols;
+}
 
 /** The input of one or more BitLinears that share it: what the forward pass keeps for the backward pass. */
 struct trit_bit_input {
@@ -47,13 +63,13 @@ struct trit_bit_input {
 	int32_t *sum; /* [T] */
 };
 
-/** Once per optimiser step: scales, codes, packing and g T from the master weights. codes: scratch [M, K]. */
-void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *codes);
+/** Once per optimiser step: scale, codes, packings or g T from the master weights. scratch: [M, K] bytes. */
+void trit_bitlinear_quantise(struct trit_bitlinear *b, const struct trit_kernels *k, int8_t *scratch);
 /** Mean of the scales; 1 in a full-precision model. */
 float trit_bitlinear_mean_scale(const struct trit_bitlinear *b);
 
 /** For tokens t0..t1 of x [T, ldx]: norms with w (NULL: none) and quantises into `in`; the unquantised normed rows go
- * to xn [T, ldn], which a full-precision linear reads. */
+ * to xn [T, ldn], which a full-precision linear and adapters read; else NULL is faster. */
 void trit_bit_input_forward(struct trit_bit_input *in, const struct trit_kernels *k, const float *x, size_t ldx,
                             const float *w, float eps, float *xn, size_t ldn, int t0, int t1);
 /** For tokens t0..t1: what the products saw, as fp32 xd [T, ldd]: a q, or the normed input made again; while quantisers

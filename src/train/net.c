@@ -34,6 +34,12 @@ static float lambda_of(const struct part *p)
 	return p->n->backward && p->n->kind != TRIT_WEIGHT_FULL ? p->n->lambda : 1;
 }
 
+/* Whether the backward products are bit_gradient.h's. */
+static bool in_integers(const struct part *p)
+{
+	return p->n->gradient.codes && lambda_of(p) == 1;
+}
+
 static bool is_layer_norm(const struct part *p, const struct trit_net_norm *norm)
 {
 	return p->c->arch->norm == TRIT_NORM_LAYER && norm->w;
@@ -59,7 +65,10 @@ static void expand_rows(const struct part *p, const struct trit_bit_input *in, c
 static void expand(const struct part *p, const struct trit_bit_input *in, const float *x,
                    const struct trit_net_norm *norm)
 {
-	expand_rows(p, in, x, norm);
+	if (in_integers(p))
+		trit_bit_gradient_input(&p->n->gradient, p->k, in, p->index, p->t0, p->t1, p->n->tokens);
+	else
+		expand_rows(p, in, x, norm);
 	if (is_layer_norm(p, norm))
 		trit_layer_norm_centre(p->k, p->n->centred, in->r, x, (size_t)in->width, p->c->eps, p->t0, p->t1);
 }
@@ -68,12 +77,12 @@ static void expand(const struct part *p, const struct trit_bit_input *in, const 
 static void input(const struct part *p, struct trit_bit_input *in, const float *x, const struct trit_net_norm *norm)
 {
 	size_t width = (size_t)in->width;
-	float *row = p->scratch;
+	float *row = p->scratch, *xn = p->n->kind == TRIT_WEIGHT_FULL ? p->n->xn : NULL;
 	if (!is_layer_norm(p, norm))
-		trit_bit_input_forward(in, p->k, x, width, norm->w, p->c->eps, p->n->xn, p->n->ldn, p->t0, p->t1);
+		trit_bit_input_forward(in, p->k, x, width, norm->w, p->c->eps, xn, p->n->ldn, p->t0, p->t1);
 	for (int t = p->t0; is_layer_norm(p, norm) && t < p->t1; t++) {
 		p->k->layernorm(row, x + (size_t)t * width, norm->w, norm->bias, p->c->eps, in->width);
-		trit_bit_input_forward(in, p->k, row, 0, NULL, 0, p->n->xn, p->n->ldn, t, t + 1);
+		trit_bit_input_forward(in, p->k, row, 0, NULL, 0, xn, p->n->ldn, t, t + 1);
 	}
 	if (lambda_of(p) < 1 || p->n->lora) /* adapters read what the product sees */
 		expand_rows(p, in, x, norm);
@@ -91,16 +100,21 @@ static void linear(const struct part *p, const struct trit_bitlinear *b, float *
 		trit_lora_forward(b->lora, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 }
 
-static void backward_x(const struct part *p, const struct trit_bitlinear *b, float *dx, const float *dy, size_t ldy,
-                       bool accumulate)
+/* dx (=, +=) dy g T, `in` being the input of b. */
+static void backward_x(const struct part *p, const struct trit_bitlinear *b, const struct trit_bit_input *in, float *dx,
+                       const float *dy, size_t ldy, bool accumulate)
 {
-	trit_bitlinear_backward_x(b, p->k, dx, dy, ldy, accumulate, p->t0, p->t1, p->scratch);
+	if (in_integers(p))
+		trit_bit_gradient_x(b, &p->n->gradient, p->k, dx, dy, ldy, in, accumulate, p->index, p->t0, p->t1, p->scratch);
+	else
+		trit_bitlinear_backward_x(b, p->k, dx, dy, ldy, accumulate, p->t0, p->t1, p->scratch);
 	if (b->lora)
 		trit_lora_backward_x(b->lora, p->k, dx, dy, ldy, p->t0, p->t1, p->scratch);
 }
 
-/* dw += dy^T xn: this thread's rows, over all tokens. */
-static void backward_w(const struct part *p, const struct trit_bitlinear *b, const float *dy, size_t ldy)
+/* dw += dy^T (a q): this thread's rows, over all tokens. */
+static void backward_w(const struct part *p, const struct trit_bitlinear *b, const struct trit_bit_input *in,
+                       const float *dy, size_t ldy)
 {
 	size_t r0, r1;
 	if (b->lora)
@@ -109,7 +123,10 @@ static void backward_w(const struct part *p, const struct trit_bitlinear *b, con
 	if (!b->dw)
 		return;
 	trit_part((size_t)b->rows, 16, p->index, p->threads, &r0, &r1);
-	trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->ldn, p->n->tokens, (int)r0, (int)r1, p->scratch);
+	if (in_integers(p))
+		trit_bit_gradient_w(b, &p->n->gradient, p->k, dy, ldy, in, p->n->tokens, (int)r0, (int)r1, p->scratch);
+	else
+		trit_bitlinear_backward_w(b, p->k, dy, ldy, p->n->xn, p->n->ldn, p->n->tokens, (int)r0, (int)r1, p->scratch);
 	trit_bias_backward(b->dbias, dy, ldy, p->n->tokens, r0, r1);
 }
 
@@ -410,9 +427,9 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	dy = post_norm_backward(p, &l->ffn_post_norm, l->ffn_out, l->ffn_out_r);
 	activate(p, n->h, l);
 	expand(p, &l->in_down, n->h, &l->ffn_sub_norm);
-	backward_x(p, &l->down, n->dn, dy, d, false);
+	backward_x(p, &l->down, &l->in_down, n->dn, dy, d, false);
 	barrier(p);
-	backward_w(p, &l->down, dy, d);
+	backward_w(p, &l->down, &l->in_down, dy, d);
 	norm_backward_w(p, &l->ffn_sub_norm, n->h, n->dn, l->in_down.r, ff);
 	clear(p, n->dh, ff);
 	norm_backward_x(p, &l->ffn_sub_norm, n->dh, n->h, n->dn, l->in_down.r, ff);
@@ -421,11 +438,11 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 
 	/* gate, up and their norm */
 	expand(p, &l->in_ffn, l->mid, &l->ffn_norm);
-	backward_x(p, &l->gate, n->dn, l->g, ff, false);
-	backward_x(p, &l->up, n->dn, l->u, ff, true);
+	backward_x(p, &l->gate, &l->in_ffn, n->dn, l->g, ff, false);
+	backward_x(p, &l->up, &l->in_ffn, n->dn, l->u, ff, true);
 	barrier(p);
-	backward_w(p, &l->gate, l->g, ff);
-	backward_w(p, &l->up, l->u, ff);
+	backward_w(p, &l->gate, &l->in_ffn, l->g, ff);
+	backward_w(p, &l->up, &l->in_ffn, l->u, ff);
 	norm_backward_w(p, &l->ffn_norm, l->mid, n->dn, l->in_ffn.r, d);
 	norm_backward_x(p, &l->ffn_norm, n->dx, l->mid, n->dn, l->in_ffn.r, d);
 	barrier(p);
@@ -433,9 +450,9 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	/* attention's output projection and its norm */
 	dy = post_norm_backward(p, &l->attn_post_norm, l->att_out, l->att_out_r);
 	expand(p, &l->in_o, l->att, &l->attn_sub_norm);
-	backward_x(p, &l->o, n->dn, dy, d, false);
+	backward_x(p, &l->o, &l->in_o, n->dn, dy, d, false);
 	barrier(p);
-	backward_w(p, &l->o, dy, d);
+	backward_w(p, &l->o, &l->in_o, dy, d);
 	norm_backward_w(p, &l->attn_sub_norm, l->att, n->dn, l->in_o.r, nq);
 	clear(p, n->datt, nq);
 	norm_backward_x(p, &l->attn_sub_norm, n->datt, l->att, n->dn, l->in_o.r, nq);
@@ -451,13 +468,13 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	rotate(p, l, n->dqkv, true);
 	trit_head_norms_backward_x(&l->head_norms, p->k, n->dqkv, n->dqk, p->t0, p->t1);
 	expand(p, &l->in_qkv, l->x, &l->attn_norm);
-	backward_x(p, &l->q, n->dn, n->dqkv, ld, false);
-	backward_x(p, &l->k, n->dn, n->dqkv + nq, ld, true);
-	backward_x(p, &l->v, n->dn, n->dqkv + nq + nkv, ld, true);
+	backward_x(p, &l->q, &l->in_qkv, n->dn, n->dqkv, ld, false);
+	backward_x(p, &l->k, &l->in_qkv, n->dn, n->dqkv + nq, ld, true);
+	backward_x(p, &l->v, &l->in_qkv, n->dn, n->dqkv + nq + nkv, ld, true);
 	barrier(p);
-	backward_w(p, &l->q, n->dqkv, ld);
-	backward_w(p, &l->k, n->dqkv + nq, ld);
-	backward_w(p, &l->v, n->dqkv + nq + nkv, ld);
+	backward_w(p, &l->q, &l->in_qkv, n->dqkv, ld);
+	backward_w(p, &l->k, &l->in_qkv, n->dqkv + nq, ld);
+	backward_w(p, &l->v, &l->in_qkv, n->dqkv + nq + nkv, ld);
 	head_norms_backward_w(p, l);
 	norm_backward_w(p, &l->attn_norm, l->x, n->dn, l->in_qkv.r, d);
 	norm_backward_x(p, &l->attn_norm, n->dx, l->x, n->dn, l->in_qkv.r, d);

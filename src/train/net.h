@@ -11,7 +11,7 @@
 #define TRIT_TRAIN_NET_H
 
 #include "base/pool.h"
-#include "train/bitlinear.h"
+#include "train/bit_gradient.h"
 #include "train/distill.h"
 #include "train/lora.h"
 #include "train/net_parts.h"
@@ -37,6 +37,12 @@ struct trit_net_layer {
 	int window;                   /* positions that a token sees, its own one of them; 0: all */
 };
 
+/** What decides how a step is computed, not what. NULL wherever it is taken: all zero. */
+struct trit_net_options {
+	enum trit_backward backward;
+	bool warms_up; /* lambda may be below 1 */
+};
+
 struct trit_net {
 	const struct trit_config *config;
 	const struct trit_kernels *kernels;
@@ -44,6 +50,7 @@ struct trit_net {
 	const struct trit_params *params;
 	enum trit_weight_kind kind;
 	enum trit_scaling scaling;
+	struct trit_net_options options;
 	int seq_len;   /* S */
 	int max_seqs;  /* sequences in a micro-batch, at most */
 	float lambda;  /* how much the quantisers do in training, 1: all; set before trit_net_quantise. Losses that are only
@@ -83,6 +90,7 @@ struct trit_net {
 	float *scratch;         /* [threads][thread_scratch] */
 	size_t thread_scratch;
 	int head_chunk;
+	struct trit_bit_gradient gradient; /* codes NULL: backward products are in fp32 */
 	int8_t *codes;          /* [threads][largest matrix] */
 	size_t codes_stride;
 	const trit_token *batch; /* [n, S + 1] */
@@ -100,7 +108,8 @@ struct trit_net {
  * by reference. Errors: MEMORY. */
 TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit_weight_method method,
                                   const struct trit_params *params, const struct trit_kernels *k,
-                                  struct trit_pool *pool, int seq_len, int max_seqs, struct trit_error *err);
+                                  struct trit_pool *pool, int seq_len, int max_seqs,
+                                  const struct trit_net_options *options, struct trit_error *err);
 void trit_net_release(struct trit_net *net);
 /** Private: the rotary tables, with the model's divisors of the frequencies or NULL. */
 void trit_net_tables(struct trit_net *net, const float *divisors);

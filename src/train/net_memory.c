@@ -45,18 +45,34 @@ static float *floats(struct trit_net *net, size_t rows, size_t cols)
 	return trit_arena_take(&net->arena, rows * cols, sizeof(float));
 }
 
-static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id id, int layer)
+static bool integer_backward(const struct trit_net *net)
+{
+	return net->kind != TRIT_WEIGHT_FULL && !net->frozen && net->options.backward == TRIT_BACKWARD_INT16;
+}
+
+/* `first`: see bitlinear.h. */
+static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id id, int layer, size_t first)
 {
 	const struct trit_param *p = trit_params_find(net->params, id, layer);
-	struct trit_bitlinear b = { .kind = net->kind, .scaling = net->scaling, .rows = (int)p->rows,
-		                    .cols = (int)p->cols, .w = net->params->w + p->offset, .dw = gradient_of(net, p) };
+	struct trit_bitlinear b = { .kind = net->kind, .scaling = net->scaling, .rows = (int)p->rows, .cols = (int)p->cols,
+		                    .first = first, .w = net->params->w + p->offset, .dw = gradient_of(net, p) };
 	if (net->kind == TRIT_WEIGHT_FULL) {
 		b.wq = net->params->w + p->offset;
 	} else {
 		b.scales = floats(net, trit_scale_count(b.scaling, p->rows, p->cols), 1);
+		b.codes = trit_arena_take(&net->arena, p->rows * p->cols, 1);
 		b.t2 = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->rows, p->cols), 1);
+		if (integer_backward(net)) {
+			size_t run = trit_bitlinear_run(&b);
+			b.t2_transposed = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->cols, p->rows), 1);
+			if (b.scaling != TRIT_SCALE_TENSOR)
+				b.column_scales = floats(net, (p->cols + run - 1) / run, p->rows);
+		}
 		/* frozen weights need no masters: their place takes what the codes stand for */
-		b.wq = net->frozen ? net->params->w + p->offset : floats(net, p->rows, p->cols);
+		if (net->frozen)
+			b.wq = net->params->w + p->offset;
+		else if (!integer_backward(net) || net->options.warms_up)
+			b.wq = floats(net, p->rows, p->cols);
 	}
 	const struct trit_param *bias = trit_params_find_bias(net->params, id, layer);
 	if (bias) {
@@ -113,13 +129,13 @@ static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
 		.ffn_norm = norm_of(net, TRIT_TENSOR_FFN_NORM, i),
 		.ffn_sub_norm = norm_of(net, TRIT_TENSOR_FFN_SUB_NORM, i),
 	};
-	l.q = linear_of(net, TRIT_TENSOR_ATTN_Q, i);
-	l.k = linear_of(net, TRIT_TENSOR_ATTN_K, i);
-	l.v = linear_of(net, TRIT_TENSOR_ATTN_V, i);
-	l.o = linear_of(net, TRIT_TENSOR_ATTN_OUTPUT, i);
-	l.gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i);
-	l.up = linear_of(net, TRIT_TENSOR_FFN_UP, i);
-	l.down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i);
+	l.q = linear_of(net, TRIT_TENSOR_ATTN_Q, i, 0);
+	l.k = linear_of(net, TRIT_TENSOR_ATTN_K, i, nq);
+	l.v = linear_of(net, TRIT_TENSOR_ATTN_V, i, (nq + nqkv) / 2);
+	l.o = linear_of(net, TRIT_TENSOR_ATTN_OUTPUT, i, 0);
+	l.gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i, 0);
+	l.up = linear_of(net, TRIT_TENSOR_FFN_UP, i, ff);
+	l.down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i, 0);
 	l.x = floats(net, tokens, d);
 	l.qkv = floats(net, tokens, nqkv);
 	l.att = floats(net, tokens, nq);
@@ -184,7 +200,13 @@ static void lay_out(struct trit_net *net)
 		net->capped = floats(net, threads, v);
 	net->logits = floats(net, (size_t)net->head_chunk, v);
 	net->losses = floats(net, tokens, 1);
-	net->thread_scratch = (trit_self_attention_scratch(net->seq_len, c->head_dim) + 15) / 16 * 16;
+	net->thread_scratch = trit_self_attention_scratch(net->seq_len, c->head_dim);
+	if (integer_backward(net)) {
+		trit_bit_gradient_lay_out(&net->gradient, &net->arena, tokens, widest, max_size(nqkv, max_size(2 * ff, d)),
+		                          (int)threads);
+		net->thread_scratch = max_size(net->thread_scratch, trit_bit_gradient_scratch(tokens, widest));
+	}
+	net->thread_scratch = (net->thread_scratch + 15) / 16 * 16;
 	net->scratch = floats(net, threads, net->thread_scratch);
 	net->codes_stride = max_size(ff, nq) * d;
 	net->codes = trit_arena_take(&net->arena, threads * net->codes_stride, 1);
@@ -201,11 +223,13 @@ void trit_net_tables(struct trit_net *net, const float *divisors)
 
 int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit_weight_method method,
                   const struct trit_params *params, const struct trit_kernels *k, struct trit_pool *pool, int seq_len,
-                  int max_seqs, struct trit_error *err)
+                  int max_seqs, const struct trit_net_options *options, struct trit_error *err)
 {
 	*net = (struct trit_net){ .config = c, .kernels = k, .pool = pool, .params = params,
 		                  .kind = method.kind, .scaling = method.scaling, .lambda = 1, .seq_len = seq_len,
 		                  .max_seqs = max_seqs, .frozen = !params->g };
+	if (options)
+		net->options = *options;
 	size_t widest = trit_config_widest(c);
 	int e = trit_net_check(c, err);
 	if (e)
@@ -213,6 +237,10 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */
 		return trit_fail(err, TRIT_ERR_ARG, "%d x %d tokens are too many at once; choose less --micro-batch", max_seqs,
 		                 seq_len);
+	if (integer_backward(net) && (size_t)max_seqs * (size_t)seq_len > TRIT_MAX_COLS)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "%d x %d tokens are too many at once for a backward pass in integers; choose less "
+		                 "--micro-batch, or --backward f32", max_seqs, seq_len);
 	lay_out(net);
 	e = trit_arena_alloc(&net->arena, "training (a smaller --micro-batch or --seq-len needs less)", err);
 	if (e)

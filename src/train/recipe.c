@@ -19,6 +19,7 @@ static const char *const decay_names[] = { "linear", "sqrt", NULL };
 static const char *const ramp_names[] = { "linear", "exponential", "sigmoid", NULL };
 static const char *const loss_names[] = { "answers", "last", "all", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
+static const char *const backward_names[] = { "int16", "f32", NULL };
 
 #define AT(member) offsetof(struct trit_recipe, member)
 
@@ -86,6 +87,10 @@ const struct trit_setting trit_settings[] = {
 	{ "muon-lr", TRIT_SETTING_FLOAT, AT(muon_lr), 0, 10, "X",
 	  "peak learning rate of what goes by Muon (0: --lr); the second stage keeps the ratio", NULL },
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
+	{ "backward", TRIT_SETTING_CHOICE, AT(backward), 0, 0, "NAME",
+	  "arithmetic of the backward products of ternary and binary weights: gradients\n"
+	  "in 16-bit fixed point with exact sums, or all in fp32",
+	  backward_names },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
 	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },

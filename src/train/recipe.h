@@ -48,6 +48,7 @@ struct trit_recipe {
 	float z_loss;
 	int quant_warmup;      /* steps from full precision to quantised */
 	int quant_ramp;        /* enum trit_ramp */
+	int backward;          /* enum trit_backward */
 	float val_share;    /* of the documents, held out */
 	uint64_t seed;
 	/* fine-tuning */

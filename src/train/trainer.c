@@ -215,10 +215,11 @@ static int open_params(struct trit_trainer *t, struct trit_error *err)
 	float alpha = r->lora_alpha > 0 ? r->lora_alpha : 2 * (float)r->lora;
 	if (r->lora && t->transport)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "adapters are trained by one process; leave mpirun out");
+	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .warms_up = r->quant_warmup > 0 };
 	int e = r->lora ? trit_params_init_frozen(&t->base, &t->config, err)
 	                : trit_params_init(&t->params, &t->config, err);
 	if (e || (e = trit_net_init(&t->net, &t->config, trit_recipe_method(r), r->lora ? &t->base : &t->params,
-	                            &t->kernels, t->pool, r->seq_len, t->micro_batch, err)) || !r->lora)
+	                            &t->kernels, t->pool, r->seq_len, t->micro_batch, &options, err)) || !r->lora)
 		return e;
 	e = trit_lora_init(&t->lora, &t->params, &t->config, r->lora, alpha, trit_lora_sets[r->lora_set], tokens, r->seed,
 	                   err);

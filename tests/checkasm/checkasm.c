@@ -344,7 +344,7 @@ static void catch_signals(void)
 		sigaction(caught[i], &action, NULL);
 }
 
-static const struct check_test *const tables[] = {check_ternary, check_gemm, check_float, check_attend};
+static const struct check_test *const tables[] = {check_ternary, check_gemm, check_float, check_attend, check_grad};
 
 struct options {
 	const char *tier, *test;

@@ -67,7 +67,7 @@ bool check_tier_here(enum trit_tier tier);
 void check_tier_fill(struct trit_kernels *k, enum trit_tier tier);
 
 /** The tables, each in the file of its name; a row with name NULL ends one. */
-extern const struct check_test check_ternary[], check_float[], check_gemm[], check_attend[];
+extern const struct check_test check_ternary[], check_float[], check_gemm[], check_attend[], check_grad[];
 
 /**
  * Begins a case: checks the guard words of the one before, forgets its arrays, and keeps the text for reports. Also

@@ -7,10 +7,12 @@
 #include "kernel/float_body.h"
 #include "kernel/attend_body.h"
 #include "kernel/train_body.h"
+#include "kernel/grad_body.h"
 
 void trit_float_init_avx2(struct trit_kernels *k)
 {
 	float_init(k);
 	attend_init(k);
 	train_init(k);
+	grad_init(k);
 }

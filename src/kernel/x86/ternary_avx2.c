@@ -13,6 +13,11 @@
 #define ISA(name) name##_avx2
 #include "kernel/x86/ternary256_body.h"
 
+#define WIDE(op) _mm256_##op
+#define WIDE_REG __m256i
+#define LANES 2
+#include "kernel/x86/transpose_body.h"
+
 static ALWAYS_INLINE __m256i dot(const enum dot kind, __m256i sum, __m256i codes, __m256i x)
 {
 	if (kind == DOT_SIGNED) {
@@ -103,5 +108,6 @@ void trit_ternary_init_avx2(struct trit_kernels *k)
 	k->ternarize = trit_ternarize_avx2;
 	k->binarize = trit_binarize_avx2;
 	k->dequant_i8 = trit_dequant_i8_avx2;
+	k->transpose_i8 = transpose_i8;
 	products_init(k);
 }

@@ -9,6 +9,11 @@
 
 #include "kernel/x86/init.h"
 
+#define WIDE(op) _mm512_##op
+#define WIDE_REG __m512i
+#define LANES 4
+#include "kernel/x86/transpose_body.h"
+
 static trit_ternarize_fn trit_ternarize_avx512;
 static trit_binarize_fn trit_binarize_avx512;
 static trit_dequant_i8_fn trit_dequant_i8_avx512;
@@ -204,6 +209,7 @@ void trit_ternary_init_avx512(struct trit_kernels *k)
 	k->ternarize = trit_ternarize_avx512;
 	k->binarize = trit_binarize_avx512;
 	k->dequant_i8 = trit_dequant_i8_avx512;
+	k->transpose_i8 = transpose_i8;
 	k->gemm_int[TRIT_T2] = trit_gemm_t2_avx512;
 	k->gemm_int[TRIT_T5] = trit_gemm_t5_avx512;
 	k->gemm_int[TRIT_B1] = trit_gemm_b1_avx512;

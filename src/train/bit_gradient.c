@@ -1,0 +1,133 @@
+/*
+ * bit_gradient.c - the backward products of a BitLinear, in pieces that fit the second-level cache.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "train/bit_gradient.h"
+
+enum {
+	X_TOKENS = 64,   /* whose gradients are quantised and multiplied together */
+	W_OUTPUTS = 64,  /* likewise, rows of dW */
+	W_BYTES = 512 << 10,
+	W_INPUTS = 1024, /* columns of dW */
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Room for one kind of piece in the thread's scratch memory, 64-byte aligned. */
+static void *take(unsigned char **memory, size_t bytes)
+{
+	void *at = *memory;
+	*memory += (bytes + 63) / 64 * 64;
+	return at;
+}
+
+void trit_bit_gradient_lay_out(struct trit_bit_gradient *g, struct trit_arena *arena, size_t tokens, size_t inputs,
+                               size_t outputs, int threads)
+{
+	g->ld = trit_q_padded(tokens);
+	g->inputs = (inputs + 15) / 16 * 16;
+	g->outputs = (outputs + 15) / 16 * 16;
+	g->threads = threads;
+	g->codes = trit_arena_take(arena, inputs * g->ld, 1);
+	g->sum = trit_arena_take(arena, (size_t)threads * g->inputs, sizeof *g->sum);
+	g->max = trit_arena_take(arena, (size_t)threads * g->outputs, sizeof *g->max);
+}
+
+void trit_bit_gradient_input(struct trit_bit_gradient *g, const struct trit_kernels *k, const struct trit_bit_input *in,
+                             int thread, int t0, int t1, int tokens)
+{
+	size_t width = (size_t)in->width, padded = trit_q_padded(width);
+	int32_t *sum = g->sum + (size_t)thread * g->inputs;
+	memset(sum, 0, width * sizeof *sum);
+	memset(g->max + (size_t)thread * g->outputs, 0, g->outputs * sizeof *g->max);
+	if (t1 > t0)
+		k->transpose_i8(g->codes + t0, g->ld, sum, in->q + (size_t)t0 * padded, padded, t1 - t0, in->width);
+	if (t1 == tokens)
+		for (size_t c = 0; c < width; c++)
+			memset(g->codes + c * g->ld + tokens, 0, trit_q_padded((size_t)tokens) - (size_t)tokens);
+}
+
+void trit_bit_gradient_x(const struct trit_bitlinear *b, struct trit_bit_gradient *g, const struct trit_kernels *k,
+                         float *dx, const float *dy, size_t ldy, const struct trit_bit_input *in, bool accumulate,
+                         int thread, int t0, int t1, float *scratch)
+{
+	static const float one = 1;
+	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = trit_bitlinear_run(b), padded = trit_q_padded(rows);
+	size_t ld = (run + 15) / 16 * 16, room = TRIT_GEMM_SCRATCH * sizeof *scratch - 64;
+	int most = (int)smaller(X_TOKENS, room / (2 * (padded + ld * sizeof *scratch)));
+	float *max = g->max + (size_t)thread * g->outputs + b->first, step[2 * X_TOKENS];
+	int32_t sum[2 * X_TOKENS];
+	unsigned char *memory = (unsigned char *)scratch;
+	float *y = take(&memory, 2 * (size_t)most * ld * sizeof *y);
+	int8_t *q = take(&memory, 2 * (size_t)most * padded);
+
+	for (int t = t0; t < t1; t += most) {
+		int n = t1 - t < most ? t1 - t : most;
+		for (int i = 0; i < n; i++)
+			k->max_abs(max, dy + (size_t)(t + i) * ldy, in->step[t + i], b->rows);
+		/* scales of parts of the matrix belong to its rows: they are multiplied to the gradients */
+		for (size_t c = 0; c < cols; c += run) {
+			int width = (int)smaller(run, cols - c);
+			for (int i = 0; i < n; i++)
+				k->grad_quant(q + 2 * (size_t)i * padded, &step[2 * i], &sum[2 * i], dy + (size_t)(t + i) * ldy,
+				              b->column_scales ? b->column_scales + c / run * rows : NULL, b->rows, (int)padded);
+			k->gemm_int[TRIT_T2](y, ld, b->t2_transposed + trit_layout_bytes(TRIT_T2, c, rows),
+			                     b->column_scales ? &one : b->scales, TRIT_SCALE_TENSOR, q, padded, sum, step, width,
+			                     2 * n, b->rows);
+			k->add_pairs(dx + (size_t)t * cols + c, cols, y, ld, n, width, accumulate);
+		}
+	}
+}
+
+/* Outputs at a time: their gradients, both bytes of all tokens, within W_BYTES; whole blocks. */
+static int outputs_at_once(size_t tokens)
+{
+	size_t block = 2 * trit_layout_bytes(TRIT_I8, TRIT_BLOCK_ROWS, tokens), blocks = W_BYTES / (block ? block : 1);
+	return TRIT_BLOCK_ROWS * (int)(blocks < 1 ? 1 : smaller(blocks, W_OUTPUTS / TRIT_BLOCK_ROWS));
+}
+
+size_t trit_bit_gradient_scratch(size_t tokens, size_t inputs)
+{
+	size_t outputs = (size_t)outputs_at_once(tokens);
+	size_t bytes = (2 * W_OUTPUTS + 1) * W_INPUTS * sizeof(float) + trit_layout_bytes(TRIT_I8, 2 * outputs, tokens) +
+	               inputs * sizeof(int32_t) + 4 * 64;
+	return bytes / sizeof(float);
+}
+
+void trit_bit_gradient_w(const struct trit_bitlinear *b, const struct trit_bit_gradient *g,
+                         const struct trit_kernels *k, const float *dy, size_t ldy, const struct trit_bit_input *in,
+                         int tokens, int r0, int r1, float *scratch)
+{
+	int most = outputs_at_once((size_t)tokens);
+	size_t cols = (size_t)b->cols;
+	unsigned char *memory = (unsigned char *)scratch;
+	float *y = take(&memory, 2 * W_OUTPUTS * W_INPUTS * sizeof *y), max[W_OUTPUTS], scale[2 * W_OUTPUTS];
+	float *ones = take(&memory, W_INPUTS * sizeof *ones);
+	int32_t *sum = take(&memory, cols * sizeof *sum);
+	unsigned char *w = take(&memory, trit_layout_bytes(TRIT_I8, 2 * (size_t)most, (size_t)tokens));
+
+	for (int i = 0; i < W_INPUTS; i++)
+		ones[i] = 1;
+	memset(sum, 0, cols * sizeof *sum);
+	for (int i = 0; i < g->threads; i++)
+		for (size_t c = 0; c < cols; c++)
+			sum[c] += g->sum[(size_t)i * g->inputs + c];
+	for (int r = r0; r < r1; r += most) {
+		int n = r1 - r < most ? r1 - r : most;
+		int rows = 2 * ((n + TRIT_BLOCK_ROWS - 1) / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS);
+		memset(max, 0, sizeof max);
+		for (int i = 0; i < g->threads; i++)
+			k->max_abs(max, g->max + (size_t)i * g->outputs + b->first + (size_t)r, 1, n);
+		k->grad_quant_columns(w, scale, dy + r, ldy, in->step, max, tokens, n);
+		for (size_t c = 0; c < cols; c += W_INPUTS) {
+			int width = (int)smaller(cols - c, W_INPUTS);
+			k->gemm_int[TRIT_I8](y, (size_t)rows, w, scale, TRIT_SCALE_ROW, g->codes + c * g->ld, g->ld, sum + c, ones,
+			                     rows, width, tokens);
+			k->add_pairs_transposed(b->dw + (size_t)r * cols + c, cols, y, (size_t)rows, width, n);
+		}
+	}
+}
