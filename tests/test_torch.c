@@ -48,6 +48,7 @@ static const void *golden(const struct bench *b, const char *name, uint64_t elem
 
 static void open_bench(struct bench *b, const char *kind, enum trit_tier tier)
 {
+	static const struct trit_net_options how = { .backward = TRIT_BACKWARD_F32 };
 	char path[400], name[TRIT_TENSOR_NAME_BYTES];
 	*b = (struct bench){ .recipe = trit_recipe_defaults() };
 	struct trit_recipe *r = &b->recipe;
@@ -62,7 +63,8 @@ static void open_bench(struct bench *b, const char *kind, enum trit_tier tier)
 	trit_kernels_fill(&b->kernels, tier);
 	if (trit_recipe_apply_size(r, "260k", &err) || trit_recipe_config(r, &b->config, &err) ||
 	    trit_pool_new(&b->pool, 1, &err) || trit_params_init(&b->params, &b->config, &err) ||
-	    trit_net_init(&b->net, &b->config, trit_recipe_method(r), &b->params, &b->kernels, b->pool, SEQ, BATCH, &err) ||
+	    trit_net_init(&b->net, &b->config, trit_recipe_method(r), &b->params, &b->kernels, b->pool, SEQ, BATCH,
+	                  &how, &err) ||
 	    trit_optim_init(&b->optim, &b->params, &b->kernels, b->pool, r, NULL, &err))
 		fail_msg("%s", err.message);
 	for (int i = 0; i < b->params.n; i++) {
