@@ -393,6 +393,10 @@ static void show_start(const struct trit_trainer *t)
 	if (!t->config.tied && !t->config.arch->others_untie)
 		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
 		              t->config.arch->name);
+	if (t->config.sub_norm && !t->config.arch->sub_norm)
+		trit_cmd_note("train",
+		              "sub-norms in architecture %s: other programs will not open the model (--sub-norm no: without)",
+		              t->config.arch->name);
 	if (!t->data.n_val_windows)
 		trit_cmd_note(t->examples ? "finetune" : "train",
 		              "too little text to hold some out: no validation loss (--val-share raises the share)");
