@@ -12,13 +12,14 @@
 #include "base/file.h"
 #include "eval/perplexity.h"
 #include "run/tokens.h"
+#include "train/data.h"
 
 #define MAX_TEXT_BYTES ((size_t)4 << 30)
 
 enum { OUTPUT_TEXT, OUTPUT_JSON };
 
 struct perplexity_options {
-	const char *model, *file;
+	const char *model, *file, *shards;
 	struct trit_model_options open;
 	int output, kv_type;
 	struct trit_perplexity_options measure;
@@ -31,13 +32,15 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 	*o = (struct perplexity_options){ .measure = { .n_batch = 512 } };
 	struct trit_opt options[] = {
 		TRIT_ROW_MODEL(o->model),
-		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE", .help = "the text; -: standard input",
-		  .required = true },
+		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE", .help = "the text; -: standard input" },
+		{ 0, "shards", TRIT_OPT_STRING, &o->shards, .metavar = "DIR",
+		  .help = "instead of a text the validation tokens of a training run, measured as it\n"
+		          "measures them: windows of its sequence length, every token scored" },
 		{ 'c', "ctx-size", TRIT_OPT_INT, &o->measure.n_ctx, .min = 4, .max = INT_MAX, .metavar = "N",
 		  .help = "tokens a chunk; the second half of each is scored",
 		  .shown = "512, or the model's context if that is less" },
 		{ 0, "chunks", TRIT_OPT_INT, &o->measure.n_chunks, .min = 1, .max = INT_MAX, .metavar = "N",
-		  .help = "measure the first N chunks only", .shown = "all" },
+		  .help = "measure the first N chunks only", .shown = "all; of --shards 256" },
 		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .help = "form of the result",
 		  .choices = outputs },
 		{ .type = TRIT_OPT_HEADING, .help = "Computing" },
@@ -49,7 +52,7 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 	};
 	struct trit_opt_table table = {
 		.command = "perplexity",
-		.usage = "-m FILE -f TEXT [-c N] [OPTIONS]",
+		.usage = "-m FILE -f TEXT|--shards DIR [-c N] [OPTIONS]",
 		.about = "Cuts the text into chunks of N tokens and measures how well the model predicts the second half\n"
 		         "of each from all that stands before it in the chunk, as llama-perplexity does. Prints the running\n"
 		         "value after each chunk and the final estimate with its standard error; with -o json one JSON\n"
@@ -58,6 +61,8 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 		.n_options = TRIT_N(options),
 	};
 	int status = trit_opt_parse(&table, argc, argv);
+	if (status < 0 && !o->file == !o->shards)
+		status = trit_opt_error(&table, "give one of --file and --shards");
 	o->open.n_threads = o->measure.n_threads;
 	return status;
 }
@@ -102,8 +107,79 @@ static void print_result(const struct perplexity_options *o, const struct trit_p
 	trit_outf("\"n_ctx\": %d, \"chunks\": %d, \"model\": ", o->measure.n_ctx, p->n_chunks);
 	trit_out_json(strlen(o->model), o->model);
 	trit_outf(", \"file\": ");
-	trit_out_json(strlen(o->file), o->file);
+	trit_out_json(strlen(o->file ? o->file : o->shards), o->file ? o->file : o->shards);
 	trit_outf("}\n");
+}
+
+/* The measurement of tokens that are there, after the model is. */
+static int measure_tokens(struct perplexity_options *o, const struct trit_model *model, size_t n_tokens,
+                          const trit_token *tokens, struct trit_error *err)
+{
+	struct trit_perplexity result;
+	size_t length = (size_t)o->measure.n_ctx + o->measure.windows, n = n_tokens / length;
+	if (o->measure.n_chunks && (size_t)o->measure.n_chunks < n)
+		n = (size_t)o->measure.n_chunks;
+	if ((o->measure.windows || n_tokens / 2 >= length) && o->measure.n_ctx <= trit_model_context_length(model))
+		fprintf(stderr, "perplexity: calculating perplexity over %zu chunks, n_ctx=%d, batch_size=%d, n_seq=1\n", n,
+		        o->measure.n_ctx, o->measure.n_batch);
+	trit_interrupt_catch();
+	o->start = trit_clock();
+	o->measure.kv_type = (enum trit_kv_type)o->kv_type;
+	o->measure.progress = progress;
+	o->measure.arg = o;
+	int e = trit_perplexity_measure(&result, model, n_tokens, tokens, &o->measure, err);
+	if (e)
+		return e;
+	if (trit_interrupts)
+		trit_cmd_note("perplexity", "stopped after %d chunks; the estimate is of these", result.n_chunks);
+	print_result(o, &result);
+	return TRIT_OK;
+}
+
+#define VALIDATION_WINDOWS 256 /* what trit train takes unless it is told otherwise */
+
+/* The folder of a run, or its folder of shards. */
+static int open_shards(struct trit_data *d, const char *dir, int n_vocab, int seq_len, struct trit_error *err)
+{
+	char path[4096];
+	if (snprintf(path, sizeof path, "%s/data", dir) >= (int)sizeof path)
+		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", dir);
+	return trit_data_open(d, trit_path_kind(path) == 1 ? path : dir, n_vocab, seq_len, 0, err);
+}
+
+static int measure_shards(struct perplexity_options *o, struct trit_error *err)
+{
+	struct trit_model *model = NULL;
+	struct trit_data data = { 0 };
+	trit_token *tokens = NULL;
+	float *weights = NULL;
+	int e = trit_cmd_open("perplexity", &model, o->model, &o->open, err);
+	if (!e && !o->measure.n_ctx)
+		o->measure.n_ctx = trit_model_context_length(model);
+	if (!e)
+		e = open_shards(&data, o->shards, trit_model_vocab_size(model), o->measure.n_ctx, err);
+	if (!e && !data.n_val_windows)
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: no validation text of %d tokens", o->shards, o->measure.n_ctx);
+	if (!e) {
+		uint64_t n = (uint64_t)(o->measure.n_chunks ? o->measure.n_chunks : VALIDATION_WINDOWS);
+		size_t s = (size_t)o->measure.n_ctx;
+		n = n < data.n_val_windows ? n : data.n_val_windows;
+		tokens = trit_calloc(n, (s + 1) * sizeof *tokens);
+		weights = trit_calloc(n, s * sizeof *weights);
+		if (!tokens || !weights || n > INT_MAX)
+			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %llu windows", (unsigned long long)n);
+		else
+			trit_data_val(&data, 0, (int)n, tokens, weights);
+		o->measure.windows = true;
+		o->measure.weights = weights;
+		if (!e && !(e = trit_data_check(&data, err)))
+			e = measure_tokens(o, model, n * (s + 1), tokens, err);
+	}
+	trit_free(tokens);
+	trit_free(weights);
+	trit_data_close(&data);
+	trit_model_close(model);
+	return e;
 }
 
 static int measure(struct perplexity_options *o, struct trit_error *err)
@@ -111,7 +187,6 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 	struct trit_model *model = NULL;
 	struct trit_buf text;
 	struct trit_tokens tokens;
-	struct trit_perplexity result;
 	trit_buf_init(&text, MAX_TEXT_BYTES);
 	trit_tokens_init(&tokens, MAX_TEXT_BYTES + 2);
 
@@ -129,25 +204,10 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 		e = trit_tokenize_append(model, text.len, text.data ? text.data : "", TRIT_TOKENIZE_BOS, &tokens, err);
 	trit_buf_release(&text);
 	if (!e) {
-		size_t n = tokens.len / (size_t)o->measure.n_ctx;
-		if (o->measure.n_chunks && (size_t)o->measure.n_chunks < n)
-			n = (size_t)o->measure.n_chunks;
-		if (tokens.len / 2 >= (size_t)o->measure.n_ctx && o->measure.n_ctx <= trit_model_context_length(model))
-			fprintf(stderr, "perplexity: calculating perplexity over %zu chunks, n_ctx=%d, batch_size=%d, n_seq=1\n", n,
-			        o->measure.n_ctx, o->measure.n_batch);
-		trit_interrupt_catch();
-		o->start = trit_clock();
-		o->measure.kv_type = (enum trit_kv_type)o->kv_type;
-		o->measure.progress = progress;
-		o->measure.arg = o;
-		e = trit_perplexity_measure(&result, model, tokens.len, tokens.data, &o->measure, err);
+		e = measure_tokens(o, model, tokens.len, tokens.data, err);
 		if (e)
 			e = trit_fail_prefix(err, e, "%s", name);
 	}
-	if (!e && trit_interrupts)
-		trit_cmd_note("perplexity", "stopped after %d chunks; the estimate is of these", result.n_chunks);
-	if (!e)
-		print_result(o, &result);
 	trit_tokens_release(&tokens);
 	trit_model_close(model);
 	return e;
@@ -160,7 +220,7 @@ int trit_cmd_perplexity(int argc, char **argv)
 	int status = parse(&o, argc, argv);
 	if (status >= 0)
 		return status;
-	if (measure(&o, &err))
+	if (o.shards ? measure_shards(&o, &err) : measure(&o, &err))
 		return trit_out_finish("perplexity", trit_cmd_fail("perplexity", &err));
 	return trit_out_finish("perplexity", trit_interrupts ? 130 : 0);
 }

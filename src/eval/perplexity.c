@@ -36,7 +36,8 @@ struct measurement {
 	struct trit_kv kv;
 	struct trit_forward forward;
 	struct trit_batch_token *batch; /* [n_batch] */
-	trit_token *chunk;              /* [n_ctx] */
+	trit_token *chunk;              /* [n_ctx + 1] */
+	const float *weights;           /* of the chunk's predictions; NULL: all count */
 	double *nll;                    /* [n_logits]: of the rows of one batch */
 	const trit_token *targets;      /* the token that each row predicts */
 	int n_rows;
@@ -69,16 +70,17 @@ static void run_batch(struct measurement *m, int begin, int end, bool scored, st
 	m->n_rows = end - begin;
 	trit_pool_run(m->pool, score_rows, m);
 	for (int i = 0; i < m->n_rows; i++) {
+		if (m->weights && m->weights[begin + i] == 0)
+			continue;
 		sums->nll += m->nll[i];
 		sums->nll2 += m->nll[i] * m->nll[i];
+		sums->count++;
 	}
-	sums->count += m->n_rows;
 }
 
-static void run_chunk(struct measurement *m, int n_ctx, struct trit_perplexity *sums)
+/* Scores the predictions after tokens [first, last), from a beginning of its own. */
+static void run_chunk(struct measurement *m, int first, int last, struct trit_perplexity *sums)
 {
-	/* The last token is only predicted, never read. */
-	int first = n_ctx / 2, last = n_ctx - 1;
 	m->kv.length = 0;
 	for (int i = 0; i < first;) {
 		int end = first - i > m->forward.n_batch ? i + m->forward.n_batch : first;
@@ -103,7 +105,9 @@ static int check(const struct trit_model *model, size_t n_tokens, const trit_tok
 	if (o->n_batch < 0 || o->n_threads < 0 || o->n_threads > TRIT_MAX_THREADS || o->n_chunks < 0)
 		return trit_fail(err, TRIT_ERR_ARG, "batch size %d, %d threads, %d chunks: out of range", o->n_batch,
 		                 o->n_threads, o->n_chunks);
-	if (n_tokens / 2 < (size_t)o->n_ctx)
+	if (o->windows && n_tokens < (size_t)o->n_ctx + 1)
+		return trit_fail(err, TRIT_ERR_ARG, "%zu tokens are fewer than a window of %d + 1", n_tokens, o->n_ctx);
+	if (!o->windows && n_tokens / 2 < (size_t)o->n_ctx)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "the text has %zu tokens; a context of %d needs at least %zu: "
 		                 "give more text or a smaller context",
@@ -129,7 +133,7 @@ static int init(struct measurement *m, const struct trit_model *model, const str
 
 	*m = (struct measurement){ .model = model };
 	m->batch = trit_calloc((size_t)n_batch, sizeof *m->batch);
-	m->chunk = trit_calloc((size_t)o->n_ctx, sizeof *m->chunk);
+	m->chunk = trit_calloc((size_t)o->n_ctx + 1, sizeof *m->chunk);
 	m->nll = trit_calloc((size_t)n_logits, sizeof *m->nll);
 	if (!m->batch || !m->chunk || !m->nll)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a batch of %d tokens", n_batch);
@@ -165,15 +169,17 @@ int trit_perplexity_measure(struct trit_perplexity *out, const struct trit_model
 
 	const struct trit_vocab *vocab = model->tokenizer ? trit_tokenizer_vocab(model->tokenizer) : NULL;
 	bool add_bos = vocab && vocab->add_bos && vocab->bos >= 0;
-	size_t n_ctx = (size_t)o->n_ctx;
-	int n_chunks = (int)(n_tokens / n_ctx);
+	size_t length = (size_t)o->n_ctx + o->windows;
+	/* The last token of either is only predicted, never read. */
+	int first = o->windows ? 0 : o->n_ctx / 2, last = (int)length - 1, n_chunks = (int)(n_tokens / length);
 	if (o->n_chunks && o->n_chunks < n_chunks)
 		n_chunks = o->n_chunks;
 	for (int i = 0; i < n_chunks; i++) {
-		memcpy(m.chunk, tokens + (size_t)i * n_ctx, n_ctx * sizeof *m.chunk);
-		if (add_bos)
+		memcpy(m.chunk, tokens + (size_t)i * length, length * sizeof *m.chunk);
+		if (add_bos && !o->windows)
 			m.chunk[0] = vocab->bos;
-		run_chunk(&m, o->n_ctx, &sums);
+		m.weights = o->weights ? o->weights + (size_t)i * (size_t)o->n_ctx : NULL;
+		run_chunk(&m, first, last, &sums);
 		if (o->progress && !o->progress(o->arg, &sums, n_chunks))
 			break;
 	}

@@ -5,6 +5,9 @@
  *     used. Each chunk is read by itself, its first token replaced by BOS where the model asks for it. Only its second
  *     half is scored: for j = n_ctx/2 .. n_ctx-2 the logits at j predict token j+1.
  *
+ *     Windows are another rule, the validation's of a training run: n_ctx + 1 tokens each, read as they are, each of the
+ *     n_ctx predictions scored, or those that have a weight.
+ *
  *     nll_i = ln sum_v exp(l_v) - l_target     m = mean(nll)     PPL = exp(m)
  *     error = PPL sqrt((mean(nll^2) - m^2) / (count - 1))
  *
@@ -32,6 +35,8 @@ struct trit_perplexity_options {
 	int n_threads; /* 0: one a core */
 	int n_chunks;  /* at most so many; 0: all */
 	enum trit_kv_type kv_type;
+	bool windows;          /* tokens are [n_tokens / (n_ctx + 1), n_ctx + 1] */
+	const float *weights;  /* of windows [.., n_ctx]: 0 for a prediction that does not count; NULL: all count */
 	/* Called after each chunk; false ends the measurement early. NULL: nobody. */
 	bool (*progress)(void *arg, const struct trit_perplexity *so_far, int n_chunks);
 	void *arg;

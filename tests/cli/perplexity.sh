@@ -41,7 +41,9 @@ awk -v a="$json" -v b="$final" 'BEGIN { d = a - b; exit !(d < 0.0001 && d > -0.0
 refuse 1 'the text has [0-9]+ tokens; a context of 64 needs at least 128' \
 	"$T" perplexity -m "$MODEL" -f <(head -n 2 text) -c 64
 refuse 1 '/dev/null: no text' "$T" perplexity -m "$MODEL" -f /dev/null -c 64
-refuse 2 'file FILE is missing' "$T" perplexity -m "$MODEL"
+refuse 2 'give one of --file and --shards' "$T" perplexity -m "$MODEL"
+refuse 2 'give one of --file and --shards' "$T" perplexity -m "$MODEL" -f text --shards .
+refuse 1 'nowhere' "$T" perplexity -m "$MODEL" --shards nowhere
 refuse 2 'is none of: text, json' "$T" perplexity -m "$MODEL" -f text -o xml
 expect 1 "$T" perplexity -m "$MODEL" -f text -c 9999
 has err "a context of 9999 tokens: must be from 4 to the model's"
@@ -49,4 +51,21 @@ printf 'a\377b' >latin1
 refuse 1 'latin1: byte 1 is not valid UTF-8' "$T" perplexity -m "$MODEL" -f latin1
 : >empty
 refuse 1 'empty: no text' "$T" perplexity -m "$MODEL" -f empty
+
+# Exported = trained: the packed model's loss on the windows of the run's validation is the one that the run measured.
+for weights in ternary binary full; do
+	type=t2
+	[ $weights = full ] && type=f32
+	expect 0 "$T" train --data "$DATA/train/garden.txt" --out run --size 1m --vocab-size 300 --layers 2 --seq-len 32 \
+		--batch 4 -t 2 --steps 25 --val-share 0.3 --weights $weights --type $type --embedding-type f32
+	expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json
+	trained=$(tail -n 1 run/metrics.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/')
+	exported=$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)
+	awk -v a="$trained" -v b="$exported" 'BEGIN { d = a - b; exit !(a > 1 && d < 3e-6 && d > -3e-6) }' ||
+		fail "$weights: trained $trained, exported $exported"
+	cp out once
+	expect 0 "$T" perplexity -m run/model.gguf --shards run/data --head exact --kv-type f32 -o json -b 7 -t 1
+	same <(sed 's/, "model.*//' once) <(sed 's/, "model.*//' out) "batches of another size"
+	rm -r run
+done
 exit 0
