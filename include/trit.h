@@ -70,6 +70,7 @@ struct trit_model_options {
 	                     *   "auto": i8 in a ternary model whose file has it as numbers, else exact */
 	int n_threads;      /**< threads that repack weights; 0: one a core */
 	const char *tokenizer; /**< file of the vocabulary (GGUF or tokenizer.json); NULL: the model's own */
+	const char *lora;   /**< low-rank adapter in GGUF that is added to the model's projections; NULL: none */
 };
 
 /**

@@ -82,6 +82,8 @@ extern const char *const trit_kv_names[];
 #define TRIT_ROWS_OPEN(o)                                                                                              \
 	TRIT_ROW_TOKENIZER((o).tokenizer),                                                                             \
 	TRIT_ROW_CPU((o).cpu),                                                                                         \
+	{ 0, "lora", TRIT_OPT_STRING, &(o).lora, .metavar = "FILE",                                                    \
+	  .help = "low-rank adapter (GGUF) that is added to the model: trit finetune --lora" },                      \
 	{ 0, "layout", TRIT_OPT_STRING, &(o).layout, .metavar = "NAME",                                                \
 	  .help = "ternary weights in memory: t2, t5, b1 (same results)", .shown = "the file's or the fastest" },      \
 	{ 0, "head", TRIT_OPT_STRING, &(o).head, .metavar = "TYPE",                                                    \

@@ -90,6 +90,11 @@ static void lay_out(struct trit_forward *f)
 	f->xq = trit_arena_take(a, inputs * trit_q_padded(w), 1);
 	f->step = trit_arena_take(a, inputs, sizeof(float));
 	f->sum = trit_arena_take(a, inputs, sizeof(int32_t));
+	if (f->model->lora.most) {
+		f->lora_x = trit_arena_take(a, threads * w, sizeof(float));
+		f->lora_h = trit_arena_take(a, 3 * inputs * (size_t)f->model->lora.most, sizeof(float));
+		f->lora_y = trit_arena_take(a, threads * t * CHUNK_ROWS, sizeof(float));
+	}
 	f->cursors = trit_arena_take(a, threads, sizeof *f->cursors);
 	f->rows = trit_arena_take(a, (size_t)f->n_logits, sizeof(int));
 	if (f->headless)
@@ -149,6 +154,7 @@ struct part {
 	int8_t *xq;   /* integer: [rows, trit_q_padded(width)] */
 	float *step;
 	int32_t *sum;
+	float *h;     /* of adapters: [3][rows, most], 3 as far apart as there are inputs */
 };
 
 static void barrier(const struct part *p)
@@ -169,6 +175,8 @@ static void take_inputs(struct part *p, int rows, int *first, int *end)
 	p->xq = f->xq + own * trit_q_padded(w);
 	p->step = f->step + own;
 	p->sum = f->sum + own;
+	if (f->lora_h)
+		p->h = f->lora_h + own * (size_t)f->model->lora.most;
 }
 
 /* y = the norm of x [n]. y may be x. */
@@ -188,6 +196,7 @@ struct need {
 	bool four_bits;
 	int hadamard;
 	const struct trit_norm *norm; /* after the one that all share */
+	const struct trit_linear *adapted[3]; /* those with an adapter; NULL: fewer */
 };
 
 /* Of one to three projections; NULL: fewer. */
@@ -199,12 +208,13 @@ static struct need need_of(const struct trit_linear *a, const struct trit_linear
 		need.integers = need.integers || (all[i] && all[i]->quantised);
 		need.numbers = need.numbers || (all[i] && !all[i]->quantised);
 		need.four_bits = need.four_bits || (all[i] && all[i]->input_4bit);
+		need.adapted[i] = all[i] && all[i]->lora ? all[i] : NULL;
 	}
 	return need;
 }
 
 /* One row of input: x [width], normed if the architecture does so here, as the projections need it. */
-static void prepare_row(const struct part *p, struct need need, int row, const float *x, const struct trit_norm *norm)
+static void quantise_row(const struct part *p, struct need need, int row, const float *x, const struct trit_norm *norm)
 {
 	int width = need.width;
 	size_t i = (size_t)row, padded = trit_q_padded((size_t)width);
@@ -229,6 +239,40 @@ static void prepare_row(const struct part *p, struct need need, int row, const f
 	if (need.integers)
 		(need.four_bits ? p->k->act_quant4 : p->k->act_quant)(xq, &p->step[i], &p->sum[i],
 		                                                      norm->w || need.hadamard ? xn : x, width, (int)padded);
+}
+
+/* Floats between what adapters make of the inputs of two projections. */
+static size_t h_stride(const struct trit_forward *f)
+{
+	size_t t = (size_t)f->n_batch, threads = (size_t)trit_pool_size(f->pool);
+	return (t > threads ? t : threads) * (size_t)f->model->lora.most;
+}
+
+/* h = A x for each adapter that reads the row. */
+static void adapt_row(const struct part *p, const struct need *need, int row)
+{
+	size_t w = trit_config_widest(p->c), i = (size_t)row, width = (size_t)need->width;
+	float *x = p->f->lora_x + (size_t)p->index * w;
+	for (int j = 0; j < 3; j++) {
+		const struct trit_linear *l = need->adapted[j];
+		if (!l)
+			continue;
+		const float *in = p->xn + i * width;
+		if (l->quantised) {
+			p->k->dequant_i8(x, p->xq + i * trit_q_padded(width), p->step[i], need->width);
+			in = x;
+		}
+		p->k->gemm_dense[TRIT_DENSE_F32](
+		    p->h + (size_t)l->lora->slot * h_stride(p->f) + i * (size_t)p->f->model->lora.most,
+		    (size_t)p->f->model->lora.most, l->lora->a, in, width, l->lora->rank, 1, need->width);
+	}
+}
+
+static void prepare_row(const struct part *p, struct need need, int row, const float *x, const struct trit_norm *norm)
+{
+	quantise_row(p, need, row, x, norm);
+	if (p->f->model->lora.most)
+		adapt_row(p, &need, row);
 }
 
 /* The input of the projections that follow, from x [T, width] with rows ldx apart; ready for all threads on return. */
@@ -282,6 +326,20 @@ static bool next_rows(const struct part *p, const struct trit_linear *l, int n_i
 	return false;
 }
 
+/* y[n_inputs, ldy] += rows [r0, r1) of what a projection's adapter adds. */
+static void add_adapter(const struct part *p, float *y, size_t ldy, const struct trit_low_rank *lora, int n_inputs,
+                        size_t r0, size_t r1)
+{
+	const struct trit_forward *f = p->f;
+	float *add = f->lora_y + (size_t)p->index * (size_t)f->n_batch * CHUNK_ROWS;
+	int rows = (int)(r1 - r0);
+	p->k->gemm_dense[TRIT_DENSE_F32](add, CHUNK_ROWS, lora->b + r0 * (size_t)lora->rank,
+	                                 p->h + (size_t)lora->slot * h_stride(f), (size_t)f->model->lora.most, rows,
+	                                 n_inputs, lora->rank);
+	for (size_t t = 0; t < (size_t)n_inputs; t++)
+		p->k->add_scaled(y + t * ldy, add + t * CHUNK_ROWS, lora->scale, rows);
+}
+
 /* y[n_inputs, ldy] = rows [r0, r1) of a projection of the prepared input; y is where row r0 goes. */
 static void linear_rows(const struct part *p, float *y, size_t ldy, const struct trit_linear *l, int n_inputs,
                         size_t r0, size_t r1)
@@ -297,6 +355,8 @@ static void linear_rows(const struct part *p, float *y, size_t ldy, const struct
 		                          l->cols);
 	for (size_t t = 0; l->bias && t < (size_t)n_inputs; t++)
 		p->k->add(y + t * ldy, l->bias + r0, rows);
+	if (l->lora)
+		add_adapter(p, y, ldy, l->lora, n_inputs, r0, r1);
 }
 
 /* y[n_inputs, ldy] = projection of the prepared input. */

@@ -38,6 +38,9 @@ struct trit_forward {
 	float *xn, *step;             /* [rows, max(D, HA, F)] [rows] */
 	int8_t *xq;                   /* [rows, padded max(D, HA, F)] */
 	int32_t *sum;                 /* [rows] */
+	/* Of adapters, where the model has some: an input as fp32 for each thread, A x of the projections that share an
+	 * input, what is added to a chunk of rows for each thread. */
+	float *lora_x, *lora_h, *lora_y; /* [threads, widest] [3, inputs, most] [threads, T, CHUNK_ROWS] */
 	int *rows;                    /* [n_logits] */
 	struct trit_row_cursor *cursors; /* [threads] */
 	uint32_t epoch;               /* projections computed so far, modulo 2^32 */

@@ -29,6 +29,8 @@ static int load(struct trit_model *m, const char *path, const struct trit_model_
 	if ((e = trit_config_read(&m->config, &m->gguf, err)) || (e = load_vocab(m, err)) ||
 	    (e = trit_weights_load(m, o, err)))
 		return trit_fail_prefix(err, e, "%s", path);
+	if (o->lora && (e = trit_low_rank_load(m, o->lora, err)))
+		return e;
 	m->stats.parameters = trit_config_parameters(&m->config);
 	m->stats.file_bytes = m->file.bytes;
 	for (uint64_t i = 0; i < m->gguf.n_tensors; i++)
@@ -64,6 +66,7 @@ void trit_model_close(struct trit_model *m)
 	if (!m)
 		return;
 	trit_tokenizer_free(m->tokenizer);
+	trit_low_ranks_release(&m->lora);
 	trit_arena_release(&m->arena);
 	trit_model_file_close(&m->file);
 	trit_free(m);

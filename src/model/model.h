@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "kernel/kernel.h"
+#include "model/low_rank.h"
 #include "model/model_file.h"
 #include "model/tensors.h"
 #include "text/tokenizer.h"
@@ -35,6 +36,7 @@ struct trit_linear {
 	struct trit_norm norm;     /* [K]: of its own */
 	int hadamard;              /* width of the blocks of a Hadamard transform; 0: none */
 	bool input_4bit;           /* quantised to 4 bits instead of 8 */
+	const struct trit_low_rank *lora; /* what is added to the product, or NULL */
 };
 
 /** One of a mixture of experts. */
@@ -74,6 +76,7 @@ struct trit_model {
 	struct trit_model_stats stats;
 	struct trit_model_file file;
 	struct trit_gguf gguf;   /* the view in `file`, which owns what it points to */
+	struct trit_low_ranks lora; /* adapters */
 	struct trit_arena arena; /* layers, repacked and converted weights */
 };
 

@@ -85,3 +85,13 @@ void trit_rope_table(float *cos, float *sin, float base, int n_rot, int n_ctx, c
 		}
 	}
 }
+
+size_t trit_rope_row(int head_dim, int n_rot, bool from_half, bool half, size_t r)
+{
+	size_t n = (size_t)n_rot, at = r % (size_t)head_dim, head = r - at;
+	if (from_half == half || at >= n)
+		return r;
+	if (half)
+		return head + (at < n / 2 ? 2 * at : 2 * (at - n / 2) + 1);
+	return head + at / 2 + (at % 2 ? n / 2 : 0);
+}

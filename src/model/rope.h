@@ -9,6 +9,8 @@
 #ifndef TRIT_MODEL_ROPE_H
 #define TRIT_MODEL_ROPE_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 enum trit_rope_kind {
@@ -26,6 +28,9 @@ struct trit_rope_scaling {
 	float magnitude;    /* yarn: factor on cos and sin */
 };
 
+/** Where row r of a query or key projection is, whose rotary pairs are rows (i, i + n_rot/2) of each head if `half` and
+ * (2i, 2i + 1) if not, in one that has them as `from_half` says. */
+size_t trit_rope_row(int head_dim, int n_rot, bool from_half, bool half, size_t r);
 /** What yarn multiplies cos and sin by unless told otherwise: 0.1 weight ln(factor) + 1, 1 where factor <= 1. */
 float trit_rope_magnitude(float factor, float weight);
 /** What the pairs' frequencies are divided by, [n_rot / 2]: the numbers of rope_freqs.weight for the kind LLAMA3. */

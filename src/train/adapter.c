@@ -10,6 +10,7 @@
 #include "format/gguf.h"
 #include "format/json_text.h"
 #include "format/safetensors.h"
+#include "model/rope.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -20,17 +21,12 @@ static int path_of(char path[PATH_BYTES], const char *out, const char *name, str
 	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", out);
 }
 
-/* Row of an adapter's B in memory that is row r in a file where rotary pairs are (i, i + n_rot/2) if `half`, else
- * (2i, 2i + 1): the rows of queries and keys are those of their projection. */
+/* Row of an adapter's B in memory that is row r in a file where rotary pairs are halves of heads, or not: the rows of
+ * queries and keys are those of their projection. */
 static size_t source_row(const struct trit_param *t, const struct trit_config *c, bool half, size_t r)
 {
-	size_t a = (size_t)c->head_dim, n = (size_t)c->n_rot, in_head = r % a, head = r - in_head;
 	bool rotated = t->id == TRIT_TENSOR_ATTN_Q || t->id == TRIT_TENSOR_ATTN_K;
-	if (!rotated || c->rope_half == half || in_head >= n)
-		return r;
-	if (half)
-		return head + (in_head < n / 2 ? 2 * in_head : 2 * (in_head - n / 2) + 1);
-	return head + in_head / 2 + (in_head % 2 ? n / 2 : 0);
+	return rotated ? trit_rope_row(c->head_dim, c->n_rot, c->rope_half, half, r) : r;
 }
 
 typedef int write_fn(void *writer, size_t len, const void *data, struct trit_error *err);

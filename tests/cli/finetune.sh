@@ -47,6 +47,15 @@ fi
 same lora/checkpoint.safetensors cut/checkpoint.safetensors "interrupted and resumed"
 same lora/adapter.gguf cut/adapter.gguf
 
+# The adapter beside the model that it was trained for: it learns more of the answers, so the text is another.
+echo "garden text to measure, a little of it, again and again" >text.txt
+expect 0 "$T" run -m full/model.gguf --lora lora/adapter.gguf -p "Say 3" -n 4 -s 1
+expect 0 "$T" perplexity -m full/model.gguf --lora lora/adapter.gguf -f text.txt -c 16
+mv out with
+expect 0 "$T" perplexity -m full/model.gguf -f text.txt -c 16
+cmp -s out with && fail "--lora changes nothing"
+refuse 1 'not an adapter' "$T" run -m full/model.gguf --lora full/model.gguf -p x -n 1
+
 # Refused, with one line, and nothing left behind.
 echo '{"text": 1}' >bad.jsonl
 refuse 1 'bad.jsonl:1: a record of no known form' "$T" finetune --model base/model.gguf --data bad.jsonl --out new
