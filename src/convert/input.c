@@ -242,7 +242,10 @@ static int find_tensor(const struct checkpoint *c, const struct trit_tensor_walk
                        struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
-	trit_walk_name(name, w);
+	if (trit_tensor_is_expert(w->id))
+		trit_expert_name(name, w, "weight");
+	else
+		trit_walk_name(name, w);
 	const struct trit_st_tensor *t = trit_safetensors_find(&c->file, name);
 	if (!t || t->dtype != TRIT_DTYPE_F32 || t->elements != w->rows * w->cols ||
 	    (uintptr_t)t->data % sizeof(float))

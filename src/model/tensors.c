@@ -167,14 +167,9 @@ void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id,
 		snprintf(name, TRIT_TENSOR_NAME_BYTES, "%s.%s", trit_tensors[id].gguf, suffix);
 }
 
-static bool is_expert(enum trit_tensor_id id)
-{
-	return id >= TRIT_TENSOR_FFN_GATE_EXPS && id <= TRIT_TENSOR_FFN_DOWN_EXPS;
-}
-
 int trit_tensor_count(const struct trit_config *c, enum trit_tensor_id id)
 {
-	return is_expert(id) ? c->moe.n_experts : 1;
+	return trit_tensor_is_expert(id) ? c->moe.n_experts : 1;
 }
 
 void trit_expert_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w, const char *suffix)
@@ -245,7 +240,8 @@ static bool is_single_of(const struct trit_config *c, const struct trit_tensor_r
 {
 	size_t len = strlen(row->gguf) - strlen("_exps");
 	char *end;
-	if (!is_expert(row->id) || strncmp(start, row->gguf, len) != 0 || start[len] != '.' || start + len == dot)
+	if (!trit_tensor_is_expert(row->id) || strncmp(start, row->gguf, len) != 0 || start[len] != '.' ||
+	    start + len == dot)
 		return false;
 	long expert = strtol(start + len + 1, &end, 10);
 	return end == dot && expert >= 0 && expert < c->moe.n_experts &&
@@ -302,7 +298,7 @@ int trit_tensor_find(const struct trit_gguf *g, const struct trit_tensor_walk *w
                      struct trit_error *err)
 {
 	char name[TRIT_TENSOR_NAME_BYTES];
-	bool together = is_expert(w->id);
+	bool together = trit_tensor_is_expert(w->id);
 	trit_walk_name(name, w);
 	const struct trit_gguf_tensor *found = trit_gguf_find_tensor(g, name);
 	if (!found && together) {
@@ -335,7 +331,7 @@ static const struct trit_gguf_tensor *find_factor(const struct trit_gguf *g, con
 {
 	trit_tensor_name(name, w->id, w->layer, "scale");
 	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
-	if (t || !is_expert(w->id))
+	if (t || !trit_tensor_is_expert(w->id))
 		return t;
 	trit_expert_name(name, w, "scale");
 	return trit_gguf_find_tensor(g, name);
@@ -353,7 +349,7 @@ static int read_factor(const struct trit_gguf *g, const struct trit_tensor_walk 
 	size_t n = t->bytes / sizeof(float);
 	if (t->type != TRIT_GGML_F32 || (n != 1 && n != (size_t)w->count))
 		return trit_fail_at(err, TRIT_ERR_FORMAT, (int64_t)t->offset, "%s: expected one F32 number%s", name,
-		                    is_expert(w->id) ? ", or one for each expert" : "");
+		                    trit_tensor_is_expert(w->id) ? ", or one for each expert" : "");
 	memcpy(factor, t->data + (n > 1 ? (size_t)w->expert * sizeof *factor : 0), sizeof *factor);
 	return TRIT_OK;
 }

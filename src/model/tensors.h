@@ -106,6 +106,11 @@ static inline enum trit_tensor_kind trit_walk_kind(const struct trit_tensor_walk
 }
 /** Its name in GGUF. */
 void trit_walk_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w);
+/** Whether a row of the table stands for a matrix of each expert. */
+static inline bool trit_tensor_is_expert(enum trit_tensor_id id)
+{
+	return id >= TRIT_TENSOR_FFN_GATE_EXPS && id <= TRIT_TENSOR_FFN_DOWN_EXPS;
+}
 /** The name of an expert's matrix that is a tensor by itself: "blk.3.ffn_up.7.weight". */
 void trit_expert_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_tensor_walk *w, const char *suffix);
 /** Whether a name is that of a tensor a configuration has, the scale of a projection included. */

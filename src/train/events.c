@@ -183,11 +183,15 @@ static int add_scales(struct trit_events *ev, const struct trit_step_report *r, 
 {
 	static const char *const names[] = { "q", "k", "v", "o", "gate", "up", "down" };
 	const int n = (int)(sizeof names / sizeof names[0]);
-	char tag[40];
+	char tag[56];
 	int e = TRIT_OK;
 	for (int i = 0; i < r->n_scales && !e; i++) {
 		snprintf(tag, sizeof tag, "scale.%s/layer %d", names[i % n], i / n);
 		e = add_value(ev, tag, (double)r->scales[i], err);
+	}
+	for (int i = 0; i < r->n_loads && !e; i++) {
+		snprintf(tag, sizeof tag, "load.expert %d/layer %d", i % r->n_experts, i / r->n_experts);
+		e = add_value(ev, tag, (double)r->loads[i], err);
 	}
 	return e;
 }

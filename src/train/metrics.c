@@ -78,6 +78,10 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 		fprintf(f, "%s%.6g", i ? ", " : ", \"scales\": [", (double)r->scales[i]);
 	if (r->n_scales)
 		fputc(']', f);
+	for (int i = 0; i < r->n_loads; i++)
+		fprintf(f, "%s%.6g", i ? ", " : ", \"loads\": [", (double)r->loads[i]);
+	if (r->n_loads)
+		fputc(']', f);
 	fputs("}\n", f);
 	return trit_metrics_flush(f, err);
 }

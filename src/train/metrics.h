@@ -6,7 +6,8 @@
  *
  * val_loss and scales only where the loss was validated; share, flips and scales only with quantised weights; a number
  * that is not finite is null. With several processes there are "exchange_s", "wait_s" and "sent" of the first one as
- * well. scales: query, key, value, output, gate, up, down of layer 0, then of layer 1 ...
+ * well; with experts, where the loss was validated, "loads": shares of the step's choices that fell on each, layer by
+ * layer. scales: query, key, value, output, gate, up, down of layer 0, then of layer 1 ...
  *
  * SPDX-License-Identifier: MIT
  */
@@ -32,6 +33,8 @@ struct trit_step_report {
 	double exchange_s;   /* of the step: seconds in which gradients or weights were under way to other processes */
 	double wait_s;       /* of these, seconds in which this process computed nothing */
 	double sent;         /* bytes to other processes; 0: there are none */
+	int n_loads, n_experts; /* with experts, where scales are told: L * E, E */
+	const float *loads;  /* [n_loads] share of this step's choices that fell on each expert, layer by layer */
 	int skipped;         /* steps so far whose gradient was not finite */
 };
 

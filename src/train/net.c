@@ -375,6 +375,44 @@ static void head_and_loss(const struct part *p)
 	}
 }
 
+/* ---- experts ----------------------------------------------------------------------------------------------------- */
+
+static struct trit_experts_part experts_part(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	return (struct trit_experts_part){ .work = &n->experts, .k = p->k, .pool = n->pool, .index = p->index,
+		                           .threads = p->threads, .tokens = n->tokens, .t0 = p->t0, .t1 = p->t1,
+		                           .lambda = lambda_of(p), .loss_scale = n->loss_scale, .train = n->backward,
+		                           .scratch = p->scratch };
+}
+
+/* xn = the normed input of the experts. */
+static void experts_input(const struct part *p, const struct trit_net_layer *l)
+{
+	size_t d = (size_t)p->c->d_model;
+	for (size_t t = (size_t)p->t0; t < (size_t)p->t1; t++)
+		l->in_ffn.r[t] = p->k->rmsnorm(p->n->xn + t * p->n->ldn, l->mid + t * d, l->ffn_norm.w, p->c->eps,
+		                               p->c->d_model);
+}
+
+static void experts_forward(const struct part *p, struct trit_net_layer *l, float *out)
+{
+	struct trit_experts_part part = experts_part(p);
+	size_t d = (size_t)p->c->d_model, at = (size_t)p->t0 * d;
+	experts_input(p, l);
+	memcpy(out + at, l->mid + at, (size_t)(p->t1 - p->t0) * d * sizeof *out);
+	trit_experts_forward(&part, &l->experts, out, p->n->xn, p->n->ldn);
+}
+
+/* dn = gradient of the normed input, from dx. */
+static void experts_backward(const struct part *p, struct trit_net_layer *l)
+{
+	struct trit_experts_part part = experts_part(p);
+	experts_input(p, l);
+	barrier(p);
+	trit_experts_backward(&part, &l->experts, p->n->dn, p->n->dx, p->n->xn, p->n->ldn);
+}
+
 /* ---- the network ------------------------------------------------------------------------------------------------- */
 
 static void forward(const struct part *p)
@@ -403,6 +441,10 @@ static void forward(const struct part *p)
 		post_norm(p, &l->attn_post_norm, l->mid, l->att_out, l->att_out_r);
 		add_residual(p, l->mid, l->x);
 
+		if (c->moe.n_experts) {
+			experts_forward(p, l, out);
+			continue;
+		}
 		input(p, &l->in_ffn, l->mid, &l->ffn_norm);
 		linear(p, &l->gate, l->g, ff, &l->in_ffn);
 		linear(p, &l->up, l->u, ff, &l->in_ffn);
@@ -414,13 +456,11 @@ static void forward(const struct part *p)
 	}
 }
 
-/* From dx, the gradient of layer l's output, to that of its input, adding the gradients of its weights. */
-static void layer_backward(const struct part *p, struct trit_net_layer *l)
+/* From dx, the gradient of the feed-forward half's output, to dn, that of its normed input. */
+static void ffn_backward(const struct part *p, struct trit_net_layer *l)
 {
 	struct trit_net *n = p->n;
-	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c);
-	size_t ld = nq + 2 * nkv;
+	size_t d = (size_t)p->c->d_model, ff = (size_t)p->c->d_ff;
 	const float *dy; /* of what the half of a layer adds to the residual, before its norm */
 
 	/* down and its norm: dn = gradient of the normed activation, dh = of the activation */
@@ -443,6 +483,21 @@ static void layer_backward(const struct part *p, struct trit_net_layer *l)
 	barrier(p);
 	backward_w(p, &l->gate, &l->in_ffn, l->g, ff);
 	backward_w(p, &l->up, &l->in_ffn, l->u, ff);
+}
+
+/* From dx, the gradient of layer l's output, to that of its input, adding the gradients of its weights. */
+static void layer_backward(const struct part *p, struct trit_net_layer *l)
+{
+	struct trit_net *n = p->n;
+	const struct trit_config *c = p->c;
+	size_t d = (size_t)c->d_model, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c);
+	size_t ld = nq + 2 * nkv;
+	const float *dy; /* of what the half of a layer adds to the residual, before its norm */
+
+	if (c->moe.n_experts)
+		experts_backward(p, l);
+	else
+		ffn_backward(p, l);
 	norm_backward_w(p, &l->ffn_norm, l->mid, n->dn, l->in_ffn.r, d);
 	norm_backward_x(p, &l->ffn_norm, n->dx, l->mid, n->dn, l->in_ffn.r, d);
 	barrier(p);
@@ -542,37 +597,41 @@ double trit_net_step(struct trit_net *net, int n, const trit_token *batch, const
 	return pass(net, n, batch, weights, true, loss_scale);
 }
 
-/* The projections of a layer, in the order of the table of tensors. */
-static void linears_of(struct trit_net_layer *l, struct trit_bitlinear *all[TRIT_NET_LINEARS])
+/* Projection j of a layer, in the order of the table of tensors; NULL beyond the last. */
+static struct trit_bitlinear *linear_at(const struct trit_net *n, int layer, int j)
 {
-	struct trit_bitlinear *list[TRIT_NET_LINEARS] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
-	memcpy(all, list, sizeof list);
+	struct trit_net_layer *l = &n->layers[layer];
+	struct trit_bitlinear *dense[TRIT_NET_LINEARS] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
+	int expert = (j - 4) / 3;
+	if (j < 4 || !n->config->moe.n_experts)
+		return j < TRIT_NET_LINEARS ? dense[j] : NULL;
+	if (expert >= trit_moe_experts(&n->config->moe))
+		return NULL;
+	struct trit_expert_weights *e = &l->experts.list[expert];
+	return (j - 4) % 3 == 0 ? &e->gate : (j - 4) % 3 == 1 ? &e->up : &e->down;
 }
 
 static void quantise_thread(void *arg, int index, int threads)
 {
 	struct trit_net *n = arg;
-	for (int i = 0; i < n->config->n_layers; i++) {
-		struct trit_bitlinear *all[TRIT_NET_LINEARS];
-		linears_of(&n->layers[i], all);
-		for (int j = 0; j < TRIT_NET_LINEARS; j++)
-			if ((i * TRIT_NET_LINEARS + j) % threads == index) {
-				trit_bitlinear_quantise(all[j], n->kernels, n->codes + (size_t)index * n->codes_stride);
-				if (n->lambda < 1)
-					trit_bitlinear_blend(all[j], n->lambda);
-			}
-	}
+	struct trit_bitlinear *b;
+	for (int i = 0, count = 0; i < n->config->n_layers; i++)
+		for (int j = 0; (b = linear_at(n, i, j)); j++) {
+			if (count++ % threads != index)
+				continue;
+			trit_bitlinear_quantise(b, n->kernels, n->codes + (size_t)index * n->codes_stride);
+			if (n->lambda < 1)
+				trit_bitlinear_blend(b, n->lambda);
+		}
 }
 
 void trit_net_adapt(struct trit_net *net, const struct trit_lora *lora)
 {
 	net->lora = lora;
 	for (int i = 0; i < net->config->n_layers; i++) {
-		struct trit_bitlinear *all[TRIT_NET_LINEARS];
-		linears_of(&net->layers[i], all);
 		for (int j = 0; j < TRIT_NET_LINEARS; j++) {
 			const struct trit_lora_linear *l = &lora->linears[i * TRIT_NET_LINEARS + j];
-			all[j]->lora = l->rank ? l : NULL;
+			linear_at(net, i, j)->lora = l->rank ? l : NULL;
 		}
 	}
 }
@@ -589,14 +648,12 @@ void trit_net_quantise(struct trit_net *net)
 
 void trit_net_shares(const struct trit_net *net, double share[3])
 {
+	const struct trit_bitlinear *b;
 	double counts[3] = { 0 }, all = 0;
-	for (int i = 0; i < net->config->n_layers; i++) {
-		struct trit_bitlinear *list[TRIT_NET_LINEARS];
-		linears_of(&net->layers[i], list);
-		for (int j = 0; j < TRIT_NET_LINEARS; j++)
+	for (int i = 0; i < net->config->n_layers; i++)
+		for (int j = 0; (b = linear_at(net, i, j)); j++)
 			for (int c = 0; c < 3; c++)
-				counts[c] += (double)list[j]->counts[c];
-	}
+				counts[c] += (double)b->counts[c];
 	all = counts[0] + counts[1] + counts[2];
 	for (int c = 0; c < 3; c++)
 		share[c] = all > 0 ? counts[c] / all : 0;
@@ -604,15 +661,13 @@ void trit_net_shares(const struct trit_net *net, double share[3])
 
 double trit_net_flips(const struct trit_net *net)
 {
+	const struct trit_bitlinear *b;
 	double flips = 0, all = 0;
-	for (int i = 0; i < net->config->n_layers && net->kind != TRIT_WEIGHT_FULL; i++) {
-		struct trit_bitlinear *list[TRIT_NET_LINEARS];
-		linears_of(&net->layers[i], list);
-		for (int j = 0; j < TRIT_NET_LINEARS; j++) {
-			flips += (double)list[j]->flips;
-			all += (double)list[j]->rows * (double)list[j]->cols;
+	for (int i = 0; i < net->config->n_layers && net->kind != TRIT_WEIGHT_FULL; i++)
+		for (int j = 0; (b = linear_at(net, i, j)); j++) {
+			flips += (double)b->flips;
+			all += (double)b->rows * (double)b->cols;
 		}
-	}
 	return all > 0 ? flips / all : 0;
 }
 
@@ -631,10 +686,26 @@ float trit_net_largest(const struct trit_net *net, int layer)
 
 void trit_net_scales(const struct trit_net *net, float *scales)
 {
-	for (int i = 0; i < net->config->n_layers; i++) {
-		struct trit_bitlinear *list[TRIT_NET_LINEARS];
-		linears_of(&net->layers[i], list);
+	const struct trit_bitlinear *b;
+	for (int i = 0; i < net->config->n_layers; i++, scales += TRIT_NET_LINEARS) {
+		double sums[TRIT_NET_LINEARS] = { 0 }, n = 0;
+		for (int j = 0; (b = linear_at(net, i, j)); j++, n = (j - 4) / 3)
+			sums[j < TRIT_NET_LINEARS ? j : 4 + (j - 4) % 3] += (double)trit_bitlinear_mean_scale(b);
 		for (int j = 0; j < TRIT_NET_LINEARS; j++)
-			*scales++ = trit_bitlinear_mean_scale(list[j]);
+			scales[j] = (float)(sums[j] / (j < 4 ? 1 : n));
+	}
+}
+
+void trit_net_loads(struct trit_net *net, float *loads)
+{
+	int n = net->config->moe.n_experts;
+	for (int i = 0; i < net->config->n_layers; i++) {
+		uint64_t *load = net->layers[i].experts.load, all = 0;
+		for (int e = 0; e < n; e++)
+			all += load[e];
+		for (int e = 0; e < n; e++) {
+			loads[i * n + e] = all ? (float)((double)load[e] / (double)all) : 0;
+			load[e] = 0;
+		}
 	}
 }

@@ -12,6 +12,7 @@
 
 #include "base/pool.h"
 #include "train/bit_gradient.h"
+#include "train/experts.h"
 #include "train/distill.h"
 #include "train/lora.h"
 #include "train/net_parts.h"
@@ -27,6 +28,7 @@ struct trit_net_layer {
 	float *att; /* [T, H A] output of attention */
 	float *mid; /* [T, D] input of the feed-forward half */
 	float *g, *u; /* [T, F] outputs of gate and up; the backward pass turns them into their gradients */
+	struct trit_experts experts; /* in place of gate, up and down */
 	struct trit_bit_input in_qkv, in_o, in_ffn, in_down;
 
 	/* Of some architectures. */
@@ -75,6 +77,7 @@ struct trit_net {
 	float *r;               /* [T] of the final norm */
 	float *xn;              /* [T, ldn] normed or dequantised inputs; rows apart by ldn whatever their width, so that
 	                         * threads at different steps do not meet */
+	struct trit_experts_work experts;
 	size_t ldn;             /* widest input */
 	float *dx, *dn;         /* [T, D]; [T, widest] */
 	float *h, *dh;          /* [T, F] */
@@ -126,12 +129,14 @@ void trit_net_quantise(struct trit_net *net);
 void trit_net_shares(const struct trit_net *net, double share[3]);
 /** Share of the quantised weights that the last quantising changed; 0 in a full-precision model. */
 double trit_net_flips(const struct trit_net *net);
-#define TRIT_NET_LINEARS 7 /* projections of a layer: query, key, value, output, gate, up, down */
+#define TRIT_NET_LINEARS 7 /* projections of a layer: query, key, value, output, gate, up, down (all experts' as one) */
 /** The scales of the quantised weights [L, TRIT_NET_LINEARS], of those with several the mean. */
 void trit_net_scales(const struct trit_net *net, float *scales);
 /** Largest magnitude in the input of a layer in the last pass, or with layer L in the last layer's output; infinite
  * when one there is not finite. */
 float trit_net_largest(const struct trit_net *net, int layer);
+/** Shares of the tokens' choices that fell on each expert since the last call [L, E]; 0 in a model without. */
+void trit_net_loads(struct trit_net *net, float *loads);
 /** Sum of the losses (nats) of n sequences; batch [n, S + 1]. Each loss counts as often as weights [n, S] says, finite
  * and >= 0, of the token that is predicted; NULL: once. */
 double trit_net_loss(struct trit_net *net, int n, const trit_token *batch, const float *weights);

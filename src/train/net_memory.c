@@ -50,10 +50,10 @@ static bool integer_backward(const struct trit_net *net)
 	return net->kind != TRIT_WEIGHT_FULL && !net->frozen && net->options.backward == TRIT_BACKWARD_INT16;
 }
 
-/* `first`: see bitlinear.h. */
-static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id id, int layer, size_t first)
+/* `first`: see bitlinear.h. integers: its backward products are bit_gradient.h's. */
+static struct trit_bitlinear linear_of_param(struct trit_net *net, const struct trit_param *p, size_t first,
+                                             bool integers)
 {
-	const struct trit_param *p = trit_params_find(net->params, id, layer);
 	struct trit_bitlinear b = { .kind = net->kind, .scaling = net->scaling, .rows = (int)p->rows, .cols = (int)p->cols,
 		                    .first = first, .w = net->params->w + p->offset, .dw = gradient_of(net, p) };
 	if (net->kind == TRIT_WEIGHT_FULL) {
@@ -62,7 +62,7 @@ static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id
 		b.scales = floats(net, trit_scale_count(b.scaling, p->rows, p->cols), 1);
 		b.codes = trit_arena_take(&net->arena, p->rows * p->cols, 1);
 		b.t2 = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->rows, p->cols), 1);
-		if (integer_backward(net)) {
+		if (integers) {
 			size_t run = trit_bitlinear_run(&b);
 			b.t2_transposed = trit_arena_take(&net->arena, trit_layout_bytes(TRIT_T2, p->cols, p->rows), 1);
 			if (b.scaling != TRIT_SCALE_TENSOR)
@@ -71,15 +71,20 @@ static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id
 		/* frozen weights need no masters: their place takes what the codes stand for */
 		if (net->frozen)
 			b.wq = net->params->w + p->offset;
-		else if (!integer_backward(net) || net->options.warms_up)
+		else if (!integers || net->options.warms_up)
 			b.wq = floats(net, p->rows, p->cols);
 	}
-	const struct trit_param *bias = trit_params_find_bias(net->params, id, layer);
+	const struct trit_param *bias = trit_params_find_bias(net->params, p->id, p->layer);
 	if (bias) {
 		b.bias = net->params->w + bias->offset;
 		b.dbias = gradient_of(net, bias);
 	}
 	return b;
+}
+
+static struct trit_bitlinear linear_of(struct trit_net *net, enum trit_tensor_id id, int layer, size_t first)
+{
+	return linear_of_param(net, trit_params_find(net->params, id, layer), first, integer_backward(net));
 }
 
 static struct trit_bit_input input_of(struct trit_net *net, size_t tokens, size_t width)
@@ -118,6 +123,85 @@ static void lay_out_parts(struct trit_net *net, struct trit_net_layer *l, int i,
 	}
 }
 
+/* ---- experts ----------------------------------------------------------------------------------------------------- */
+
+static struct trit_expert_weights expert_of(struct trit_net *net, int layer, int expert)
+{
+	static const enum trit_tensor_id own[] = { TRIT_TENSOR_FFN_GATE_EXPS, TRIT_TENSOR_FFN_UP_EXPS,
+		                                   TRIT_TENSOR_FFN_DOWN_EXPS };
+	static const enum trit_tensor_id shared[] = { TRIT_TENSOR_FFN_GATE_SHEXP, TRIT_TENSOR_FFN_UP_SHEXP,
+		                                      TRIT_TENSOR_FFN_DOWN_SHEXP };
+	bool is_shared = expert == net->config->moe.n_experts;
+	const enum trit_tensor_id *ids = is_shared ? shared : own;
+	int which = is_shared ? 0 : expert;
+	struct trit_expert_weights w = {
+		.gate = linear_of_param(net, trit_params_find_expert(net->params, ids[0], layer, which), 0, false),
+		.up = linear_of_param(net, trit_params_find_expert(net->params, ids[1], layer, which), 0, false),
+		.down = linear_of_param(net, trit_params_find_expert(net->params, ids[2], layer, which), 0, false),
+	};
+	struct trit_net_norm norm = norm_of(net, is_shared ? TRIT_TENSOR_FFN_SUB_NORM_SHEXP : TRIT_TENSOR_FFN_SUB_NORM_EXPS,
+	                                    layer);
+	if (norm.w) {
+		w.sub_norm = norm.w + (size_t)which * (size_t)w.down.cols;
+		w.d_sub_norm = norm.dw + (size_t)which * (size_t)w.down.cols;
+	}
+	return w;
+}
+
+static int *ints(struct trit_net *net, size_t n)
+{
+	return trit_arena_take(&net->arena, n, sizeof(int));
+}
+
+static struct trit_experts experts_of(struct trit_net *net, int layer, size_t tokens)
+{
+	const struct trit_moe_config *moe = &net->config->moe;
+	size_t n = (size_t)moe->n_experts, slots = tokens * (size_t)trit_moe_slots(moe), d = (size_t)net->config->d_model;
+	size_t f = (size_t)moe->d_ff;
+	struct trit_net_norm router = norm_of(net, TRIT_TENSOR_FFN_ROUTER, layer);
+	struct trit_experts e = { .router = router.w, .d_router = router.dw };
+	e.list = trit_arena_take(&net->arena, (size_t)trit_moe_experts(moe), sizeof *e.list);
+	for (int i = 0; i < trit_moe_experts(moe); i++) {
+		struct trit_expert_weights w = expert_of(net, layer, i);
+		if (e.list)
+			e.list[i] = w;
+	}
+	e.p = floats(net, tokens, n);
+	e.log_z = floats(net, tokens, 1);
+	e.chosen = ints(net, slots);
+	e.weights = floats(net, slots, 1);
+	e.slots = (struct trit_moe_slots){ ints(net, (size_t)trit_moe_experts(moe) + 1), ints(net, slots),
+		                           floats(net, slots, 1) };
+	e.slot_of = ints(net, slots);
+	e.g = floats(net, slots, f);
+	e.u = floats(net, slots, f);
+	e.y = floats(net, slots, d);
+	e.in = input_of(net, slots, d);
+	e.in_down = input_of(net, slots, f);
+	e.load = trit_arena_take(&net->arena, n, sizeof *e.load);
+	return e;
+}
+
+static struct trit_experts_work experts_work(struct trit_net *net, size_t tokens)
+{
+	const struct trit_config *c = net->config;
+	size_t slots = tokens * (size_t)trit_moe_slots(&c->moe), d = (size_t)c->d_model, f = (size_t)c->moe.d_ff;
+	struct trit_experts_work w = { .moe = &c->moe, .d = c->d_model, .f = c->moe.d_ff, .eps = c->eps,
+		                       .relu2 = c->arch->activation == TRIT_ACT_RELU2, .ld = max_size(d, f),
+		                       .balance = net->experts.balance, .z_loss = net->experts.z_loss };
+	w.xd = floats(net, slots, w.ld);
+	w.h = floats(net, slots, f);
+	w.dh = floats(net, slots, f);
+	w.dy = floats(net, slots, d);
+	w.dn = floats(net, slots, w.ld);
+	w.dw = floats(net, slots, 1);
+	w.ds = floats(net, tokens, (size_t)c->moe.n_experts);
+	w.seen = ints(net, tokens);
+	return w;
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------- */
+
 static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
 {
 	const struct trit_config *c = net->config;
@@ -133,9 +217,14 @@ static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
 	l.k = linear_of(net, TRIT_TENSOR_ATTN_K, i, nq);
 	l.v = linear_of(net, TRIT_TENSOR_ATTN_V, i, (nq + nqkv) / 2);
 	l.o = linear_of(net, TRIT_TENSOR_ATTN_OUTPUT, i, 0);
-	l.gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i, 0);
-	l.up = linear_of(net, TRIT_TENSOR_FFN_UP, i, ff);
-	l.down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i, 0);
+	if (c->moe.n_experts) {
+		l.experts = experts_of(net, i, tokens);
+		ff = 0;
+	} else {
+		l.gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i, 0);
+		l.up = linear_of(net, TRIT_TENSOR_FFN_UP, i, ff);
+		l.down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i, 0);
+	}
 	l.x = floats(net, tokens, d);
 	l.qkv = floats(net, tokens, nqkv);
 	l.att = floats(net, tokens, nq);
@@ -157,7 +246,7 @@ static void lay_out(struct trit_net *net)
 {
 	const struct trit_config *c = net->config;
 	size_t tokens = (size_t)net->max_seqs * (size_t)net->seq_len, threads = (size_t)trit_pool_size(net->pool);
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, v = (size_t)c->n_vocab;
+	size_t d = (size_t)c->d_model, ff = c->moe.n_experts ? 0 : (size_t)c->d_ff, v = (size_t)c->n_vocab;
 	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
 	size_t widest = trit_config_widest(c), angles = (size_t)net->seq_len * (size_t)(c->n_rot / 2);
 
@@ -167,6 +256,8 @@ static void lay_out(struct trit_net *net)
 		net->sin[i] = same ? net->sin[0] : floats(net, angles, 1);
 	}
 	net->layers = trit_arena_take(&net->arena, (size_t)c->n_layers, sizeof *net->layers);
+	if (c->moe.n_experts)
+		net->experts = experts_work(net, tokens);
 	for (int i = 0; i < c->n_layers; i++)
 		lay_out_layer(net, i, tokens);
 
@@ -208,7 +299,7 @@ static void lay_out(struct trit_net *net)
 	}
 	net->thread_scratch = (net->thread_scratch + 15) / 16 * 16;
 	net->scratch = floats(net, threads, net->thread_scratch);
-	net->codes_stride = max_size(ff, nq) * d;
+	net->codes_stride = max_size(trit_config_ff_width(c), nq) * d;
 	net->codes = trit_arena_take(&net->arena, threads * net->codes_stride, 1);
 }
 
@@ -230,8 +321,10 @@ int trit_net_init(struct trit_net *net, const struct trit_config *c, struct trit
 		                  .max_seqs = max_seqs, .frozen = !params->g };
 	if (options)
 		net->options = *options;
-	size_t widest = trit_config_widest(c);
+	size_t widest = trit_config_widest(c) * (size_t)(c->moe.n_experts ? trit_moe_slots(&c->moe) : 1);
 	int e = trit_net_check(c, err);
+	if (!e && net->frozen && c->moe.n_experts)
+		e = trit_fail(err, TRIT_ERR_UNSUPPORTED, "adapters are not trained in mixtures of experts; train all weights");
 	if (e)
 		return e;
 	if ((uint64_t)max_seqs * (uint64_t)seq_len > INT_MAX / widest) /* kernels count elements in int */

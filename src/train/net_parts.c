@@ -13,11 +13,17 @@
 
 int trit_net_check(const struct trit_config *c, struct trit_error *err)
 {
+	const struct trit_moe_config *m = &c->moe;
+	bool experts = m->n_experts > 0;
 	const struct {
 		bool has;
 		const char *what;
 	} lacks[] = {
-		{ c->moe.n_experts > 0, "mixtures of experts" },
+		{ experts && m->gating != TRIT_MOE_SOFTMAX, "experts weighted by sigmoids" },
+		{ experts && m->shared_gate, "mixtures of experts whose shared one has a router" },
+		{ experts && m->d_ff_shared && m->d_ff_shared != m->d_ff, "shared experts of another width than the others" },
+		{ experts && (c->arch->activation == TRIT_ACT_GELU || c->arch->norm != TRIT_NORM_RMS || c->arch->post_norms),
+		  "mixtures of experts with GELU, layer norms or post-norms" },
 		{ c->pooling > 0, "embedding models" },
 		{ c->projection_norms, "models with a norm in front of each projection" },
 		{ c->input_4bit || c->inner_4bit, "models with activations of 4 bits" },

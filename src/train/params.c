@@ -24,8 +24,8 @@ static int lay_out(struct trit_params *p, const struct trit_config *c, struct tr
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the list of parameters");
 	struct trit_tensor_walk w = { 0 };
 	for (int i = 0; trit_tensor_next(&w, c); i++) {
-		p->list[i] = (struct trit_param){ .id = w.id, .layer = w.layer, .rows = w.rows, .cols = w.cols,
-			                          .offset = p->total, .kind = trit_walk_kind(&w), .bias = w.bias };
+		p->list[i] = (struct trit_param){ .id = w.id, .layer = w.layer, .expert = w.expert, .rows = w.rows,
+			                          .cols = w.cols, .offset = p->total, .kind = trit_walk_kind(&w), .bias = w.bias };
 		p->total += (w.rows * w.cols + 15) / 16 * 16;
 	}
 	return TRIT_OK;
@@ -82,34 +82,49 @@ void trit_params_randomise(struct trit_params *p, const struct trit_config *c, u
 		const struct trit_param *t = &p->list[i];
 		float *w = p->w + t->offset, deviation = 0.02f;
 		size_t n = t->rows * t->cols;
-		if (t->id == TRIT_TENSOR_ATTN_OUTPUT || t->id == TRIT_TENSOR_FFN_DOWN)
+		bool router = t->id == TRIT_TENSOR_FFN_ROUTER;
+		if (t->id == TRIT_TENSOR_ATTN_OUTPUT || t->id == TRIT_TENSOR_FFN_DOWN || t->id == TRIT_TENSOR_FFN_DOWN_EXPS ||
+		    t->id == TRIT_TENSOR_FFN_DOWN_SHEXP)
 			deviation /= sqrtf(2.0f * (float)c->n_layers);
 		for (size_t j = 0; j < n; j++)
-			w[j] = t->bias                     ? 0.0f
-			       : t->kind == TRIT_KIND_NORM ? 1.0f
-			                                   : deviation * trit_rng_normal(&rng);
+			w[j] = t->bias                                ? 0.0f
+			       : t->kind == TRIT_KIND_NORM && !router ? 1.0f
+			                                              : deviation * trit_rng_normal(&rng);
 	}
 }
 
-static const struct trit_param *find(const struct trit_params *p, enum trit_tensor_id id, int layer, bool bias)
+static const struct trit_param *find(const struct trit_params *p, enum trit_tensor_id id, int layer, bool bias,
+                                     int expert)
 {
 	for (int i = 0; i < p->n; i++)
-		if (p->list[i].id == id && p->list[i].layer == layer && p->list[i].bias == bias)
+		if (p->list[i].id == id && p->list[i].layer == layer && p->list[i].bias == bias &&
+		    p->list[i].expert == expert)
 			return &p->list[i];
 	return NULL;
 }
 
 const struct trit_param *trit_params_find(const struct trit_params *p, enum trit_tensor_id id, int layer)
 {
-	return find(p, id, layer, false);
+	return find(p, id, layer, false, 0);
+}
+
+const struct trit_param *trit_params_find_expert(const struct trit_params *p, enum trit_tensor_id id, int layer,
+                                                 int expert)
+{
+	return find(p, id, layer, false, expert);
 }
 
 const struct trit_param *trit_params_find_bias(const struct trit_params *p, enum trit_tensor_id id, int layer)
 {
-	return find(p, id, layer, true);
+	return find(p, id, layer, true, 0);
 }
 
 void trit_param_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_param *t)
 {
-	trit_tensor_name(name, t->id, t->layer, t->bias ? "bias" : t->adapter ? t->adapter : "weight");
+	struct trit_tensor_walk w = { .id = t->id, .layer = t->layer, .expert = t->expert };
+	const char *suffix = t->bias ? "bias" : t->adapter ? t->adapter : "weight";
+	if (trit_tensor_is_expert(t->id))
+		trit_expert_name(name, &w, suffix);
+	else
+		trit_tensor_name(name, t->id, t->layer, suffix);
 }

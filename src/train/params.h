@@ -14,7 +14,7 @@
 
 struct trit_param {
 	enum trit_tensor_id id;
-	int layer;
+	int layer, expert;
 	size_t rows, cols;
 	size_t offset; /* of the first element in each array, a multiple of 16 */
 	enum trit_tensor_kind kind; /* of biases NORM */
@@ -49,7 +49,10 @@ void trit_params_randomise(struct trit_params *p, const struct trit_config *c, u
 /** NULL when the configuration has no such tensor, or it has no bias. */
 const struct trit_param *trit_params_find(const struct trit_params *p, enum trit_tensor_id id, int layer);
 const struct trit_param *trit_params_find_bias(const struct trit_params *p, enum trit_tensor_id id, int layer);
-/** "blk.3.attn_q.weight". */
+/** An expert's matrix. */
+const struct trit_param *trit_params_find_expert(const struct trit_params *p, enum trit_tensor_id id, int layer,
+                                                 int expert);
+/** "blk.3.attn_q.weight"; of an expert's matrix "blk.3.ffn_up.7.weight". */
 void trit_param_name(char name[TRIT_TENSOR_NAME_BYTES], const struct trit_param *t);
 
 #endif

@@ -74,6 +74,15 @@ const struct trit_setting trit_settings[] = {
 	  "weight decay of embedding and head (as that of the projections unless given)", NULL },
 	{ "z-loss", TRIT_SETTING_FLOAT, AT(z_loss), 0, 1, "X",
 	  "adds X log^2 Z to the loss, Z being what the softmax divides by; 1e-4 is usual", NULL },
+	{ "experts", TRIT_SETTING_INT, AT(experts), 0, TRIT_MAX_EXPERTS, "N",
+	  "feed-forward networks side by side, of which a token goes to some (0: one)", NULL },
+	{ "experts-used", TRIT_SETTING_INT, AT(experts_used), 1, TRIT_MAX_EXPERTS, "N", "to how many", NULL },
+	{ "d-expert", TRIT_SETTING_INT, AT(d_expert), 0, 65536, "N", "width of an expert (0: --d-ff)", NULL },
+	{ "shared-expert", TRIT_SETTING_BOOL, AT(shared_expert), 0, 0, NULL, "one more expert, for all tokens", NULL },
+	{ "balance", TRIT_SETTING_FLOAT, AT(balance), 0, 100, "X", "weight of the loss that evens out the experts' loads",
+	  NULL },
+	{ "router-z-loss", TRIT_SETTING_FLOAT, AT(router_z_loss), 0, 100, "X",
+	  "weight of the loss that keeps the router's scores small", NULL },
 	{ "quant-warmup", TRIT_SETTING_INT, AT(quant_warmup), 0, INT_MAX, "N",
 	  "steps over which weights and activations go from full precision to quantised", NULL },
 	{ "quant-ramp", TRIT_SETTING_CHOICE, AT(quant_ramp), 0, 0, "SHAPE", "how they do: linear is best in most hands",
@@ -111,7 +120,7 @@ struct trit_recipe trit_recipe_defaults(void)
 {
 	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 16, .epochs = 4,
 		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .embedding_decay = -1,
-		                     .beta1 = 0.9f,
+		                     .experts_used = 2, .balance = 0.01f, .router_z_loss = 1e-3f, .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
 		                     .val_share = 0.01f, .seed = 1337 };
 }
@@ -205,7 +214,8 @@ int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err
 		const char *what;
 		int value;
 	} widths[] = {
-		{ "--d-model", r->d_model }, { "--d-ff", r->d_ff }, { "--heads times --head-dim", r->n_heads * r->head_dim },
+		{ "--d-model", r->d_model }, { "--heads times --head-dim", r->n_heads * r->head_dim },
+		{ r->experts && r->d_expert ? "--d-expert" : "--d-ff", r->experts && r->d_expert ? r->d_expert : r->d_ff },
 	};
 	if (r->weights == TRIT_WEIGHT_FULL && r->scales)
 		return trit_fail(err, TRIT_ERR_ARG, "--scales %s: full-precision weights have no scales",
@@ -292,6 +302,12 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		                 activation == TRIT_ACT_GELU ? "GELU" : "squared ReLU");
 	trit_config_set_arch(c, arch);
 	c->sub_norm = c->sub_norm || r->sub_norm == TRIT_SUB_NORM_YES;
+	if (r->experts) {
+		c->moe.n_experts = r->experts;
+		c->moe.n_used = r->experts_used;
+		c->moe.d_ff = r->d_expert ? r->d_expert : r->d_ff;
+		c->moe.d_ff_shared = r->shared_expert ? c->moe.d_ff : 0;
+	}
 	int e = r->weights == TRIT_WEIGHT_FULL && r->quant_warmup
 	            ? trit_fail(err, TRIT_ERR_ARG, "--quant-warmup: full-precision weights are not quantised")
 	            : trit_recipe_check_scales(r, err);

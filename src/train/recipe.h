@@ -46,6 +46,10 @@ struct trit_recipe {
 	float muon_lr;         /* peak; 0: lr */
 	int momentum_warmup;   /* steps */
 	float z_loss;
+	int experts, experts_used; /* 0: a dense network */
+	int d_expert;          /* width of an expert; 0: d_ff */
+	bool shared_expert;
+	float balance, router_z_loss;
 	int quant_warmup;      /* steps from full precision to quantised */
 	int quant_ramp;        /* enum trit_ramp */
 	int backward;          /* enum trit_backward */

@@ -243,7 +243,9 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	bool masked = t->data.masked;
 	t->batch = trit_calloc(batch, (s + 1) * sizeof *t->batch);
 	t->weights = masked ? trit_calloc(batch, s * sizeof *t->weights) : NULL;
-	t->scales = trit_calloc((size_t)t->config.n_layers, TRIT_NET_LINEARS * sizeof *t->scales);
+	t->scales = trit_calloc((size_t)t->config.n_layers,
+	                        (TRIT_NET_LINEARS + (size_t)t->config.moe.n_experts) * sizeof *t->scales);
+	t->loads = t->scales ? t->scales + (size_t)t->config.n_layers * TRIT_NET_LINEARS : NULL;
 	t->losses = trit_calloc((size_t)t->parts, sizeof *t->losses);
 	t->val_losses = trit_calloc(t->data.n_val_windows / (uint64_t)t->micro_batch + 1, 2 * sizeof *t->val_losses);
 	if (!t->batch || (masked && !t->weights) || !t->scales || !t->losses || !t->val_losses)
@@ -347,10 +349,13 @@ static int begin(struct trit_trainer *t, struct trit_error *err)
 	if (e)
 		return e;
 	t->net.z_loss = t->recipe.z_loss;
+	t->net.experts.balance = t->recipe.balance;
+	t->net.experts.z_loss = t->recipe.router_z_loss;
 	quantise(t, t->progress.step);
 	if (is_first(t) && !(e = path_of(metrics, t->out, "metrics.jsonl", err)) &&
 	    !(e = trit_metrics_open(&t->metrics, metrics, t->progress.step, err)))
-		e = trit_events_open(&t->events, t->out, t->progress.step, t->config.n_layers * TRIT_NET_LINEARS, err);
+		e = trit_events_open(&t->events, t->out, t->progress.step,
+		                     t->config.n_layers * (TRIT_NET_LINEARS + t->config.moe.n_experts), err);
 	return trit_dist_agree(t->transport, e, err);
 }
 
@@ -731,11 +736,15 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		report->wait_s = cost.waited;
 		report->sent = cost.bytes;
 	}
+	trit_net_loads(&t->net, t->loads);
 	if (validate) {
 		report->val_loss = trit_trainer_validate(t);
 		report->n_scales = t->recipe.weights == TRIT_WEIGHT_FULL ? 0 : t->config.n_layers * TRIT_NET_LINEARS;
 		report->scales = t->scales;
 		trit_net_scales(&t->net, t->scales);
+		report->n_experts = t->config.moe.n_experts;
+		report->n_loads = t->config.n_layers * report->n_experts;
+		report->loads = t->loads;
 	}
 	int e = is_first(t) ? trit_metrics_write(t->metrics, report, err) : TRIT_OK;
 	if (!e && is_first(t))

@@ -88,6 +88,7 @@ struct trit_trainer {
 	bool heedless;
 	struct trit_health health;
 	float *scales; /* [L, TRIT_NET_LINEARS] */
+	float *loads;  /* [L, E], behind them */
 	FILE *metrics;
 	struct trit_events *events;
 };

@@ -77,6 +77,17 @@ wait $pid
 same warm/checkpoint.safetensors warm2/checkpoint.safetensors "a warm-up interrupted and resumed"
 refuse 2 'quant-warmup: full-precision' "$T" train --data "$text" --out new --weights full --quant-warmup 5
 
+# Experts: each has its share of the tokens, the packed model runs.
+experts="--experts 4 --experts-used 2 --shared-expert --d-expert 64 --balance 0.1"
+expect 0 "$T" train --data "$text" --out experts $small $experts --steps 6 --val-every 3 --val-share 0.1
+[ "$(grep -cE '"loads": \[[0-9.]+(, [0-9.]+){3}\]\}' experts/metrics.jsonl)" -eq 2 ] || fail "no loads of experts"
+expect 0 "$T" info experts/model.gguf
+has out 'experts +4, 2 a token and a shared one'
+expect 0 "$T" run -m experts/model.gguf -p "The" -n 5 -s 1
+expect 0 "$T" train --data "$text" --out experts2 $small $experts --steps 6 --val-every 3 --val-share 0.1 -t 1
+same experts/checkpoint.safetensors experts2/checkpoint.safetensors "experts on one thread and on two"
+refuse 2 'number of experts a token is 2; it must be 1 to 1' "$T" train --data "$text" --out new --experts 1
+
 # A scale a row or a group: the types that hold them have them all, others are refused before the first step. The packed
 # model has the loss that training measured.
 for scales in row group64; do
