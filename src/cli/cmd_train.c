@@ -8,6 +8,7 @@
 #include <locale.h>
 #include <math.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/cmd.h"
@@ -34,7 +35,7 @@ struct train_options {
 	struct trit_export_options export;
 };
 
-enum { MAX_OPTIONS = 128, SPARKS = 24 };
+enum { MAX_OPTIONS = 128, SPARKS = 24, LINE = 256 /* bytes of one */ };
 
 #define ROW_PATIENCE(seconds)                                                                                          \
 	{ 0, "patience", TRIT_OPT_INT, &(seconds), .min = 0, .max = INT_MAX, .metavar = "N",                               \
@@ -294,6 +295,13 @@ struct display {
 	int n_losses;
 };
 
+/* Whether lines can be drawn over. */
+static bool is_terminal(void)
+{
+	const char *term = getenv("TERM");
+	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
 /* Bars of the losses shown last, from the lowest to the highest of them. */
 static void sparkline(char *out, size_t size, struct display *d, double loss)
 {
@@ -315,37 +323,61 @@ static void sparkline(char *out, size_t size, struct display *d, double loss)
 	}
 }
 
+/* What there is to say about a step: the head of it, and the rest. */
+static void describe_step(char head[LINE], char rest[LINE], const struct display *d, const struct trit_step_report *r)
+{
+	char left[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES];
+	struct rusage usage;
+	int n = snprintf(head, LINE, "step %d/%d  loss %.4f", r->step, r->steps, r->loss);
+	if (!isnan(d->val_loss))
+		snprintf(head + n, LINE - (size_t)n, "  val %.4f", d->val_loss);
+	trit_text_seconds(left, (d->last - d->begin) / (r->step - d->first_step) * (r->steps - r->step));
+	n = snprintf(rest, LINE, "lr %.2e  %.0f tok/s  %s left", (double)r->lr, r->tokens_per_s, left);
+	if (r->share[0] > 0 || r->share[2] > 0)
+		n += snprintf(rest + n, LINE - (size_t)n, "  -1/0/+1 %.0f/%.0f/%.0f %%, %.2f %% flip", 100 * r->share[0],
+		              100 * r->share[1], 100 * r->share[2], 100 * r->flips);
+	n += snprintf(rest + n, LINE - (size_t)n, "  gradient %.3g", r->grad_norm);
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		n += snprintf(rest + n, LINE - (size_t)n, "  %s", trit_text_bytes(memory, (double)usage.ru_maxrss * 1024));
+	if (r->skipped)
+		snprintf(rest + n, LINE - (size_t)n, "  skipped %d", r->skipped);
+}
+
+/* Two lines that are drawn over by the next; both cut to the width, since a wrapped one could not be. */
+static void draw(struct display *d, const char *head, const char *rest, double loss)
+{
+	struct winsize size;
+	char bars[4 * SPARKS + 8] = "";
+	int columns = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1 ? size.ws_col : 80;
+	if (d->bars)
+		sparkline(bars, sizeof bars, d, loss);
+	bool fits = (int)strlen(head) + 2 + SPARKS < columns;
+	fprintf(stderr, "%s\r\033[J%.*s%s\n%.*s", d->open ? "\033[1A" : "", columns - 1, head, fits ? bars : "",
+	        columns - 1, rest);
+	d->open = true;
+}
+
 static void show_step(struct display *d, const struct trit_step_report *r)
 {
-	double now = trit_clock(), done = r->step - d->first_step;
+	double now = trit_clock();
 	bool measured = !isnan(r->val_loss), last = r->step == r->steps;
-	char left[TRIT_NUMBER_BYTES], line[320];
+	char head[LINE], rest[LINE];
 	if (measured)
 		d->val_loss = r->val_loss;
 	if (!measured && !last && r->step != d->first_step + 1 && now - d->last < (d->terminal ? 0.25 : 10.0))
 		return;
 	d->last = now;
-	trit_text_seconds(left, (now - d->begin) / done * (r->steps - r->step));
-	int n = snprintf(line, sizeof line, "step %d/%d  loss %.4f", r->step, r->steps, r->loss);
-	if (!isnan(d->val_loss))
-		n += snprintf(line + n, sizeof line - (size_t)n, "  val %.4f", d->val_loss);
-	n += snprintf(line + n, sizeof line - (size_t)n, "  lr %.2e  %.0f tok/s  %s left", (double)r->lr, r->tokens_per_s,
-	              left);
-	if (r->share[0] > 0 || r->share[2] > 0)
-		n += snprintf(line + n, sizeof line - (size_t)n, "  -1/0/+1 %.0f/%.0f/%.0f %%", 100 * r->share[0],
-		              100 * r->share[1], 100 * r->share[2]);
-	if (r->skipped)
-		n += snprintf(line + n, sizeof line - (size_t)n, "  skipped %d", r->skipped);
-	struct winsize size;
-	bool stays = !d->terminal || measured;
-	int columns = d->terminal && !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1 ? size.ws_col : 80;
-	if (d->terminal && d->bars && n + 2 + SPARKS < columns)
-		sparkline(line + n, sizeof line - (size_t)n, d, r->loss);
-	else if (!stays && n >= columns)
-		line[columns - 1] = 0; /* a wrapped line could not be written over */
-	fprintf(stderr, "%s%s%s", d->terminal ? "\r\033[K" : "", line, stays ? "\n" : "");
+	describe_step(head, rest, d, r);
+	if (!d->terminal) {
+		fprintf(stderr, "%s  %s\n", head, rest);
+	} else {
+		if (measured) { /* stays */
+			fprintf(stderr, "%s\r\033[J%s  lr %.2e\n", d->open ? "\033[1A" : "", head, (double)r->lr);
+			d->open = false;
+		}
+		draw(d, head, rest, r->loss);
+	}
 	fflush(stderr);
-	d->open = !stays;
 }
 
 /* What was made of the records. */
@@ -539,7 +571,7 @@ static int command(parse_fn *parse_options, int argc, char **argv)
 {
 	struct train_options o;
 	struct trit_error err;
-	struct display d = { .terminal = isatty(STDERR_FILENO) != 0, .val_loss = (double)NAN };
+	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN };
 	struct trit_mpi_muted muted = trit_mpi_mute();
 	int status = parse_options(&o, argc, argv);
 	trit_mpi_unmute(muted);

@@ -5,8 +5,8 @@
  *     used. Each chunk is read by itself, its first token replaced by BOS where the model asks for it. Only its second
  *     half is scored: for j = n_ctx/2 .. n_ctx-2 the logits at j predict token j+1.
  *
- *     Windows are another rule, the validation's of a training run: n_ctx + 1 tokens each, read as they are, each of the
- *     n_ctx predictions scored, or those that have a weight.
+ *     Windows are another rule, the validation's of a training run: n_ctx + 1 tokens each, read as they are, each of
+ *     the n_ctx predictions scored, or those that have a weight.
  *
  *     nll_i = ln sum_v exp(l_v) - l_target     m = mean(nll)     PPL = exp(m)
  *     error = PPL sqrt((mean(nll^2) - m^2) / (count - 1))
