@@ -190,7 +190,8 @@ static void put_stats_text(const struct trit_data_stats *s)
 	          all ? (double)bytes / (double)all : 0);
 	trit_outf("vocabulary   %d tokens, %d of them used\n", s->n_vocab, s->n_used);
 	trit_outf("duplicates   %.2f %% of the documents read\n", read ? 100.0 * (double)twice / (double)read : 0);
-	trit_outf("documents    %llu, by tokens:\n", (unsigned long long)s->documents);
+	trit_outf("documents    %llu, in %llu runs without a gap (long ones have parts held out); runs by tokens:\n",
+	          (unsigned long long)s->documents, (unsigned long long)s->n_runs);
 	for (int i = 0; i < TRIT_STATS_LENGTHS; i++)
 		if (s->lengths[i])
 			trit_outf("  %10llu ..  %-10llu  %llu\n", 1ull << i, (2ull << i) - 1, (unsigned long long)s->lengths[i]);
@@ -216,8 +217,9 @@ static void put_stats_text(const struct trit_data_stats *s)
 static void put_stats_json(const struct trit_data_stats *s)
 {
 	trit_outf("{\"tokens\": %llu, \"val_tokens\": %llu, \"shards\": %d, \"vocabulary\": %d, \"used\": %d, "
-	          "\"documents\": %llu,\n \"lengths\": {", (unsigned long long)s->tokens,
-	          (unsigned long long)s->val_tokens, s->n_shards, s->n_vocab, s->n_used, (unsigned long long)s->documents);
+	          "\"documents\": %llu, \"runs\": %llu,\n \"lengths\": {", (unsigned long long)s->tokens,
+	          (unsigned long long)s->val_tokens, s->n_shards, s->n_vocab, s->n_used, (unsigned long long)s->documents,
+	          (unsigned long long)s->n_runs);
 	for (int i = 0, n = 0; i < TRIT_STATS_LENGTHS; i++)
 		if (s->lengths[i])
 			trit_outf("%s\"%llu\": %llu", n++ ? ", " : "", 1ull << i, (unsigned long long)s->lengths[i]);

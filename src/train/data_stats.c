@@ -16,7 +16,7 @@
 struct scan {
 	struct trit_data_stats *stats;
 	uint64_t *counts; /* [V] */
-	uint64_t length;  /* of the document that is open; 0: none is */
+	uint64_t length;  /* of the run that is open; 0: none is */
 	trit_prepare_fn *progress;
 	void *arg;
 	uint64_t done, total;
@@ -24,7 +24,7 @@ struct scan {
 
 /* ---- shards ------------------------------------------------------------------------------------------------------ */
 
-static void end_document(struct scan *c)
+static void end_run(struct scan *c)
 {
 	int bin = 0;
 	if (!c->length)
@@ -32,7 +32,7 @@ static void end_document(struct scan *c)
 	while (bin + 1 < TRIT_STATS_LENGTHS && c->length >> (bin + 1))
 		bin++;
 	c->stats->lengths[bin]++;
-	c->stats->documents++;
+	c->stats->n_runs++;
 	c->length = 0;
 }
 
@@ -49,7 +49,7 @@ static int scan_shard(struct scan *c, const struct trit_shards *s, int i, struct
 		trit_shards_read(s, (uint64_t)i * TRIT_SHARD_TOKENS + at, here, tokens);
 		for (size_t j = 0; j < here; j++) {
 			if (next < n_starts && trit_get32(starts + 4 * next) == at + j) {
-				end_document(c);
+				end_run(c);
 				next++;
 			}
 			c->length++;
@@ -74,7 +74,7 @@ static int scan_list(struct scan *c, const struct trit_shards *s, struct trit_er
 	int e = TRIT_OK;
 	for (int i = 0; i < s->n && !e; i++)
 		e = scan_shard(c, s, i, err);
-	end_document(c);
+	end_run(c);
 	return e;
 }
 
@@ -135,6 +135,7 @@ static int read_sources(struct trit_data_stats *s, const json_t *list, struct tr
 		to->path = trit_strndup(path ? path : "?", strlen(path ? path : "?"));
 		if (!to->path)
 			return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu sources", n);
+		s->documents += number_of(fates, trit_fate_names[TRIT_FATE_KEPT]);
 		for (int i = 0; i < TRIT_N_FATES; i++)
 			to->fates[i] = number_of(fates, trit_fate_names[i]);
 	}

@@ -8,7 +8,7 @@
 
 #include "train/data_folder.h"
 
-#define TRIT_STATS_LENGTHS 32 /* documents of 2^i .. 2^(i+1)-1 tokens */
+#define TRIT_STATS_LENGTHS 32 /* runs of 2^i .. 2^(i+1)-1 tokens */
 #define TRIT_STATS_TOP 20
 
 struct trit_stats_source {
@@ -18,7 +18,8 @@ struct trit_stats_source {
 
 struct trit_data_stats {
 	uint64_t tokens, val_tokens;       /* val_tokens not in tokens */
-	uint64_t documents;                /* of both; parts around a held-out part count each */
+	uint64_t documents;                /* of the manifest */
+	uint64_t n_runs;                   /* of tokens that go on without a gap: documents, or parts of long ones */
 	uint64_t lengths[TRIT_STATS_LENGTHS];
 	int n_vocab, n_used;               /* tokens of the vocabulary, and those that occur */
 	int n_shards;

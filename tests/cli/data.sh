@@ -19,7 +19,7 @@ has out "^tokens +[0-9]+ for training, [0-9]+ held out, in 2 shards" "^vocabular
 expect 0 "$T" data --stats one --json
 if command -v python3 >/dev/null; then
 	python3 -c 'import json,sys; d=json.load(open("out")); assert d["sources"][0]["documents"]["kept"] == 40
-assert d["documents"] == sum(d["lengths"].values()) == 40' || fail "--stats --json"
+assert d["documents"] == d["runs"] == sum(d["lengths"].values()) == 40' || fail "--stats --json"
 fi
 refuse 1 'one: there are files in it already' "$T" data "$text" --out one $common
 expect 0 "$T" data "$text" --out one --force $common
