@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/bench_train.h"
 #include "cli/bench_report.h"
 
 #include "base/file.h"
@@ -237,6 +238,7 @@ static int parse(struct bench_options *o, int argc, char **argv)
 	static const char *const outputs[] = { "md", "csv", "json", "jsonl", NULL };
 	struct lists l = { 0 };
 	int read_buffer = 0;
+	bool train = false;
 	*o = (struct bench_options){ .run.n_repetitions = 5, .progress = isatty(STDERR_FILENO) };
 	struct trit_opt options[] = {
 		{ 'm', "model", TRIT_OPT_LIST, &l.models, .metavar = "FILE", .help = "models, GGUF files",
@@ -253,6 +255,7 @@ static int parse(struct bench_options *o, int argc, char **argv)
 		  .shown = "1" },
 		{ 'r', "repetitions", TRIT_OPT_INT, &o->run.n_repetitions, .min = 1, .max = 100000, .metavar = "N",
 		  .help = "how often each test is measured" },
+		{ 0, "train", TRIT_OPT_FLAG, &train, .help = "measure training instead: see trit bench --train --help" },
 		{ .type = TRIT_OPT_HEADING, .help = "Computing" },
 		{ 't', "threads", TRIT_OPT_LIST, &l.threads, .metavar = "N", .help = "threads that compute",
 		  .shown = "$TRIT_THREADS or as many as help" },
@@ -442,6 +445,9 @@ int trit_cmd_bench(int argc, char **argv)
 {
 	struct bench_options o;
 	struct trit_error err;
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--train"))
+			return trit_bench_train(argc, argv);
 	int status = parse(&o, argc, argv);
 	if (status >= 0)
 		return status;

@@ -14,6 +14,7 @@
 #include "cli/cmd.h"
 #include "cli/mpi.h"
 #include "cli/progress.h"
+#include "cli/setting_row.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -43,21 +44,6 @@ enum { MAX_OPTIONS = 128, SPARKS = 24, LINE = 256 /* bytes of one */ };
 	          "(0: for ever)" }
 
 /* ---- the command line -------------------------------------------------------------------------------------------- */
-
-/* A setting of the recipe as a row of the option table. */
-static struct trit_opt setting_row(struct trit_recipe *r, const struct trit_setting *s)
-{
-	static const enum trit_opt_type types[] = {
-		[TRIT_SETTING_INT] = TRIT_OPT_INT,       [TRIT_SETTING_FLOAT] = TRIT_OPT_FLOAT,
-		[TRIT_SETTING_BOOL] = TRIT_OPT_FLAG,     [TRIT_SETTING_U64] = TRIT_OPT_UINT64,
-		[TRIT_SETTING_CHOICE] = TRIT_OPT_CHOICE,
-	};
-	bool from_size = s->type == TRIT_SETTING_INT && *(int *)(void *)((char *)r + s->offset) == 0 && s->min > 0;
-	bool unset = s->type == TRIT_SETTING_FLOAT && *(float *)(void *)((char *)r + s->offset) < 0;
-	return (struct trit_opt){ .name = s->name, .type = types[s->type], .value = (char *)r + s->offset, .min = s->min,
-		                  .max = s->max, .metavar = s->metavar, .help = s->help, .choices = s->choices,
-		                  .shown = from_size ? "from --size" : unset ? "" : NULL };
-}
 
 /* With --resume the settings are the checkpoint's: none may be given. */
 static int check_resume(const struct trit_opt_table *table, const struct train_options *o, int first_setting)
@@ -148,7 +134,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 	memcpy(options, fixed, sizeof fixed);
 	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
 		if (!trit_setting_is_tuning(&trit_settings[i]))
-			options[n++] = setting_row(&o->recipe, &trit_settings[i]);
+			options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
 		.command = "train",
 		.usage = "--data FILE|DIR... --out DIR [--size NAME] [OPTIONS]",
@@ -251,7 +237,7 @@ static int parse_tuning(struct train_options *o, int argc, char **argv)
 	for (int tuning = 1; tuning >= 0; tuning--)
 		for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
 			if (trit_setting_is_tuning(&trit_settings[i]) == tuning && !trit_setting_is_shape(&trit_settings[i]))
-				options[n++] = setting_row(&o->recipe, &trit_settings[i]);
+				options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
 		.command = "finetune",
 		.usage = "--model FILE --data FILE... --out DIR [--lora RANK] [OPTIONS]",

@@ -384,10 +384,37 @@ static void softmax(float *x, int n)
 		vec_store_n(x + i, vec_div(vec_load_n(x + i, m), vec_set1(s)), m);
 }
 
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
+
+/* Chains that fill the registers: enough for two instructions of four or five cycles in each cycle. */
+static double f32_peak(int rounds)
+{
+#if defined(VEC_AVX512)
+	enum { CHAINS = 12, STEPS = 1000 };
+#else
+	enum { CHAINS = 6, STEPS = 1000 };
+#endif
+	struct vec s[CHAINS], a = vec_set1(0.5f);
+	volatile float kept;
+
+	for (int c = 0; c < CHAINS; c++)
+		s[c] = vec_set1((float)c);
+	for (int i = 0; i < rounds * STEPS; i++)
+#pragma GCC unroll 12
+		for (int c = 0; c < CHAINS; c++)
+			s[c] = vec_fma(s[c], a, a);
+	for (int c = 1; c < CHAINS; c++)
+		s[0] = vec_add(s[0], s[c]);
+	kept = vec_sum(s[0]);
+	(void)kept;
+	return 2.0 * 16 * CHAINS * STEPS * rounds;
+}
+
 static void float_init(struct trit_kernels *k)
 {
 	k->rmsnorm = rmsnorm;
 	k->layernorm = layernorm;
+	k->f32_peak = f32_peak;
 	k->act_quant = act_quant;
 	k->act_quant4 = act_quant4;
 	k->rmsnorm_quant = rmsnorm_quant;

@@ -260,7 +260,8 @@ enum trit_tier {
  * The speed limits of this CPU as the tier sees them, for benchmarks. Both may be called from several threads at once.
  * read_pass: reads the n bytes at p (both multiples of 64) once, in order; returns the exclusive or of all its 64-bit
  * words. int8_peak: runs the tier's best 8-bit multiply-add instruction on registers (tiles) only, `rounds` rounds of
- * some microseconds at most; returns the operations done, a multiply and an add counting two.
+ * some microseconds at most; returns the operations done, a multiply and an add counting two. f32_peak: the same of
+ * fp32 fused multiply-adds.
  */
 typedef uint64_t trit_read_pass_fn(const void *p, size_t n);
 typedef double trit_int8_peak_fn(int rounds);
@@ -268,7 +269,7 @@ typedef double trit_int8_peak_fn(int rounds);
 struct trit_kernels {
 	enum trit_tier tier;
 
-	trit_int8_peak_fn *int8_peak;
+	trit_int8_peak_fn *int8_peak, *f32_peak;
 	trit_read_pass_fn *read_pass;
 
 	trit_act_quant_fn *act_quant;

@@ -132,4 +132,14 @@ wait $pid
 [ -s err ] && fail "a closed pipe is announced"
 "$T" bench -m "$MODEL" -p 1 -n 0 -r 1 >/dev/full 2>err && fail "bench > /dev/full succeeds"
 has err 'No space left'
+
+# Training: two rows, in each form.
+small="--train --size 260k --seq-len 16 --batch 2 -r 1"
+expect 0 "$T" bench $small
+has out '^\| 260k \| ternary \|' '^\| 260k \| full \|' ' % of [0-9]+ \|'
+expect 0 "$T" bench $small -o csv
+[ "$(wc -l <out)" -eq 3 ] || fail "not three lines of CSV"
+expect 0 "$T" bench $small -o json
+has out '^\[$' '^\]$' '"weights": "full"'
+expect 2 "$T" bench --train --batch 0
 exit 0
