@@ -739,7 +739,7 @@ static void make_run(struct run *run, enum trit_weight_kind kind)
 	trit_params_randomise(&run->params, &run->source.config, 77);
 	assert_int_equal(trit_make_dirs("run", &err), 0);
 	assert_int_equal(trit_checkpoint_save("run/checkpoint.safetensors", &run->params, &r, &run->source.config,
-	                                      (struct trit_progress){ 1, 2, 3 }, &err), 0);
+	                                      (struct trit_progress){ .step = 1, .steps = 2, .train_tokens = 3 }, &err), 0);
 	assert_int_equal(trit_corpus_open(&c, 1, paths, &err), 0);
 	assert_int_equal(trit_prepare_vocab(&c, &settings, r.n_vocab, &vocab, &err), 0);
 	assert_int_equal(trit_vocab_file_write("run/vocab.gguf", &vocab, &err), 0);

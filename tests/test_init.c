@@ -198,7 +198,7 @@ static void check_round_trip(const char *arch, bool quantised, int type)
 	struct trit_config c = tiny_config(arch, 256, 256);
 	struct trit_recipe r = recipe(quantised ? TRIT_WEIGHT_TERNARY : TRIT_WEIGHT_FULL);
 	const struct trit_export_options o = { .type = type, .embedding_type = TRIT_GGML_F32, .head_type = -1 };
-	struct trit_progress progress = { 0, 1, 0 };
+	struct trit_progress progress = { .steps = 1 };
 	struct trit_init in;
 	struct trit_params p;
 	struct trit_gguf a, b;

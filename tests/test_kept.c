@@ -48,7 +48,7 @@ static int tear_down(void **state)
 
 static void save(const char *dir, int keep, int step)
 {
-	struct trit_progress progress = { step, 1000, 77 };
+	struct trit_progress progress = { .step = step, .steps = 1000, .train_tokens = 77 };
 	params.w[0] = (float)step;
 	if (trit_kept_save(dir, keep, &params, &recipe, &config, progress, &err))
 		fail_msg("%s", err.message);
@@ -173,7 +173,7 @@ static void test_truncations(void **state)
 /* Weights that are no numbers do not take the place of those that are. */
 static void test_not_finite(void **state)
 {
-	struct trit_progress progress = { 6, 1000, 77 };
+	struct trit_progress progress = { .step = 6, .steps = 1000, .train_tokens = 77 };
 	(void)state;
 	assert_int_equal(trit_make_dirs("nan", &err), 0);
 	save("nan", 2, 5);

@@ -48,7 +48,10 @@ static int put_number(struct trit_buf *b, double v, struct trit_error *err)
 	return isfinite(v) ? trit_buf_printf(b, err, "%.7g", v) : trit_buf_append(b, 4, "null", err);
 }
 
-enum column { STEP, TOKENS, LOSS, VAL_LOSS, LR, GRAD_NORM, TOKENS_PER_S, FLIPS, SHARE, N_COLUMNS = SHARE + 3 };
+enum column {
+	STEP, TOKENS, LOSS, VAL_LOSS, LR, GRAD_NORM, TOKENS_PER_S, FLIPS, KL, KL_WEIGHT, RELATION, RELATION_WEIGHT, SHARE,
+	N_COLUMNS = SHARE + 3
+};
 
 static double value_of(const struct trit_step_report *r, enum column c)
 {
@@ -69,6 +72,14 @@ static double value_of(const struct trit_step_report *r, enum column c)
 		return r->tokens_per_s;
 	case FLIPS:
 		return r->flips;
+	case KL:
+		return r->kl;
+	case KL_WEIGHT:
+		return (double)r->kl_weight;
+	case RELATION:
+		return r->relation;
+	case RELATION_WEIGHT:
+		return (double)r->relation_weight;
 	default:
 		return r->share[c - SHARE];
 	}
@@ -108,7 +119,7 @@ static int put_scales(struct trit_buf *b, const struct trit_metrics *m, struct t
 static int put_run(struct trit_buf *b, const char *name, const struct trit_metrics *m, struct trit_error *err)
 {
 	static const char *const names[] = { "step", "tokens", "loss", "val_loss", "lr", "grad_norm", "tokens_per_s",
-		                             "flips", "share" };
+		                             "flips", "kl", "kl_weight", "relation", "relation_weight", "share" };
 	int e = trit_buf_append(b, 9, "{\"name\": ", err);
 	if (!e)
 		e = put_string(b, name, err);

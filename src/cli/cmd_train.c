@@ -23,13 +23,15 @@
 #include "train/trainer.h"
 
 struct train_options {
-	const char *command; /* "train" or "finetune" */
+	const char *command; /* "train", "finetune" or "distill" */
 	bool tune;
+	bool distill;
 	struct trit_recipe recipe;
 	struct trit_train_options run;
 	struct trit_opt_list data;
 	const char *size, *type, *embedding_type;
 	bool resume;
+	int layers; /* of the teacher's that the student is to have; 0: all */
 	int on_divergence;
 	int patience; /* seconds that processes wait for each other */
 	int val_every, save_every;
@@ -58,14 +60,42 @@ static int check_resume(const struct trit_opt_table *table, const struct train_o
 	return -1;
 }
 
+/* Whether it describes the network. */
+static bool is_shape(const struct trit_opt *option)
+{
+	for (int i = 0; i < trit_n_settings; i++)
+		if (!strcmp(trit_settings[i].name, option->name))
+			return trit_setting_is_shape(&trit_settings[i]);
+	return !strcmp(option->name, "size");
+}
+
 /* With --init the network is the model's: none of what describes one may be given. */
 static int check_init(const struct trit_opt_table *table, int first_setting)
 {
-	for (int i = first_setting; i < table->n_options; i++) {
-		int setting = i - first_setting - 1; /* --size comes first */
-		if (table->options[i].given && (setting < 0 || trit_setting_is_shape(&trit_settings[setting])))
+	for (int i = first_setting; i < table->n_options; i++)
+		if (table->options[i].given && is_shape(&table->options[i]))
 			return trit_opt_error(table, "--%s: the model of --init has its own; leave one of them out",
 			                      table->options[i].name);
+	return -1;
+}
+
+/* A student begins with its teacher's weights unless it is given another size. */
+static int choose_student(const struct trit_opt_table *table, struct train_options *o, int first_setting)
+{
+	bool sized = false;
+	if (!o->run.teacher)
+		return trit_opt_error(table, "no teacher: give --teacher FILE or folder, or --resume");
+	for (int i = first_setting; i < table->n_options; i++) {
+		const char *name = table->options[i].name;
+		if (!table->options[i].given)
+			continue;
+		if (!strcmp(name, "vocab-size"))
+			return trit_opt_error(table, "--vocab-size: a student has its teacher's vocabulary; leave it out");
+		sized |= is_shape(&table->options[i]) && strcmp(name, "layers");
+	}
+	if (!sized && !o->run.init) {
+		o->layers = o->recipe.n_layers;
+		o->run.init = o->run.teacher;
 	}
 	return -1;
 }
@@ -73,25 +103,39 @@ static int check_init(const struct trit_opt_table *table, int first_setting)
 /* The rest of the recipe and the configuration, from --init or --size; checked. */
 static int complete(struct train_options *o, struct trit_error *err)
 {
-	struct trit_config c;
+	struct trit_config c = { 0 };
+	struct trit_init init = { 0 };
+	struct trit_vocab *vocab = &init.file.vocab; /* the student's */
 	int e;
 	if (o->run.init) {
-		struct trit_init init;
-		if ((e = trit_init_open(&init, o->run.init, o->run.tokenizer, &o->recipe, err)))
-			return e;
-		c = init.config;
-		trit_init_close(&init);
-	} else if ((e = trit_recipe_apply_size(&o->recipe, o->size, err)) ||
-	           (e = trit_recipe_config(&o->recipe, &c, err))) {
-		return e;
+		if (!(e = trit_init_open(&init, o->run.init, o->run.tokenizer, &o->recipe, err)))
+			c = init.config;
+		if (!e && o->layers > c.n_layers)
+			e = trit_fail(err, TRIT_ERR_ARG, "--layers is %d; the teacher has %d (--size makes a new network)",
+			              o->layers, c.n_layers);
+	} else {
+		e = o->run.teacher ? trit_teacher_vocab(o->run.teacher, o->run.tokenizer, vocab, &o->recipe.n_vocab, err)
+		                   : TRIT_OK;
+		if (!e && !(e = trit_recipe_apply_size(&o->recipe, o->size, err)))
+			e = trit_recipe_config(&o->recipe, &c, err);
 	}
-	return trit_export_check(&c, trit_recipe_method(&o->recipe), &o->export, err);
+	if (!e && o->run.teacher)
+		e = trit_teacher_check(o->run.teacher, &c, vocab, &o->recipe, err);
+	trit_init_close(&init);
+	return e ? e : trit_export_check(&c, trit_recipe_method(&o->recipe), &o->export, err);
 }
+
+static const char distill_about[] =
+	"Trains a ternary model that imitates another one and packs it. The student begins as the teacher with\n"
+	"sub-norms added, as some of its layers (--layers), or as a new network (--size), with the teacher's\n"
+	"vocabulary; it learns from the text, from the teacher's predictions and from the relations within one of\n"
+	"its layers. Writes DIR/model.gguf. Ctrl-C saves and ends; --resume goes on, bit for bit.";
 
 static int parse(struct train_options *o, int argc, char **argv)
 {
 	static const char *const on_divergence[] = { "stop", "go-on", NULL };
-	*o = (struct train_options){ .command = "train", .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
+	*o = (struct train_options){ .command = o->distill ? "distill" : "train", .distill = o->distill,
+		                     .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
 		                     .embedding_type = "auto", .save_every = 500, .patience = 600, .val_every = 250 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
@@ -130,15 +174,24 @@ static int parse(struct train_options *o, int argc, char **argv)
 		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME",
 		  .help = trit_recipe_sizes() },
 	};
-	int n = TRIT_N(fixed), first_setting = n - 1; /* --size */
-	memcpy(options, fixed, sizeof fixed);
+	int n = 0, first_setting;
+	if (o->distill)
+		options[n++] = (struct trit_opt){
+			0, "teacher", TRIT_OPT_STRING, &o->run.teacher, .metavar = "MODEL",
+			.help = "model to learn from, any that runs; with --resume: where it is now"
+		};
+	memcpy(options + n, fixed, sizeof fixed);
+	n += TRIT_N(fixed);
+	first_setting = n - 1; /* --size */
 	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
-		if (!trit_setting_is_tuning(&trit_settings[i]))
+		if (!trit_setting_is_tuning(&trit_settings[i]) && (o->distill || !trit_setting_of_teacher(&trit_settings[i])))
 			options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
-		.command = "train",
-		.usage = "--data FILE|DIR... --out DIR [--size NAME] [OPTIONS]",
-		.about =
+		.command = o->command,
+		.usage = o->distill ? "--teacher MODEL --data FILE|DIR... --out DIR [--layers N | --size NAME] [OPTIONS]"
+		                    : "--data FILE|DIR... --out DIR [--size NAME] [OPTIONS]",
+		.about = o->distill ? distill_about
+		                    :
 			"Trains a ternary (1.58-bit) language model on text and packs it. Learns a vocabulary, cuts the text into\n"
 			"tokens, holds some documents out for validation, trains, and writes DIR/model.gguf. Ctrl-C saves and\n"
 			"ends; --resume goes on, bit for bit.",
@@ -158,10 +211,12 @@ static int parse(struct train_options *o, int argc, char **argv)
 	if (!o->data.n)
 		return trit_opt_error(&table, "no text: give --data FILE or folder, or --resume");
 	struct trit_error err;
-	if (o->run.init && (status = check_init(&table, first_setting)) >= 0)
+	if (o->distill && (status = choose_student(&table, o, first_setting)) >= 0)
+		return status;
+	if (o->run.init && o->run.init != o->run.teacher && (status = check_init(&table, first_setting)) >= 0)
 		return status;
 	int e = complete(o, &err);
-	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(&table, "%s", err.message) : trit_cmd_fail("train", &err);
+	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(&table, "%s", err.message) : trit_cmd_fail(o->command, &err);
 }
 
 /* A small set of examples, a few times over, by a model that knows much already: short, gentle, without decay. What
@@ -236,7 +291,8 @@ static int parse_tuning(struct train_options *o, int argc, char **argv)
 	memcpy(options, fixed, sizeof fixed);
 	for (int tuning = 1; tuning >= 0; tuning--)
 		for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
-			if (trit_setting_is_tuning(&trit_settings[i]) == tuning && !trit_setting_is_shape(&trit_settings[i]))
+			if (trit_setting_is_tuning(&trit_settings[i]) == tuning && !trit_setting_is_shape(&trit_settings[i]) &&
+			    !trit_setting_of_teacher(&trit_settings[i]))
 				options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
 		.command = "finetune",
@@ -315,6 +371,8 @@ static void describe_step(char head[LINE], char rest[LINE], const struct display
 	char left[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES];
 	struct rusage usage;
 	int n = snprintf(head, LINE, "step %d/%d  loss %.4f", r->step, r->steps, r->loss);
+	if (r->has_kl)
+		n += snprintf(head + n, LINE - (size_t)n, "  kl %.4f", r->kl);
 	if (!isnan(d->val_loss))
 		snprintf(head + n, LINE - (size_t)n, "  val %.4f", d->val_loss);
 	trit_text_seconds(left, (d->last - d->begin) / (r->step - d->first_step) * (r->steps - r->step));
@@ -387,6 +445,23 @@ static void show_examples(const struct trit_trainer *t)
 		              (unsigned long long)c->endless);
 }
 
+static void show_teacher(const struct trit_trainer *t)
+{
+	const struct trit_model *m = t->teacher.model;
+	const struct trit_distill_options *o = &t->teacher.distill.options;
+	char parameters[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES];
+	trit_text_count(parameters, (double)m->stats.parameters);
+	trit_text_bytes(memory, (double)trit_teacher_bytes(&t->teacher));
+	fprintf(stderr, "teacher: %s, %s parameters, %d layers of %d, %s of the memory", m->config.arch->title, parameters,
+	        m->config.n_layers, m->config.d_model, memory);
+	if (o->relation)
+		fprintf(stderr, "; layer %d is compared with its layer %d, in %d heads", o->layer + 1, o->teacher_layer + 1,
+		        o->heads);
+	fputc('\n', stderr);
+	if (m->stats.ternary_weights)
+		trit_cmd_note("distill", "the teacher is ternary itself; one in full precision knows more");
+}
+
 static void show_start(const struct trit_trainer *t)
 {
 	const struct trit_recipe *r = &t->recipe;
@@ -408,6 +483,8 @@ static void show_start(const struct trit_trainer *t)
 		        "When one dies all end: trit train --resume goes on from the last checkpoint, on any number that\n"
 		        "divides the batch\n",
 		        t->transport->ranks, t->transport->local_ranks, r->batch / t->transport->ranks, r->seq_len);
+	if (t->teacher.model)
+		show_teacher(t);
 	if (!t->config.tied && !t->config.arch->others_untie)
 		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
 		              t->config.arch->name);
@@ -551,11 +628,17 @@ static int train(struct train_options *o, struct display *d)
 	return done ? 0 : 130;
 }
 
+static int parse_distill(struct train_options *o, int argc, char **argv)
+{
+	o->distill = true;
+	return parse(o, argc, argv);
+}
+
 typedef int parse_fn(struct train_options *o, int argc, char **argv);
 
 static int command(parse_fn *parse_options, int argc, char **argv)
 {
-	struct train_options o;
+	struct train_options o = { 0 };
 	struct trit_error err;
 	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN };
 	struct trit_mpi_muted muted = trit_mpi_mute();
@@ -585,6 +668,11 @@ static int command(parse_fn *parse_options, int argc, char **argv)
 int trit_cmd_train(int argc, char **argv)
 {
 	return command(parse, argc, argv);
+}
+
+int trit_cmd_distill(int argc, char **argv)
+{
+	return command(parse_distill, argc, argv);
 }
 
 int trit_cmd_finetune(int argc, char **argv)

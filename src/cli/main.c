@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{ "run", trit_cmd_run, "write text that follows a prompt" },
 	{ "chat", trit_cmd_chat, "talk with a model" },
 	{ "train", trit_cmd_train, "train a ternary model on text" },
+	{ "distill", trit_cmd_distill, "train a ternary model that imitates another one" },
 	{ "finetune", trit_cmd_finetune, "train a model further on examples: all of it, or low-rank adapters" },
 	{ "data", trit_cmd_data, "turn text into token shards to train on, and describe them" },
 	{ "report", trit_cmd_report, "show the curves of training runs as a page" },

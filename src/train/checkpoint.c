@@ -89,6 +89,8 @@ static int describe(struct trit_st_writer *w, const struct trit_params *p, const
 	snprintf(text, sizeof text, "%llu", (unsigned long long)progress.train_tokens);
 	if ((e = trit_st_put_meta(w, "train-tokens", text, err)))
 		return e;
+	if ((e = trit_teaching_put(&progress.teaching, w, err)))
+		return e;
 	for (int i = 0; i < trit_n_settings; i++) {
 		trit_setting_print(text, &trit_settings[i], r);
 		if ((e = trit_st_put_meta(w, trit_settings[i].name, text, err)))
@@ -193,8 +195,8 @@ static int read_progress(const struct trit_safetensors *s, struct trit_progress 
 	    !(e = read_count(s, "total-steps", INT_MAX, &steps, err)) &&
 	    !(e = read_count(s, "train-tokens", LLONG_MAX, &tokens, err)) && (steps < 1 || step > steps))
 		e = trit_fail(err, TRIT_ERR_FORMAT, "step %lld of %lld", step, steps);
-	*progress = (struct trit_progress){ (int)step, (int)steps, (uint64_t)tokens };
-	return e;
+	*progress = (struct trit_progress){ .step = (int)step, .steps = (int)steps, .train_tokens = (uint64_t)tokens };
+	return e ? e : trit_teaching_read(&progress->teaching, s, err);
 }
 
 /* Whether a name of metadata is one that this trit writes. */

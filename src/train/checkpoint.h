@@ -18,11 +18,13 @@
 
 #include "train/params.h"
 #include "train/recipe.h"
+#include "train/teaching.h"
 
 struct trit_progress {
 	int step;  /* optimiser steps done */
 	int steps; /* of the whole run */
 	uint64_t train_tokens; /* in the training shards, to notice when they are others */
+	struct trit_teaching teaching;
 };
 
 /** Puts the checkpoint in place of `path`. Errors: IO, MEMORY; FORMAT when a weight or moment is not finite: then what

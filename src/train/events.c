@@ -208,6 +208,10 @@ int trit_events_write(struct trit_events *ev, const struct trit_step_report *r, 
 		{ "weights/-1", quantised ? r->share[0] : (double)NAN }, { "weights/0", quantised ? r->share[1] : (double)NAN },
 		{ "weights/+1", quantised ? r->share[2] : (double)NAN },
 		{ "weights/flips", quantised ? r->flips : (double)NAN },
+		{ "teacher/kl", r->has_kl ? r->kl : (double)NAN },
+		{ "teacher/relation", r->has_relation ? r->relation : (double)NAN },
+		{ "teacher/weight of kl", r->has_kl ? (double)r->kl_weight : (double)NAN },
+		{ "teacher/weight of relation", r->has_relation ? (double)r->relation_weight : (double)NAN },
 	};
 	int e = TRIT_OK;
 	trit_buf_reset(&ev->summary);

@@ -82,6 +82,8 @@ static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error
 		                 "weights stand for convert it first: trit convert MODEL OUT.gguf --type f32");
 	if ((ternary && (e = choose_scales(in, r, err))) || (e = choose_sub_norm(c, r, ternary, err)))
 		return e;
+	if (r->n_layers > 0 && r->n_layers < c->n_layers)
+		c->n_layers = r->n_layers;
 	if (c->n_ctx < r->seq_len)
 		c->n_ctx = r->seq_len;
 	c->name[0] = 0; /* a run has its own */
@@ -249,14 +251,24 @@ static int read_tensor(float *out, const struct trit_config *c, const struct tri
 	return TRIT_OK;
 }
 
+int trit_init_layer(int i, int layers, int of)
+{
+	return layers == 1 ? of - 1 : (2 * i * (of - 1) + layers - 1) / (2 * (layers - 1));
+}
+
 int trit_params_from_model(struct trit_params *p, const struct trit_config *c, struct trit_model_file *file,
                            struct trit_error *err)
 {
 	struct trit_tensor_walk w = { 0 };
+	struct trit_config theirs;
 	bool online = false;
 	int e = trit_gguf_get_bool(&file->gguf, "trit.weights.online", &online, err);
-	e = e < 0 ? e : TRIT_OK;
-	for (int i = 0; !e && trit_tensor_next(&w, c); i++)
-		e = read_tensor(p->w + p->list[i].offset, c, &file->gguf, online, &w, err);
+	if (e < 0 || (e = trit_config_read(&theirs, &file->gguf, err)))
+		return e;
+	for (int i = 0; !e && trit_tensor_next(&w, c); i++) {
+		struct trit_tensor_walk from = w;
+		from.layer = trit_init_layer(w.layer, c->n_layers, theirs.n_layers);
+		e = read_tensor(p->w + p->list[i].offset, c, &file->gguf, online, &from, err);
+	}
 	return e;
 }

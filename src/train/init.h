@@ -29,8 +29,9 @@ struct trit_init {
 };
 
 /** Opens the model and decides what is trained: `config`, and from it the settings of the recipe that describe the
- * network and those that are 0. tokenizer: file of the vocabulary, NULL: the model's own. Errors: ARG (settings that do
- * not go together with the model), IO, FORMAT, UNSUPPORTED (a network that cannot be trained: what it has, by name). */
+ * network and those that are 0. Of the model's layers there may be as many as the recipe says;
+ * else all. tokenizer: file of the vocabulary, NULL: the model's own. Errors: ARG (settings that do not go together
+ * with the model), IO, FORMAT, UNSUPPORTED (a network that cannot be trained: what it has, by name). */
 TRIT_MUST_CHECK int trit_init_open(struct trit_init *in, const char *path, const char *tokenizer,
                                    struct trit_recipe *r, struct trit_error *err);
 void trit_init_close(struct trit_init *in);
@@ -38,6 +39,9 @@ void trit_init_close(struct trit_init *in);
 TRIT_MUST_CHECK int trit_init_is_ternary(const char *path, const char *tokenizer, bool *ternary,
                                          struct trit_error *err);
 
+/** The layer of a model with `of` layers that layer i of `layers` begins with and is compared with: in proportion, the
+ * first and the last being each other's. */
+int trit_init_layer(int i, int layers, int of);
 /** Fills p->w, laid out for configuration c, from a model's file: numbers as they are; ternary projections as masters
  * (model/masters.h) that quantise to the same codes and scale; sub-norms that the file lacks 1. Errors: FORMAT (a
  * tensor missing, of another shape, or with a number that is not finite), UNSUPPORTED, MEMORY. */

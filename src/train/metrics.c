@@ -72,6 +72,14 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 		put_number(f, "wait_s", r->wait_s);
 		put_number(f, "sent", r->sent);
 	}
+	if (r->has_kl) {
+		put_number(f, "kl", r->kl);
+		put_number(f, "kl_weight", (double)r->kl_weight);
+	}
+	if (r->has_relation) {
+		put_number(f, "relation", r->relation);
+		put_number(f, "relation_weight", (double)r->relation_weight);
+	}
 	if (!isnan(r->val_loss))
 		put_number(f, "val_loss", r->val_loss);
 	for (int i = 0; i < r->n_scales; i++)

@@ -4,6 +4,8 @@
  *     {"step": 1, "tokens": 8192, "loss": 8.317, "lr": 8e-06, "tokens_per_s": 15012, "grad_norm": 1.92,
  *      "share": [0.31, 0.38, 0.31], "flips": 0.0021, "val_loss": 8.31, "scales": [0.021, 0.019, ...]}
  *
+ * With a teacher: "kl", "kl_weight", "relation", "relation_weight" (teacher.h); loss is the cross-entropy alone.
+ *
  * val_loss and scales only where the loss was validated; share, flips and scales only with quantised weights; a number
  * that is not finite is null. With several processes there are "exchange_s", "wait_s" and "sent" of the first one as
  * well; with experts, where the loss was validated, "loads": shares of the step's choices that fell on each, layer by
@@ -14,6 +16,7 @@
 #ifndef TRIT_TRAIN_METRICS_H
 #define TRIT_TRAIN_METRICS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -36,6 +39,10 @@ struct trit_step_report {
 	int n_loads, n_experts; /* with experts, where scales are told: L * E, E */
 	const float *loads;  /* [n_loads] share of this step's choices that fell on each expert, layer by layer */
 	int skipped;         /* steps so far whose gradient was not finite */
+	/* Of a teacher; mean nats a token, before they are weighted. */
+	bool has_kl, has_relation;
+	double kl, relation;
+	float kl_weight, relation_weight;
 };
 
 /** Opens the file to append after the line of step `keep`; what is beyond (or half-written) is dropped, all of it for

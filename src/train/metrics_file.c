@@ -66,6 +66,12 @@ static int add_line(struct trit_step_report *r, size_t before, const json_t *lin
 	r->grad_norm = mean(r->grad_norm, before, number_of(line, "grad_norm"));
 	r->tokens_per_s = mean(r->tokens_per_s, before, number_of(line, "tokens_per_s"));
 	r->flips = mean(r->flips, before, number_of(line, "flips"));
+	r->kl = mean(r->kl, before, number_of(line, "kl"));
+	r->relation = mean(r->relation, before, number_of(line, "relation"));
+	r->has_kl = !isnan(r->kl);
+	r->has_relation = !isnan(r->relation);
+	r->kl_weight = (float)number_of(line, "kl_weight");
+	r->relation_weight = (float)number_of(line, "relation_weight");
 	r->lr = (float)number_of(line, "lr");
 	for (size_t i = 0; i < 3; i++)
 		r->share[i] = share ? json_number_value(json_array_get(share, i)) : (double)NAN;

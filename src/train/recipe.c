@@ -113,6 +113,24 @@ const struct trit_setting trit_settings[] = {
 	  "what adapters add is multiplied by X / RANK (0: twice the rank)", NULL },
 	{ "lora-targets", TRIT_SETTING_CHOICE, AT(lora_set), 0, 0, "WHICH", "projections that get an adapter",
 	  trit_lora_set_names },
+	{ "warm-steps", TRIT_SETTING_INT, AT(warm_steps), 0, INT_MAX, "N", "first steps, that have no teacher yet",
+	  NULL },
+	{ "temperature", TRIT_SETTING_FLOAT, AT(temperature), 0.01, 1000, "X", "at which predictions are compared",
+	  NULL },
+	{ "kl-share", TRIT_SETTING_FLOAT, AT(kl_share), 0, 1e6, "X",
+	  "gradient of the predictions' divergence from the teacher's, as a share of\n"
+	  "the cross-entropy's (0: none)", NULL },
+	{ "kl-weight", TRIT_SETTING_FLOAT, AT(kl_weight), 0, 1e6, "X", "a fixed weight of that loss (0: by --kl-share)",
+	  NULL },
+	{ "relation-share", TRIT_SETTING_FLOAT, AT(relation_share), 0, 1e6, "X",
+	  "gradient of the divergence of relations among queries, keys and values, as\n"
+	  "a share of the other losses' (0: none)", NULL },
+	{ "relation-weight", TRIT_SETTING_FLOAT, AT(relation_weight), 0, 1e9, "X",
+	  "a fixed weight of that loss (0: by --relation-share)", NULL },
+	{ "relation-layer", TRIT_SETTING_INT, AT(relation_layer), 0, TRIT_MAX_LAYERS, "N",
+	  "layer of the student that has it, from 1 (0: the last)", NULL },
+	{ "relation-heads", TRIT_SETTING_INT, AT(relation_heads), 0, 4096, "N",
+	  "into which its queries are cut, as its keys and values (0: as both models' allow)", NULL },
 };
 const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]);
 
@@ -122,7 +140,13 @@ struct trit_recipe trit_recipe_defaults(void)
 		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .embedding_decay = -1,
 		                     .experts_used = 2, .balance = 0.01f, .router_z_loss = 1e-3f, .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
-		                     .val_share = 0.01f, .seed = 1337 };
+		                     .val_share = 0.01f, .seed = 1337, .temperature = 2, .kl_share = 1,
+		                     .relation_share = 0.1f };
+}
+
+bool trit_setting_of_teacher(const struct trit_setting *s)
+{
+	return s->offset >= AT(warm_steps) && s->offset <= AT(relation_heads);
 }
 
 /* ---- sizes by name ----------------------------------------------------------------------------------------------- */
@@ -281,7 +305,7 @@ bool trit_setting_is_shape(const struct trit_setting *s)
 
 bool trit_setting_is_tuning(const struct trit_setting *s)
 {
-	return s->offset >= AT(loss_on);
+	return s->offset >= AT(loss_on) && s->offset <= AT(lora_set);
 }
 
 int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err)

@@ -61,6 +61,12 @@ struct trit_recipe {
 	int lora;           /* rank of adapters; 0: all weights are trained */
 	float lora_alpha;   /* 0: twice the rank */
 	int lora_set;       /* index of trit_lora_sets */
+	/* with a teacher: train/teacher.h */
+	int warm_steps;     /* before it comes in */
+	float temperature;
+	float kl_share, kl_weight;             /* a weight above 0 is fixed */
+	float relation_share, relation_weight;
+	int relation_layer, relation_heads;    /* 0: the last; as many as both models' key/value heads allow */
 };
 
 enum trit_setting_type {
@@ -96,6 +102,8 @@ bool trit_setting_is_shape(const struct trit_setting *s);
 bool trit_setting_is_tuning(const struct trit_setting *s);
 /** Whether the arrangement of scales suits kind of weights and widths. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
+/** Whether a setting is of runs with a teacher only. */
+bool trit_setting_of_teacher(const struct trit_setting *s);
 /** "260k, 1m, ...". */
 const char *trit_recipe_sizes(void);
 /** Derives the configuration and checks it; n_vocab as learnt may be smaller than asked for. Errors: ARG. */

@@ -40,7 +40,7 @@ double trit_trainer_bytes(const struct trit_trainer *t)
 	double arrays = (2.0 + t->sums.height) * (double)t->params.total + (double)t->base.total;
 	double moments = 2.0 * (double)trit_owners_own(&t->optim.owners);
 	return (double)(trit_net_bytes(&t->net) + trit_lora_bytes(&t->lora)) + sizeof(float) * (arrays + moments) +
-	       trit_dist_bytes(t->dist);
+	       trit_dist_bytes(t->dist) + (double)trit_teacher_bytes(&t->teacher);
 }
 
 /* Fails before the first step rather than by the system's hand in the middle of it. */
@@ -68,8 +68,8 @@ static int check_space(const struct trit_trainer *t, const struct trit_train_opt
 	return trit_space_check(&s, t->out, err);
 }
 
-/* Vocabulary and shards, made now. The vocabulary is that of the model that training starts from, a file's, or
- * learnt. */
+/* Vocabulary and shards, made now. The vocabulary is that of the model that training starts from, a file's, the
+ * teacher's, or learnt. */
 static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
                    const struct trit_train_options *o, struct trit_error *err)
 {
@@ -79,13 +79,19 @@ static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_path
 	s.progress = o->progress;
 	s.progress_arg = o->progress_arg;
 	uint64_t bytes;
-	int e;
+	int e, rows = 0; /* of the teacher's embedding, that may be more than its tokens */
+	struct trit_vocab teachers = { 0 }, *vocab = o->init ? &init->file.vocab : NULL;
+	if (o->teacher && !o->init) {
+		if ((e = trit_teacher_vocab(o->teacher, o->tokenizer, &teachers, &rows, err)))
+			return e;
+		vocab = &teachers;
+	}
 	if (!(e = trit_run_data_bytes(n_paths, paths, &bytes, err)) && !(e = check_space(t, o, bytes, err)))
-		e = trit_run_data_make(t->out, n_paths, paths, o->tokenizer, o->init ? &init->file.vocab : NULL,
-		                       t->recipe.n_vocab, &s, &t->tokenizer, err);
+		e = trit_run_data_make(t->out, n_paths, paths, o->tokenizer, vocab, t->recipe.n_vocab, &s, &t->tokenizer, err);
+	trit_vocab_release(&teachers);
 	if (e || o->init)
 		return e;
-	t->recipe.n_vocab = trit_tokenizer_vocab(t->tokenizer)->n_tokens;
+	t->recipe.n_vocab = rows ? rows : trit_tokenizer_vocab(t->tokenizer)->n_tokens;
 	return trit_recipe_config(&t->recipe, &t->config, err);
 }
 
@@ -228,6 +234,14 @@ static int open_params(struct trit_trainer *t, struct trit_error *err)
 	return e;
 }
 
+static int open_teacher(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	if (!o->teacher && !t->progress.teaching.path[0])
+		return TRIT_OK;
+	return trit_teacher_open(&t->teacher, o->teacher, &t->progress.teaching, &t->recipe, &t->net, t->parts,
+	                         t->transport, trit_tokenizer_vocab(t->tokenizer), err);
+}
+
 /* Everything that recipe and shards decide. */
 static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
@@ -236,7 +250,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	if ((e = divide_batch(t, err)) || (e = open_data(t, err)) || (e = trit_pool_new(&t->pool, threads, err)) ||
 	    (e = open_params(t, err)) ||
 	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)) ||
-	    (e = set_up_exchange(t, err)) || (e = check_memory(t, err)) ||
+	    (e = set_up_exchange(t, err)) || (e = open_teacher(t, o, err)) || (e = check_memory(t, err)) ||
 	    (!t->recipe.lora && (e = check_space(t, o, 0, err)))) /* adapters are small */
 		return e;
 	size_t s = (size_t)t->recipe.seq_len, batch = (size_t)t->recipe.batch;
@@ -335,7 +349,8 @@ static int check_same(struct trit_trainer *t, struct trit_error *err)
 		return TRIT_OK;
 	if ((e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
 	    (e = trit_dist_same(t->transport, "kernels (--cpu NAME)", (uint64_t)t->kernels.tier, err)) ||
-	    (e = trit_dist_same(t->transport, "training data", hash_of_data(t), err)))
+	    (e = trit_dist_same(t->transport, "training data", hash_of_data(t), err)) ||
+	    (e = trit_dist_same(t->transport, "teacher", t->progress.teaching.print, err)))
 		return e;
 	uint64_t weights = trit_xxh64(t->params.total * sizeof *t->params.w, t->params.w, (uint64_t)t->progress.step);
 	return trit_dist_same(t->transport, "weights", weights, err);
@@ -400,7 +415,8 @@ static int count_steps(struct trit_trainer *t, struct trit_error *err)
 		return trit_fail(err, TRIT_ERR_ARG, "%g epochs of this text are %.0f steps; use --steps",
 		                 (double)t->recipe.epochs, steps);
 	t->recipe.steps = (int)steps;
-	t->progress = (struct trit_progress){ 0, t->recipe.steps, t->data.n_train_tokens };
+	t->progress.steps = t->recipe.steps;
+	t->progress.train_tokens = t->data.n_train_tokens;
 	return TRIT_OK;
 }
 
@@ -467,6 +483,8 @@ static int load(struct trit_trainer *t, struct trit_init *init, const struct tri
 		return e;
 	if (!t->recipe.parts)
 		t->recipe.parts = 1; /* of a time when there were none */
+	if (o->teacher && !t->progress.teaching.path[0])
+		return trit_fail(err, TRIT_ERR_ARG, "%s: this run began without a teacher; leave --teacher out", t->out);
 	if ((e = open_base(t, init, o, err)) || (e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))
 		return e;
 	if (t->progress.train_tokens != t->data.n_train_tokens)
@@ -535,6 +553,7 @@ void trit_trainer_close(struct trit_trainer *t)
 		close(t->lock);
 	trit_dist_free(t->dist);
 	trit_part_sums_release(&t->sums);
+	trit_teacher_close(&t->teacher);
 	trit_optim_release(&t->optim);
 	trit_net_release(&t->net);
 	trit_params_release(&t->params);
@@ -635,9 +654,12 @@ static double batch_gradient(struct trit_trainer *t)
 	double total = total_weight(t, here * size), loss = 0;
 	trit_dist_sum(t->transport, &total, 1); /* exact: weights are whole numbers */
 	total = fmax(total, 1);                 /* below 1 is 0 */
+	trit_teacher_begin_step(&t->teacher, t->progress.step, size < t->micro_batch ? size : t->micro_batch, t->batch,
+	                        t->weights);
 	memset(t->losses, 0, (size_t)t->parts * sizeof *t->losses);
 	for (int i = 0; i < here; i++) {
 		t->losses[first + i] = part_gradient(t, i * size, size, (float)(1 / total), i + 1 == here);
+		trit_teacher_end_part(&t->teacher, first + i);
 		if (i + 1 < here)
 			trit_part_sums_put(&t->sums, i, t->params.g);
 	}
@@ -648,6 +670,7 @@ static double batch_gradient(struct trit_trainer *t)
 		trit_part_sums_finish(&t->sums, t->params.g);
 	}
 	trit_dist_sum(t->transport, t->losses, (size_t)t->parts);
+	trit_teacher_end_step(&t->teacher, total);
 	for (int i = 0; i < t->parts; i++)
 		loss += t->losses[i];
 	return loss / total;
@@ -737,6 +760,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 		report->sent = cost.bytes;
 	}
 	trit_net_loads(&t->net, t->loads);
+	trit_teacher_report(&t->teacher, report);
 	if (validate) {
 		report->val_loss = trit_trainer_validate(t);
 		report->n_scales = t->recipe.weights == TRIT_WEIGHT_FULL ? 0 : t->config.n_layers * TRIT_NET_LINEARS;

@@ -28,6 +28,7 @@
 #include "train/net.h"
 #include "train/optim.h"
 #include "train/windows.h"
+#include "train/teacher.h"
 #include "train/prepare.h"
 
 /** What does not change the result. */
@@ -37,6 +38,7 @@ struct trit_train_options {
 	bool examples;             /* the data are records (examples.h) for the model `init` */
 	const char *chat_template; /* as trit_chat_open takes it, of examples; the result keeps it. NULL: the model's */
 	bool skip_bad;             /* records that cannot be used are left out */
+	const char *teacher;       /* model to learn from; NULL: none; when resuming the one the run began with */
 	const char *tokenizer;     /* GGUF or tokenizer.json to take the vocabulary from; NULL: learn it */
 	const char *cpu;           /* kernel tier; NULL: best */
 	int n_threads;             /* 0: all cores */
@@ -62,6 +64,7 @@ struct trit_trainer {
 	struct trit_params params;
 	struct trit_net net;
 	struct trit_optim optim;
+	struct trit_teacher teacher;
 	const struct trit_transport *transport;
 	struct trit_dist *dist;     /* NULL: one process */
 	struct trit_part_sums sums; /* of this process's parts of a batch */
