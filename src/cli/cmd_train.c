@@ -3,52 +3,18 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <langinfo.h>
 #include <limits.h>
-#include <locale.h>
-#include <math.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "cli/cmd.h"
-#include "cli/mpi.h"
-#include "cli/progress.h"
 #include "cli/setting_row.h"
+#include "cli/train_run.h"
 
-#include "base/clock.h"
-#include "base/mem.h"
-#include "convert/convert.h"
-#include "train/adapter.h"
-#include "train/trainer.h"
-
-struct train_options {
-	const char *command; /* "train", "finetune" or "distill" */
-	bool tune;
-	bool distill;
-	struct trit_recipe recipe;
-	struct trit_train_options run;
-	struct trit_opt_list data;
-	const char *size, *type, *embedding_type;
-	bool resume;
-	int layers; /* of the teacher's that the student is to have; 0: all */
-	int on_divergence;
-	int patience; /* seconds that processes wait for each other */
-	int val_every, save_every;
-	struct trit_export_options export;
-};
-
-enum { MAX_OPTIONS = 128, SPARKS = 24, LINE = 256 /* bytes of one */ };
-
-#define ROW_PATIENCE(seconds)                                                                                          \
-	{ 0, "patience", TRIT_OPT_INT, &(seconds), .min = 0, .max = INT_MAX, .metavar = "N",                               \
-	  .help = "with several processes: seconds that one waits in a step for the others\nbefore it gives them up "      \
-	          "(0: for ever)" }
+enum { MAX_OPTIONS = 128 };
 
 /* ---- the command line -------------------------------------------------------------------------------------------- */
 
 /* With --resume the settings are the checkpoint's: none may be given. */
-static int check_resume(const struct trit_opt_table *table, const struct train_options *o, int first_setting)
+static int check_resume(const struct trit_opt_table *table, const struct trit_train_job *o, int first_setting)
 {
 	for (int i = first_setting; i < table->n_options; i++)
 		if (table->options[i].given)
@@ -80,7 +46,7 @@ static int check_init(const struct trit_opt_table *table, int first_setting)
 }
 
 /* A student begins with its teacher's weights unless it is given another size. */
-static int choose_student(const struct trit_opt_table *table, struct train_options *o, int first_setting)
+static int choose_student(const struct trit_opt_table *table, struct trit_train_job *o, int first_setting)
 {
 	bool sized = false;
 	if (!o->run.teacher)
@@ -101,7 +67,7 @@ static int choose_student(const struct trit_opt_table *table, struct train_optio
 }
 
 /* The rest of the recipe and the configuration, from --init or --size; checked. */
-static int complete(struct train_options *o, struct trit_error *err)
+static int complete(struct trit_train_job *o, struct trit_error *err)
 {
 	struct trit_config c = { 0 };
 	struct trit_init init = { 0 };
@@ -131,10 +97,10 @@ static const char distill_about[] =
 	"vocabulary; it learns from the text, from the teacher's predictions and from the relations within one of\n"
 	"its layers. Writes DIR/model.gguf. Ctrl-C saves and ends; --resume goes on, bit for bit.";
 
-static int parse(struct train_options *o, int argc, char **argv)
+static int parse(struct trit_train_job *o, int argc, char **argv)
 {
 	static const char *const on_divergence[] = { "stop", "go-on", NULL };
-	*o = (struct train_options){ .command = o->distill ? "distill" : "train", .distill = o->distill,
+	*o = (struct trit_train_job){ .command = o->distill ? "distill" : "train", .distill = o->distill,
 		                     .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
 		                     .embedding_type = "auto", .save_every = 500, .patience = 600, .val_every = 250 };
 	o->run.max_val_windows = 256;
@@ -166,7 +132,7 @@ static int parse(struct train_options *o, int argc, char **argv)
 		  .help = "when the loss has gone up for good: stop with a diagnosis, or go on", .choices = on_divergence },
 		{ 0, "keep", TRIT_OPT_INT, &o->run.keep, .min = 1, .max = 1000, .metavar = "N",
 		  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },
-		ROW_PATIENCE(o->patience),
+		TRIT_ROW_PATIENCE(o->patience),
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
 		TRIT_ROW_THREADS(o->run.n_threads),
 		TRIT_ROW_CPU(o->run.cpu),
@@ -236,7 +202,7 @@ static struct trit_recipe tuning_defaults(void)
 }
 
 /* What depends on the model: the kind of its weights, and by that the learning rate. */
-static int complete_tuning(struct train_options *o, struct trit_error *err)
+static int complete_tuning(struct trit_train_job *o, struct trit_error *err)
 {
 	struct trit_recipe *r = &o->recipe;
 	bool ternary;
@@ -252,9 +218,9 @@ static int complete_tuning(struct train_options *o, struct trit_error *err)
 	return complete(o, err);
 }
 
-static int parse_tuning(struct train_options *o, int argc, char **argv)
+static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 {
-	*o = (struct train_options){ .command = "finetune", .tune = true, .recipe = tuning_defaults(), .type = "auto",
+	*o = (struct trit_train_job){ .command = "finetune", .tune = true, .recipe = tuning_defaults(), .type = "auto",
 		                     .embedding_type = "auto", .save_every = 100, .patience = 600, .val_every = 50 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
@@ -281,7 +247,7 @@ static int parse_tuning(struct train_options *o, int argc, char **argv)
 		  .help = "sequences of held-out examples a validation uses at most (0: all)" },
 		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "steps between checkpoints" },
-		ROW_PATIENCE(o->patience),
+		TRIT_ROW_PATIENCE(o->patience),
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
 		TRIT_ROW_THREADS(o->run.n_threads),
 		TRIT_ROW_CPU(o->run.cpu),
@@ -323,359 +289,25 @@ static int parse_tuning(struct train_options *o, int argc, char **argv)
 	return complete_tuning(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------------- */
+/* ---- the commands ------------------------------------------------------------------------------------------------ */
 
-struct display {
-	struct trit_progress_bar preparing;
-	bool terminal;
-	double begin, last;  /* seconds: of this process's first step; of the last line */
-	int first_step;
-	double val_loss;     /* the newest one */
-	bool open; /* the line on the terminal is not ended */
-	bool bars; /* the terminal shows UTF-8 */
-	double losses[SPARKS]; /* the newest ones shown, oldest first */
-	int n_losses;
-};
-
-/* Whether lines can be drawn over. */
-static bool is_terminal(void)
-{
-	const char *term = getenv("TERM");
-	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
-}
-
-/* Bars of the losses shown last, from the lowest to the highest of them. */
-static void sparkline(char *out, size_t size, struct display *d, double loss)
-{
-	static const char bars[8][4] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-	double low = loss, high = loss;
-	if (d->n_losses == SPARKS)
-		memmove(d->losses, d->losses + 1, (SPARKS - 1) * sizeof *d->losses);
-	else
-		d->n_losses++;
-	d->losses[d->n_losses - 1] = loss;
-	for (int i = 0; i < d->n_losses; i++) {
-		low = fmin(low, d->losses[i]);
-		high = fmax(high, d->losses[i]);
-	}
-	size_t used = (size_t)snprintf(out, size, "  ");
-	for (int i = 0; i < d->n_losses; i++) {
-		double height = high > low ? (d->losses[i] - low) / (high - low) : 0;
-		used += (size_t)snprintf(out + used, size - used, "%s", bars[height > 0 ? (int)(height * 7.99) : 0]);
-	}
-}
-
-/* What there is to say about a step: the head of it, and the rest. */
-static void describe_step(char head[LINE], char rest[LINE], const struct display *d, const struct trit_step_report *r)
-{
-	char left[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES];
-	struct rusage usage;
-	int n = snprintf(head, LINE, "step %d/%d  loss %.4f", r->step, r->steps, r->loss);
-	if (r->has_kl)
-		n += snprintf(head + n, LINE - (size_t)n, "  kl %.4f", r->kl);
-	if (!isnan(d->val_loss))
-		snprintf(head + n, LINE - (size_t)n, "  val %.4f", d->val_loss);
-	trit_text_seconds(left, (d->last - d->begin) / (r->step - d->first_step) * (r->steps - r->step));
-	n = snprintf(rest, LINE, "lr %.2e  %.0f tok/s  %s left", (double)r->lr, r->tokens_per_s, left);
-	if (r->share[0] > 0 || r->share[2] > 0)
-		n += snprintf(rest + n, LINE - (size_t)n, "  -1/0/+1 %.0f/%.0f/%.0f %%, %.2f %% flip", 100 * r->share[0],
-		              100 * r->share[1], 100 * r->share[2], 100 * r->flips);
-	n += snprintf(rest + n, LINE - (size_t)n, "  gradient %.3g", r->grad_norm);
-	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		n += snprintf(rest + n, LINE - (size_t)n, "  %s", trit_text_bytes(memory, (double)usage.ru_maxrss * 1024));
-	if (r->skipped)
-		snprintf(rest + n, LINE - (size_t)n, "  skipped %d", r->skipped);
-}
-
-/* Two lines that are drawn over by the next; both cut to the width, since a wrapped one could not be. */
-static void draw(struct display *d, const char *head, const char *rest, double loss)
-{
-	struct winsize size;
-	char bars[4 * SPARKS + 8] = "";
-	int columns = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1 ? size.ws_col : 80;
-	if (d->bars)
-		sparkline(bars, sizeof bars, d, loss);
-	bool fits = (int)strlen(head) + 2 + SPARKS < columns;
-	fprintf(stderr, "%s\r\033[J%.*s%s\n%.*s", d->open ? "\033[1A" : "", columns - 1, head, fits ? bars : "",
-	        columns - 1, rest);
-	d->open = true;
-}
-
-static void show_step(struct display *d, const struct trit_step_report *r)
-{
-	double now = trit_clock();
-	bool measured = !isnan(r->val_loss), last = r->step == r->steps;
-	char head[LINE], rest[LINE];
-	if (measured)
-		d->val_loss = r->val_loss;
-	if (!measured && !last && r->step != d->first_step + 1 && now - d->last < (d->terminal ? 0.25 : 10.0))
-		return;
-	d->last = now;
-	describe_step(head, rest, d, r);
-	if (!d->terminal) {
-		fprintf(stderr, "%s  %s\n", head, rest);
-	} else {
-		if (measured) { /* stays */
-			fprintf(stderr, "%s\r\033[J%s  lr %.2e\n", d->open ? "\033[1A" : "", head, (double)r->lr);
-			d->open = false;
-		}
-		draw(d, head, rest, r->loss);
-	}
-	fflush(stderr);
-}
-
-/* What was made of the records. */
-static void show_examples(const struct trit_trainer *t)
-{
-	const struct trit_example_counts *c = &t->counts;
-	double filled = (double)c->tokens / ((double)(t->windows.n[0] + t->windows.n[1]) * (t->recipe.seq_len + 1));
-	fprintf(stderr, "%llu examples in %llu sequences (%.0f %% filled), %llu of %llu tokens to learn\n",
-	        (unsigned long long)c->examples, (unsigned long long)(t->windows.n[0] + t->windows.n[1]), 100 * filled,
-	        (unsigned long long)c->learnt, (unsigned long long)c->tokens);
-	if (c->bad)
-		trit_cmd_note("finetune", "%llu records could not be used; the first: %s", (unsigned long long)c->bad,
-		              c->first_bad.message);
-	if (c->cut || c->too_long)
-		trit_cmd_note("finetune", "%llu examples were cut to %d tokens and %llu left out, of which nothing to learn "
-		              "was left; --seq-len takes longer ones", (unsigned long long)c->cut, t->recipe.seq_len + 1,
-		              (unsigned long long)c->too_long);
-	if (c->endless)
-		trit_cmd_note("finetune", "the chat template ends %llu answers with no token that ends a turn; the end of text "
-		              "was added to the last of each conversation, so that the model learns to stop",
-		              (unsigned long long)c->endless);
-}
-
-static void show_teacher(const struct trit_trainer *t)
-{
-	const struct trit_model *m = t->teacher.model;
-	const struct trit_distill_options *o = &t->teacher.distill.options;
-	char parameters[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES];
-	trit_text_count(parameters, (double)m->stats.parameters);
-	trit_text_bytes(memory, (double)trit_teacher_bytes(&t->teacher));
-	fprintf(stderr, "teacher: %s, %s parameters, %d layers of %d, %s of the memory", m->config.arch->title, parameters,
-	        m->config.n_layers, m->config.d_model, memory);
-	if (o->relation)
-		fprintf(stderr, "; layer %d is compared with its layer %d, in %d heads", o->layer + 1, o->teacher_layer + 1,
-		        o->heads);
-	fputc('\n', stderr);
-	if (m->stats.ternary_weights)
-		trit_cmd_note("distill", "the teacher is ternary itself; one in full precision knows more");
-}
-
-static void show_start(const struct trit_trainer *t)
-{
-	const struct trit_recipe *r = &t->recipe;
-	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
-	trit_text_count(parameters, (double)trit_config_parameters(&t->config));
-	trit_text_count(tokens, (double)t->data.n_train_tokens);
-	trit_text_bytes(memory, trit_trainer_bytes(t));
-	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
-	fprintf(stderr,
-	        "%s: %s parameters, %d layers of %d (feed-forward %d, heads %d/%d), vocabulary %d\n"
-	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %s of memory, %d threads, "
-	        "%s\n",
-	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
-	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
-	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
-	if (t->dist)
-		fprintf(stderr,
-		        "%d processes, %d on this machine, %d x %d tokens a step each; memory and threads are those of one.\n"
-		        "When one dies all end: trit train --resume goes on from the last checkpoint, on any number that\n"
-		        "divides the batch\n",
-		        t->transport->ranks, t->transport->local_ranks, r->batch / t->transport->ranks, r->seq_len);
-	if (t->teacher.model)
-		show_teacher(t);
-	if (!t->config.tied && !t->config.arch->others_untie)
-		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
-		              t->config.arch->name);
-	if (t->config.sub_norm && !t->config.arch->sub_norm)
-		trit_cmd_note("train",
-		              "sub-norms in architecture %s: other programs will not open the model (--sub-norm no: without)",
-		              t->config.arch->name);
-	if (!t->data.n_val_windows)
-		trit_cmd_note(t->examples ? "finetune" : "train",
-		              "too little text to hold some out: no validation loss (--val-share raises the share)");
-}
-
-static void show_adapters(const struct trit_trainer *t)
-{
-	char n[TRIT_NUMBER_BYTES];
-	fprintf(stderr, "adapters of rank %d for %s: %s parameters are trained, the model's stay as they are\n",
-	        t->recipe.lora, trit_lora_set_names[t->recipe.lora_set], trit_text_count(n, (double)t->params.total));
-}
-
-/* ---- running ----------------------------------------------------------------------------------------------------- */
-
-/* Checkpoint and packed model. */
-static int save(struct trit_trainer *t, const struct train_options *o, struct trit_error *err)
-{
-	char path[4096];
-	int e = trit_trainer_save(t, err);
-	if (e)
-		return e;
-	if (trit_dist_rank(t->transport) == 0) {
-		if (t->recipe.lora)
-			e = trit_adapter_write(t->out, &t->lora, &t->config, err);
-		else if (snprintf(path, sizeof path, "%s/model.gguf", t->out) < (int)sizeof path)
-			e = trit_convert(t->out, path, &o->export, err);
-		else
-			e = trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
-	}
-	return trit_dist_agree(t->transport, e, err);
-}
-
-/* A disk that is full now may have room later, and the last checkpoint is whole: no reason to end a long run. */
-static int save_on_the_way(struct trit_trainer *t, const struct train_options *o, struct display *d, int *saved,
-                           struct trit_error *err)
-{
-	int e = save(t, o, err);
-	if (!e)
-		*saved = t->progress.step;
-	if (e != TRIT_ERR_IO)
-		return e;
-	if (d->open)
-		fputc('\n', stderr);
-	d->open = false;
-	if (trit_dist_rank(t->transport) == 0)
-		trit_cmd_note(o->command, "not saved: %s; training goes on and tries again in %d steps", err->message,
-		              o->save_every);
-	return TRIT_OK;
-}
-
-static int run(struct trit_trainer *t, const struct train_options *o, struct display *d, struct trit_error *err)
-{
-	int saved = -1, e;
-	d->begin = trit_clock();
-	d->first_step = t->progress.step;
-	bool first = trit_dist_rank(t->transport) == 0;
-	while (t->progress.step < t->progress.steps && !trit_dist_any(t->transport, trit_interrupts > 0)) {
-		struct trit_step_report r;
-		int next = t->progress.step + 1;
-		bool last = next == t->progress.steps;
-		if ((e = trit_trainer_step(t, last || (o->val_every && next % o->val_every == 0), &r, err)))
-			return e;
-		if (first)
-			show_step(d, &r);
-		if (next % o->save_every == 0 && !last) {
-			if ((e = save_on_the_way(t, o, d, &saved, err)))
-				return e;
-		}
-	}
-	return saved == t->progress.step ? TRIT_OK : save(t, o, err);
-}
-
-/* The end of one process of several, or of the only one. What fails in one fails in all, and is for the first to say.
- * Returns the exit status. */
-static int fail(const struct train_options *o, const struct trit_error *err)
-{
-	if (trit_dist_rank(o->run.transport) == 0)
-		trit_cmd_fail(o->command, err);
-	trit_mpi_close();
-	return 1;
-}
-
-static void show_notes(const struct trit_trainer *t, const char *name, size_t first)
-{
-	for (size_t i = first; i < t->notes.n; i++)
-		trit_cmd_note(name, "%s", t->notes.lines[i].text);
-}
-
-static int train(struct train_options *o, struct display *d)
-{
-	struct trit_trainer t;
-	struct trit_error err;
-	int e = o->resume ? trit_trainer_resume(&t, &o->run, &err)
-	                  : trit_trainer_create(&t, &o->recipe, (size_t)o->data.n, o->data.items, &o->run, &err);
-	bool first = trit_dist_rank(o->run.transport) == 0;
-	trit_progress_end(&d->preparing);
-	if (e)
-		return fail(o, &err);
-	if (t.examples != o->tune)
-		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit %s", o->run.out, t.examples ? "finetune" : "train");
-	else if (!t.recipe.lora)
-		e = trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o->export, &err);
-	if (e) {
-		trit_trainer_close(&t);
-		return fail(o, &err);
-	}
-	if (first)
-		show_notes(&t, o->command, 0);
-	size_t n_notes = t.notes.n;
-	if (first && t.counts.examples)
-		show_examples(&t);
-	if (first)
-		show_start(&t);
-	if (first && t.recipe.lora)
-		show_adapters(&t);
-	e = run(&t, o, d, &err);
-	if (d->open)
-		fputc('\n', stderr);
-	if (e) {
-		if (first)
-			show_notes(&t, o->command, n_notes);
-		int status = fail(o, &err);
-		trit_trainer_close(&t);
-		return status;
-	}
-	bool done = t.progress.step == t.progress.steps;
-	if (first && done)
-		trit_cmd_note(o->command, "done: %s/%s.gguf", o->run.out, t.recipe.lora ? "adapter" : "model");
-	else if (first)
-		trit_cmd_note(o->command, "stopped at step %d of %d and saved; go on with: trit %s --resume --out %s%s",
-		              t.progress.step, t.progress.steps, o->command, o->run.out, t.recipe.lora ? " --model FILE" : "");
-	trit_trainer_close(&t);
-	trit_mpi_close();
-	return done ? 0 : 130;
-}
-
-static int parse_distill(struct train_options *o, int argc, char **argv)
+static int parse_distill(struct trit_train_job *o, int argc, char **argv)
 {
 	o->distill = true;
 	return parse(o, argc, argv);
 }
 
-typedef int parse_fn(struct train_options *o, int argc, char **argv);
-
-static int command(parse_fn *parse_options, int argc, char **argv)
-{
-	struct train_options o = { 0 };
-	struct trit_error err;
-	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN };
-	struct trit_mpi_muted muted = trit_mpi_mute();
-	int status = parse_options(&o, argc, argv);
-	trit_mpi_unmute(muted);
-	if (status >= 0) {
-		trit_free(o.data.items);
-		return status;
-	}
-	trit_interrupt_catch();
-	setlocale(LC_CTYPE, "");
-	d.bars = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	trit_progress_init(&d.preparing);
-	o.run.progress = trit_progress_show;
-	o.run.progress_arg = &d.preparing;
-	if (trit_mpi_open(&o.run.transport, o.patience, &err)) {
-		status = fail(&o, &err);
-	} else {
-		if (o.run.transport && o.run.n_threads == 0)
-			o.run.n_threads = trit_mpi_threads();
-		status = train(&o, &d);
-	}
-	trit_free(o.data.items);
-	return status;
-}
-
 int trit_cmd_train(int argc, char **argv)
 {
-	return command(parse, argc, argv);
+	return trit_train_command(parse, argc, argv);
 }
 
 int trit_cmd_distill(int argc, char **argv)
 {
-	return command(parse_distill, argc, argv);
+	return trit_train_command(parse_distill, argc, argv);
 }
 
 int trit_cmd_finetune(int argc, char **argv)
 {
-	return command(parse_tuning, argc, argv);
+	return trit_train_command(parse_tuning, argc, argv);
 }
