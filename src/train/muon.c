@@ -7,6 +7,7 @@
 #include "train/muon.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -29,7 +30,7 @@ size_t trit_muon_scratch(size_t rows, size_t cols)
 	size_t s = smaller(rows, cols), n, square;
 	if (!trit_mul_size(&n, rows, cols) || !trit_mul_size(&square, s, s) || n > SIZE_MAX / 16 || square > SIZE_MAX / 16)
 		return SIZE_MAX;
-	return TRIT_GEMM_SCRATCH + 2 * padded(n) + 2 * padded(square);
+	return TRIT_GEMM_SCRATCH + 2 * padded(n) + 4 * padded(square);
 }
 
 /* Sum of squares of n numbers, in pieces that the kernel takes. */
@@ -53,31 +54,71 @@ static void nesterov(float *x, float *m, const float *g, size_t n, const struct 
 	}
 }
 
-/* x [rows, cols] becomes about the nearest orthogonal matrix. The Gram matrix is that of the shorter side. */
+/* Copies what lies under the diagonal above it, by squares that fit the first cache. */
+static void mirror(float *c, size_t s)
+{
+	enum { SQUARE = 16 };
+	for (size_t i = 0; i < s; i += SQUARE)
+		for (size_t j = 0; j <= i; j += SQUARE)
+			for (size_t r = i; r < smaller(i + SQUARE, s); r++)
+				for (size_t col = j; col < smaller(j + SQUARE, r); col++)
+					c[col * s + r] = c[r * s + col];
+}
+
+/* Product of A [s, n] and B [n, s] that is symmetric: only what lies on and under the diagonal's blocks is computed. */
+static void symmetric(float *c, size_t s, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
+                      size_t b_col, size_t n, const struct trit_kernels *k, float *scratch)
+{
+	size_t block = padded(s / 4) > 64 ? padded(s / 4) : 64;
+	for (size_t i = 0; i < s; i += block) {
+		size_t m = smaller(s - i, block);
+		k->gemm_f32(c + i * s, s, a + i * a_row, a_row, a_col, b, b_row, b_col, (int)m, (int)(i + m), (int)n, false,
+		            scratch);
+	}
+	mirror(c, s);
+}
+
+/*
+ * x [rows, cols] becomes about the nearest orthogonal matrix. An iteration X = (a + b A + c A^2) X = Q X changes the
+ * Gram matrix A of the shorter side to Q A Q, so x itself is needed at the beginning and at the end only. All these
+ * matrices are polynomials of the first A: symmetric, and in any order.
+ */
 static void orthogonalise(float *x, size_t rows, size_t cols, const struct trit_kernels *k, float *scratch)
 {
-	size_t n = rows * cols, s = smaller(rows, cols);
+	size_t n = rows * cols, s = smaller(rows, cols), square = padded(s * s);
 	bool wide = rows <= cols;
-	float *y = scratch + TRIT_GEMM_SCRATCH, *gram = y + padded(n), *square = gram + padded(s * s);
+	float *y = scratch + TRIT_GEMM_SCRATCH, *gram = y + 2 * padded(n), *q = gram + square, *all = q + square,
+	      *next = all + square;
 	float inverse = (float)(1 / (sqrt(squares(k, x, n)) + 1e-7));
 
 	for (size_t i = 0; i < n; i++)
 		x[i] *= inverse;
+	if (wide)
+		symmetric(gram, s, x, cols, 1, x, 1, cols, cols, k, scratch);
+	else
+		symmetric(gram, s, x, 1, cols, x, cols, 1, rows, k, scratch);
 	for (int it = 0; it < ITERATIONS; it++) {
-		if (wide)
-			k->gemm_f32(gram, s, x, cols, 1, x, 1, cols, (int)s, (int)s, (int)cols, false, scratch);
-		else
-			k->gemm_f32(gram, s, x, 1, cols, x, cols, 1, (int)s, (int)s, (int)rows, false, scratch);
-		k->gemm_f32(square, s, gram, s, 1, gram, s, 1, (int)s, (int)s, (int)s, false, scratch);
+		symmetric(q, s, gram, s, 1, gram, s, 1, s, k, scratch);
 		for (size_t i = 0; i < s * s; i++)
-			gram[i] = poly[1] * gram[i] + poly[2] * square[i];
-		if (wide)
-			k->gemm_f32(y, cols, gram, s, 1, x, cols, 1, (int)rows, (int)cols, (int)s, false, scratch);
-		else
-			k->gemm_f32(y, cols, x, cols, 1, gram, s, 1, (int)rows, (int)cols, (int)s, false, scratch);
-		for (size_t i = 0; i < n; i++)
-			x[i] = poly[0] * x[i] + y[i];
+			q[i] = poly[1] * gram[i] + poly[2] * q[i];
+		for (size_t i = 0; i < s; i++)
+			q[i * s + i] += poly[0];
+		if (it + 1 < ITERATIONS) {
+			symmetric(next, s, q, s, 1, gram, s, 1, s, k, scratch);
+			symmetric(gram, s, next, s, 1, q, s, 1, s, k, scratch);
+		}
+		if (it == 0) {
+			memcpy(all, q, s * s * sizeof *all);
+		} else {
+			symmetric(next, s, all, s, 1, q, s, 1, s, k, scratch);
+			memcpy(all, next, s * s * sizeof *all);
+		}
 	}
+	if (wide)
+		k->gemm_f32(y, cols, all, s, 1, x, cols, 1, (int)rows, (int)cols, (int)s, false, scratch);
+	else
+		k->gemm_f32(y, cols, x, cols, 1, all, s, 1, (int)rows, (int)cols, (int)s, false, scratch);
+	memcpy(x, y, n * sizeof *x);
 }
 
 static void even_rows(float *x, float *v, size_t rows, size_t cols, float beta2, const struct trit_kernels *k)
@@ -94,8 +135,8 @@ static void even_rows(float *x, float *v, size_t rows, size_t cols, float beta2,
 void trit_muon_step(float *w, float *m, float *v, const float *g, size_t rows, size_t cols, const struct trit_muon *o,
                     const struct trit_kernels *k, float *scratch)
 {
-	size_t n = rows * cols, s = smaller(rows, cols);
-	float *x = scratch + TRIT_GEMM_SCRATCH + padded(n) + 2 * padded(s * s);
+	size_t n = rows * cols;
+	float *x = scratch + TRIT_GEMM_SCRATCH + padded(n);
 
 	nesterov(x, m, g, n, o);
 	orthogonalise(x, rows, cols, k, scratch);

@@ -4,6 +4,7 @@
  *
  *     m = mu m + (1 - mu) g'             u = (1 - mu) g' + mu m                      g': the clipped gradient; Nesterov
  *     X = u / |u|;  five times: A = X X^T,  X = a X + (b A + c A^2) X                a, b, c = 3.4445, -4.7750, 2.0315
+ *         (computed on A alone: in fp32 within about 2e-4 of double precision)
  *     even: v_r = b2 v_r + (1 - b2) mean_c X_rc^2,  X_rc /= sqrt(v_r) + 1e-10
  *     w -= lr (0.2 sqrt(M K) / |X| X + wd w)                                         |.|: Frobenius norm
  *
