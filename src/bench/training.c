@@ -57,7 +57,7 @@ static double peak_of(const struct session *s, trit_int8_peak_fn *fn)
 static int open_session(struct session *s, const struct trit_training_test *t, struct trit_error *err)
 {
 	const struct trit_recipe *r = &t->recipe;
-	struct trit_net_options options = { .backward = (enum trit_backward)r->backward };
+	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .recompute = t->recompute };
 	struct trit_rng rng;
 	size_t n = (size_t)r->batch * ((size_t)r->seq_len + 1);
 	int e;
@@ -123,7 +123,7 @@ int trit_training_run(struct trit_training_result *out, const struct trit_traini
 		out->parameters = (double)trit_config_parameters(&s.config);
 		out->tokens = (double)t->recipe.batch * t->recipe.seq_len;
 		out->operations = operations(&s);
-		out->memory = (double)trit_net_bytes(&s.net) + 4.0 * sizeof(float) * (double)s.params.total;
+		out->memory = (double)s.net.arena.size + 4.0 * sizeof(float) * (double)s.params.total;
 		step(&s);
 		for (int i = 0; i < t->n_repetitions && i < TRIT_TRAINING_MOST; i++) {
 			double f32 = peak_of(&s, s.kernels.f32_peak), int8 = peak_of(&s, s.kernels.int8_peak);

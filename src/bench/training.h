@@ -16,6 +16,7 @@ struct trit_training_test {
 	struct trit_recipe recipe; /* complete: trit_recipe_apply_size has filled it in */
 	const char *cpu;           /* kernel tier; NULL: the best */
 	int n_threads, n_repetitions;
+	bool recompute;            /* activations in the backward pass */
 };
 
 #define TRIT_TRAINING_MOST 100 /* repetitions */

@@ -13,7 +13,7 @@
 #include "cli/setting_row.h"
 
 enum { MD, CSV, JSON };
-enum { N_FIXED = 7, MAX_OPTIONS = 100 };
+enum { N_FIXED = 8, MAX_OPTIONS = 100 };
 
 struct train_bench_options {
 	struct trit_training_test test;
@@ -37,6 +37,8 @@ static int parse(struct train_bench_options *o, int argc, char **argv)
 		  .metavar = "N", .help = "steps that are measured" },
 		TRIT_ROW_THREADS(o->test.n_threads),
 		TRIT_ROW_CPU(o->test.cpu),
+		{ 0, "recompute", TRIT_OPT_FLAG, &o->test.recompute,
+		  .help = "compute activations again in the backward pass" },
 		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .choices = outputs, .metavar = "FORM",
 		  .help = "form of the results" },
 		{ .type = TRIT_OPT_HEADING, .help = "The network and the run, as of trit train" },

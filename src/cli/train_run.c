@@ -13,6 +13,7 @@
 #include "cli/train_run.h"
 
 #include "base/clock.h"
+#include "base/free_memory.h"
 #include "base/mem.h"
 #include "cli/mpi.h"
 #include "cli/progress.h"
@@ -160,21 +161,39 @@ static void show_teacher(const struct trit_trainer *t)
 		trit_cmd_note("distill", "the teacher is ternary itself; one in full precision knows more");
 }
 
+/* What the run will take up. */
+static void show_plan(const struct trit_trainer *t)
+{
+	const struct trit_space *s = &t->space;
+	char parts[TRIT_PLAN_BYTES], all[TRIT_NUMBER_BYTES], left[TRIT_NUMBER_BYTES], data[TRIT_NUMBER_BYTES];
+	char checkpoints[TRIT_NUMBER_BYTES];
+	uint64_t free = trit_free_memory("");
+	double data_bytes = (double)(t->data.n_train_tokens + t->data.n_val_tokens) * (t->config.n_vocab > 65536 ? 4 : 2);
+	trit_memory_plan_describe(parts, &t->memory);
+	fprintf(stderr, "memory: %s of %s free (%s)\n", trit_text_bytes(all, trit_memory_plan_total(&t->memory)),
+	        free == UINT64_MAX ? "what is" : trit_text_bytes(left, (double)free), parts);
+	fprintf(stderr, "disk: %s of tokens, read as they are needed", trit_text_bytes(data, data_bytes));
+	if (s->checkpoints > 0)
+		fprintf(stderr, "; %s for %d checkpoints and one being written",
+		        trit_text_bytes(checkpoints, s->checkpoints), t->keep);
+	fputc('\n', stderr);
+}
+
 static void show_start(const struct trit_trainer *t)
 {
 	const struct trit_recipe *r = &t->recipe;
-	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], memory[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
+	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
 	trit_text_count(parameters, (double)trit_config_parameters(&t->config));
 	trit_text_count(tokens, (double)t->data.n_train_tokens);
-	trit_text_bytes(memory, trit_trainer_bytes(t));
 	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
 	fprintf(stderr,
 	        "%s: %s parameters, %d layers of %d (feed-forward %d, heads %d/%d), vocabulary %d\n"
-	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %s of memory, %d threads, "
-	        "%s\n",
+	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %d threads, %s%s\n",
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
-	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs, memory,
-	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier));
+	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs,
+	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier),
+	        t->net.options.recompute ? ", activations computed again" : "");
+	show_plan(t);
 	if (t->dist)
 		fprintf(stderr,
 		        "%d processes, %d on this machine, %d x %d tokens a step each; memory and threads are those of one.\n"

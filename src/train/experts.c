@@ -60,7 +60,7 @@ static void sort(const struct trit_experts_part *p, struct trit_experts *e)
 		int t = e->slots.token[s];
 		e->slot_of[t * each + p->work->seen[t]++] = s;
 	}
-	for (int i = 0; i < moe->n_experts && p->train; i++)
+	for (int i = 0; i < moe->n_experts && p->train && !p->again; i++)
 		e->load[i] += (uint64_t)(e->slots.first[i + 1] - e->slots.first[i]);
 }
 

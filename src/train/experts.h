@@ -74,6 +74,7 @@ struct trit_experts_part {
 	float lambda;       /* of the quantisers (bitlinear.h) */
 	float loss_scale;
 	bool train;         /* a backward pass follows */
+	bool again;         /* the forward pass of these tokens has been counted */
 	float *scratch;
 };
 

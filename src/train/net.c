@@ -395,9 +395,10 @@ static void experts_input(const struct part *p, const struct trit_net_layer *l)
 		                               p->c->d_model);
 }
 
-static void experts_forward(const struct part *p, struct trit_net_layer *l, float *out)
+static void experts_forward(const struct part *p, struct trit_net_layer *l, float *out, bool again)
 {
 	struct trit_experts_part part = experts_part(p);
+	part.again = again;
 	size_t d = (size_t)p->c->d_model, at = (size_t)p->t0 * d;
 	experts_input(p, l);
 	memcpy(out + at, l->mid + at, (size_t)(p->t1 - p->t0) * d * sizeof *out);
@@ -415,45 +416,55 @@ static void experts_backward(const struct part *p, struct trit_net_layer *l)
 
 /* ---- the network ------------------------------------------------------------------------------------------------- */
 
-static void forward(const struct part *p)
+/* From l->x to out, the input of the next layer. again: out is there, and what the layer keeps is wanted. */
+static void layer_forward(const struct part *p, struct trit_net_layer *l, float *out, bool again)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
 	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff, nq = trit_config_q_width(c), nkv = trit_config_kv_width(c);
 	size_t ld = nq + 2 * nkv;
 
-	embed(p, n->layers[0].x);
-	for (int i = 0; i < c->n_layers; i++) {
-		struct trit_net_layer *l = &n->layers[i];
-		float *out = i + 1 < c->n_layers ? n->layers[i + 1].x : n->x;
+	input(p, &l->in_qkv, l->x, &l->attn_norm);
+	linear(p, &l->q, l->qkv, ld, &l->in_qkv);
+	linear(p, &l->k, l->qkv + nq, ld, &l->in_qkv);
+	linear(p, &l->v, l->qkv + nq + nkv, ld, &l->in_qkv);
+	trit_head_norms_forward(&l->head_norms, p->k, l->qkv, p->t0, p->t1);
+	rotate(p, l, l->qkv, false);
+	barrier(p);
+	attention(p, l, false);
+	barrier(p);
+	input(p, &l->in_o, l->att, &l->attn_sub_norm);
+	linear(p, &l->o, l->mid, d, &l->in_o);
+	post_norm(p, &l->attn_post_norm, l->mid, l->att_out, l->att_out_r);
+	add_residual(p, l->mid, l->x);
 
-		input(p, &l->in_qkv, l->x, &l->attn_norm);
-		linear(p, &l->q, l->qkv, ld, &l->in_qkv);
-		linear(p, &l->k, l->qkv + nq, ld, &l->in_qkv);
-		linear(p, &l->v, l->qkv + nq + nkv, ld, &l->in_qkv);
-		trit_head_norms_forward(&l->head_norms, p->k, l->qkv, p->t0, p->t1);
-		rotate(p, l, l->qkv, false);
-		barrier(p);
-		attention(p, l, false);
-		barrier(p);
-		input(p, &l->in_o, l->att, &l->attn_sub_norm);
-		linear(p, &l->o, l->mid, d, &l->in_o);
-		post_norm(p, &l->attn_post_norm, l->mid, l->att_out, l->att_out_r);
-		add_residual(p, l->mid, l->x);
-
-		if (c->moe.n_experts) {
-			experts_forward(p, l, out);
-			continue;
-		}
-		input(p, &l->in_ffn, l->mid, &l->ffn_norm);
-		linear(p, &l->gate, l->g, ff, &l->in_ffn);
-		linear(p, &l->up, l->u, ff, &l->in_ffn);
-		activate(p, n->h, l);
-		input(p, &l->in_down, n->h, &l->ffn_sub_norm);
-		linear(p, &l->down, out, d, &l->in_down);
-		post_norm(p, &l->ffn_post_norm, out, l->ffn_out, l->ffn_out_r);
-		add_residual(p, out, l->mid);
+	if (c->moe.n_experts) {
+		experts_forward(p, l, out, again);
+		return;
 	}
+	input(p, &l->in_ffn, l->mid, &l->ffn_norm);
+	linear(p, &l->gate, l->g, ff, &l->in_ffn);
+	linear(p, &l->up, l->u, ff, &l->in_ffn);
+	activate(p, n->h, l);
+	input(p, &l->in_down, n->h, &l->ffn_sub_norm);
+	if (again && !l->ffn_post_norm.w)
+		return;
+	linear(p, &l->down, out, d, &l->in_down);
+	post_norm(p, &l->ffn_post_norm, out, l->ffn_out, l->ffn_out_r);
+	add_residual(p, out, l->mid);
+}
+
+static float *layer_output(const struct trit_net *n, int layer)
+{
+	return layer + 1 < n->config->n_layers ? n->layers[layer + 1].x : n->x;
+}
+
+static void forward(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	embed(p, n->layers[0].x);
+	for (int i = 0; i < n->config->n_layers; i++)
+		layer_forward(p, &n->layers[i], layer_output(n, i), false);
 }
 
 /* From dx, the gradient of the feed-forward half's output, to dn, that of its normed input. */
@@ -560,6 +571,10 @@ static void pass_thread(void *arg, int index, int threads)
 	for (int i = n->config->n_layers - 1; i >= 0; i--) {
 		barrier(&part);
 		tell_ready(&part, i + 1);
+		if (n->options.recompute && i + 1 < n->config->n_layers) { /* what the last one keeps is there yet */
+			layer_forward(&part, &n->layers[i], layer_output(n, i), true);
+			barrier(&part);
+		}
 		layer_backward(&part, &n->layers[i]);
 	}
 	barrier(&part);

@@ -42,7 +42,16 @@ struct trit_net_layer {
 /** What decides how a step is computed, not what. NULL wherever it is taken: all zero. */
 struct trit_net_options {
 	enum trit_backward backward;
-	bool warms_up; /* lambda may be below 1 */
+	bool warms_up;  /* lambda may be below 1 */
+	bool recompute; /* a layer keeps its input alone, and its forward pass runs again before its backward pass: the same
+	                 * bits with less memory */
+};
+
+/** Of the memory of a network; what is neither is room for the work on one layer. */
+struct trit_net_bytes {
+	size_t all;
+	size_t weights;     /* quantised */
+	size_t activations; /* kept for the backward pass */
 };
 
 struct trit_net {
@@ -68,6 +77,7 @@ struct trit_net {
 
 	/* private */
 	struct trit_arena arena;
+	struct trit_net_bytes bytes;
 	struct trit_net_layer *layers;
 	struct trit_net_norm output_norm;
 	const float *embd, *head;
@@ -116,8 +126,8 @@ TRIT_MUST_CHECK int trit_net_init(struct trit_net *net, const struct trit_config
 void trit_net_release(struct trit_net *net);
 /** Private: the rotary tables, with the model's divisors of the frequencies or NULL. */
 void trit_net_tables(struct trit_net *net, const float *divisors);
-/** Bytes trit_net_init allocates. */
-size_t trit_net_bytes(const struct trit_net *net);
+/** Of this network, or of one like it for micro-batches of max_seqs sequences, with recomputation or without. */
+struct trit_net_bytes trit_net_bytes(const struct trit_net *net, int max_seqs, bool recompute);
 
 /** From now on the projections have these adapters beside them, which outlive the net. */
 void trit_net_adapt(struct trit_net *net, const struct trit_lora *lora);

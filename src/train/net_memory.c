@@ -98,20 +98,12 @@ static struct trit_bit_input input_of(struct trit_net *net, size_t tokens, size_
 	return in;
 }
 
-/* What only some architectures have. */
-static void lay_out_parts(struct trit_net *net, struct trit_net_layer *l, int i, size_t tokens)
+/* What only some architectures keep. */
+static void keep_parts(struct trit_net *net, struct trit_net_layer *l, size_t tokens)
 {
 	const struct trit_config *c = net->config;
 	size_t d = (size_t)c->d_model, heads = (size_t)(c->n_heads + c->n_kv_heads);
-	bool windowed = trit_config_window(c, i) > 0;
-	l->window = trit_config_window(c, i);
-	l->cos = net->cos[windowed];
-	l->sin = net->sin[windowed];
-	l->attn_post_norm = norm_of(net, TRIT_TENSOR_ATTN_POST_NORM, i);
-	l->ffn_post_norm = norm_of(net, TRIT_TENSOR_FFN_POST_NORM, i);
-	l->head_norms = (struct trit_head_norms){ .config = c, .q = norm_of(net, TRIT_TENSOR_ATTN_Q_NORM, i),
-		                                  .k = norm_of(net, TRIT_TENSOR_ATTN_K_NORM, i) };
-	if (l->head_norms.q.w) {
+	if (c->qk_norms != TRIT_QK_PLAIN) {
 		l->head_norms.x = floats(net, tokens, heads * (size_t)c->head_dim);
 		l->head_norms.r = floats(net, tokens, heads);
 	}
@@ -153,33 +145,38 @@ static int *ints(struct trit_net *net, size_t n)
 	return trit_arena_take(&net->arena, n, sizeof(int));
 }
 
-static struct trit_experts experts_of(struct trit_net *net, int layer, size_t tokens)
+static void lay_out_experts(struct trit_net *net, struct trit_experts *e, int layer)
+{
+	const struct trit_moe_config *moe = &net->config->moe;
+	struct trit_net_norm router = norm_of(net, TRIT_TENSOR_FFN_ROUTER, layer);
+	e->router = router.w;
+	e->d_router = router.dw;
+	e->list = trit_arena_take(&net->arena, (size_t)trit_moe_experts(moe), sizeof *e->list);
+	for (int i = 0; i < trit_moe_experts(moe); i++) {
+		struct trit_expert_weights w = expert_of(net, layer, i);
+		if (e->list)
+			e->list[i] = w;
+	}
+	e->load = trit_arena_take(&net->arena, (size_t)moe->n_experts, sizeof *e->load);
+}
+
+static void keep_experts(struct trit_net *net, struct trit_experts *e, size_t tokens)
 {
 	const struct trit_moe_config *moe = &net->config->moe;
 	size_t n = (size_t)moe->n_experts, slots = tokens * (size_t)trit_moe_slots(moe), d = (size_t)net->config->d_model;
 	size_t f = (size_t)moe->d_ff;
-	struct trit_net_norm router = norm_of(net, TRIT_TENSOR_FFN_ROUTER, layer);
-	struct trit_experts e = { .router = router.w, .d_router = router.dw };
-	e.list = trit_arena_take(&net->arena, (size_t)trit_moe_experts(moe), sizeof *e.list);
-	for (int i = 0; i < trit_moe_experts(moe); i++) {
-		struct trit_expert_weights w = expert_of(net, layer, i);
-		if (e.list)
-			e.list[i] = w;
-	}
-	e.p = floats(net, tokens, n);
-	e.log_z = floats(net, tokens, 1);
-	e.chosen = ints(net, slots);
-	e.weights = floats(net, slots, 1);
-	e.slots = (struct trit_moe_slots){ ints(net, (size_t)trit_moe_experts(moe) + 1), ints(net, slots),
-		                           floats(net, slots, 1) };
-	e.slot_of = ints(net, slots);
-	e.g = floats(net, slots, f);
-	e.u = floats(net, slots, f);
-	e.y = floats(net, slots, d);
-	e.in = input_of(net, slots, d);
-	e.in_down = input_of(net, slots, f);
-	e.load = trit_arena_take(&net->arena, n, sizeof *e.load);
-	return e;
+	e->p = floats(net, tokens, n);
+	e->log_z = floats(net, tokens, 1);
+	e->chosen = ints(net, slots);
+	e->weights = floats(net, slots, 1);
+	e->slots = (struct trit_moe_slots){ ints(net, (size_t)trit_moe_experts(moe) + 1), ints(net, slots),
+		                            floats(net, slots, 1) };
+	e->slot_of = ints(net, slots);
+	e->g = floats(net, slots, f);
+	e->u = floats(net, slots, f);
+	e->y = floats(net, slots, d);
+	e->in = input_of(net, slots, d);
+	e->in_down = input_of(net, slots, f);
 }
 
 static struct trit_experts_work experts_work(struct trit_net *net, size_t tokens)
@@ -202,42 +199,75 @@ static struct trit_experts_work experts_work(struct trit_net *net, size_t tokens
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
-static void lay_out_layer(struct trit_net *net, int i, size_t tokens)
+/* What a layer's forward pass keeps for its backward pass, but for its input. */
+static void keep(struct trit_net *net, struct trit_net_layer *l, size_t tokens)
 {
 	const struct trit_config *c = net->config;
-	size_t d = (size_t)c->d_model, ff = (size_t)c->d_ff;
+	size_t d = (size_t)c->d_model, ff = c->moe.n_experts ? 0 : (size_t)c->d_ff;
 	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
-	struct trit_net_layer l = {
-		.attn_norm = norm_of(net, TRIT_TENSOR_ATTN_NORM, i),
-		.attn_sub_norm = norm_of(net, TRIT_TENSOR_ATTN_SUB_NORM, i),
-		.ffn_norm = norm_of(net, TRIT_TENSOR_FFN_NORM, i),
-		.ffn_sub_norm = norm_of(net, TRIT_TENSOR_FFN_SUB_NORM, i),
-	};
-	l.q = linear_of(net, TRIT_TENSOR_ATTN_Q, i, 0);
-	l.k = linear_of(net, TRIT_TENSOR_ATTN_K, i, nq);
-	l.v = linear_of(net, TRIT_TENSOR_ATTN_V, i, (nq + nqkv) / 2);
-	l.o = linear_of(net, TRIT_TENSOR_ATTN_OUTPUT, i, 0);
+	l->qkv = floats(net, tokens, nqkv);
+	l->att = floats(net, tokens, nq);
+	l->mid = floats(net, tokens, d);
+	l->g = floats(net, tokens, ff);
+	l->u = floats(net, tokens, ff);
+	l->in_qkv = input_of(net, tokens, d);
+	l->in_o = input_of(net, tokens, nq);
+	l->in_ffn = input_of(net, tokens, d);
+	l->in_down = input_of(net, tokens, ff);
+	keep_parts(net, l, tokens);
+	if (c->moe.n_experts)
+		keep_experts(net, &l->experts, tokens);
+}
+
+static void lay_out_weights(struct trit_net *net, struct trit_net_layer *l, int i)
+{
+	const struct trit_config *c = net->config;
+	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
+	bool windowed = trit_config_window(c, i) > 0;
+	l->attn_norm = norm_of(net, TRIT_TENSOR_ATTN_NORM, i);
+	l->attn_sub_norm = norm_of(net, TRIT_TENSOR_ATTN_SUB_NORM, i);
+	l->attn_post_norm = norm_of(net, TRIT_TENSOR_ATTN_POST_NORM, i);
+	l->ffn_norm = norm_of(net, TRIT_TENSOR_FFN_NORM, i);
+	l->ffn_sub_norm = norm_of(net, TRIT_TENSOR_FFN_SUB_NORM, i);
+	l->ffn_post_norm = norm_of(net, TRIT_TENSOR_FFN_POST_NORM, i);
+	l->head_norms.config = c;
+	l->head_norms.q = norm_of(net, TRIT_TENSOR_ATTN_Q_NORM, i);
+	l->head_norms.k = norm_of(net, TRIT_TENSOR_ATTN_K_NORM, i);
+	l->window = trit_config_window(c, i);
+	l->cos = net->cos[windowed];
+	l->sin = net->sin[windowed];
+	l->q = linear_of(net, TRIT_TENSOR_ATTN_Q, i, 0);
+	l->k = linear_of(net, TRIT_TENSOR_ATTN_K, i, nq);
+	l->v = linear_of(net, TRIT_TENSOR_ATTN_V, i, (nq + nqkv) / 2);
+	l->o = linear_of(net, TRIT_TENSOR_ATTN_OUTPUT, i, 0);
 	if (c->moe.n_experts) {
-		l.experts = experts_of(net, i, tokens);
-		ff = 0;
-	} else {
-		l.gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i, 0);
-		l.up = linear_of(net, TRIT_TENSOR_FFN_UP, i, ff);
-		l.down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i, 0);
+		lay_out_experts(net, &l->experts, i);
+		return;
 	}
-	l.x = floats(net, tokens, d);
-	l.qkv = floats(net, tokens, nqkv);
-	l.att = floats(net, tokens, nq);
-	l.mid = floats(net, tokens, d);
-	l.g = floats(net, tokens, ff);
-	l.u = floats(net, tokens, ff);
-	l.in_qkv = input_of(net, tokens, d);
-	l.in_o = input_of(net, tokens, nq);
-	l.in_ffn = input_of(net, tokens, d);
-	l.in_down = input_of(net, tokens, ff);
-	lay_out_parts(net, &l, i, tokens);
-	if (net->layers)
-		net->layers[i] = l;
+	l->gate = linear_of(net, TRIT_TENSOR_FFN_GATE, i, 0);
+	l->up = linear_of(net, TRIT_TENSOR_FFN_UP, i, (size_t)c->d_ff);
+	l->down = linear_of(net, TRIT_TENSOR_FFN_DOWN, i, 0);
+}
+
+/* With recomputation all layers keep in the same place. */
+static void lay_out_layers(struct trit_net *net, size_t tokens)
+{
+	struct trit_net_layer kept = { 0 };
+	for (int i = 0; i < net->config->n_layers; i++) {
+		struct trit_net_layer l = kept;
+		size_t begin = net->arena.used;
+		lay_out_weights(net, &l, i);
+		size_t middle = net->arena.used;
+		l.x = floats(net, tokens, (size_t)net->config->d_model);
+		if (i == 0 || !net->options.recompute)
+			keep(net, &l, tokens);
+		if (i == 0 && net->options.recompute)
+			kept = l;
+		if (net->layers)
+			net->layers[i] = l;
+		net->bytes.weights += middle - begin;
+		net->bytes.activations += net->arena.used - middle;
+	}
 }
 
 /* Takes every buffer from the arena and points weights and gradients at the parameters. Runs twice: over an empty arena
@@ -258,8 +288,8 @@ static void lay_out(struct trit_net *net)
 	net->layers = trit_arena_take(&net->arena, (size_t)c->n_layers, sizeof *net->layers);
 	if (c->moe.n_experts)
 		net->experts = experts_work(net, tokens);
-	for (int i = 0; i < c->n_layers; i++)
-		lay_out_layer(net, i, tokens);
+	net->bytes = (struct trit_net_bytes){ 0 };
+	lay_out_layers(net, tokens);
 
 	const struct trit_param *embd = trit_params_find(net->params, TRIT_TENSOR_TOKEN_EMBD, 0);
 	const struct trit_param *head = c->tied ? embd : trit_params_find(net->params, TRIT_TENSOR_OUTPUT, 0);
@@ -350,7 +380,13 @@ void trit_net_release(struct trit_net *net)
 	*net = (struct trit_net){ 0 };
 }
 
-size_t trit_net_bytes(const struct trit_net *net)
+struct trit_net_bytes trit_net_bytes(const struct trit_net *net, int max_seqs, bool recompute)
 {
-	return net->arena.size;
+	struct trit_net other = *net;
+	other.arena = (struct trit_arena){ 0 };
+	other.max_seqs = max_seqs;
+	other.options.recompute = recompute;
+	lay_out(&other); /* measures */
+	other.bytes.all = other.arena.used;
+	return other.bytes;
 }

@@ -72,6 +72,13 @@ void trit_optim_release(struct trit_optim *o)
 	*o = (struct trit_optim){ 0 };
 }
 
+size_t trit_optim_bytes(const struct trit_optim *o)
+{
+	size_t threads = o->pool ? (size_t)trit_pool_size(o->pool) : 1;
+	return o->owners.n_units * (sizeof *o->sums + sizeof *o->owners.units) +
+	       threads * o->thread_scratch * sizeof *o->scratch;
+}
+
 /* ---- a step ------------------------------------------------------------------------------------------------------ */
 
 struct step_job {

@@ -37,6 +37,8 @@ TRIT_MUST_CHECK int trit_optim_init(struct trit_optim *o, struct trit_params *p,
                                     struct trit_pool *pool, const struct trit_recipe *r,
                                     const struct trit_transport *transport, struct trit_error *err);
 void trit_optim_release(struct trit_optim *o);
+/** Bytes beyond what is in params. */
+size_t trit_optim_bytes(const struct trit_optim *o);
 
 /** Norm of params->g, of which this process has summed what it owns, in fp64 over pieces. Inf or NaN when a gradient
  * is. */

@@ -31,12 +31,13 @@ static int lay_out(struct trit_params *p, const struct trit_config *c, struct tr
 	return TRIT_OK;
 }
 
-/* The first n of the four arrays. */
+/* The first n of the four arrays. More than the machine has is not asked for. */
 static int alloc(struct trit_params *p, int n, struct trit_error *err)
 {
 	float **arrays[] = { &p->w, &p->g, &p->m, &p->v };
+	bool too_many = (double)n * sizeof(float) * (double)p->total > (double)trit_physical_memory();
 	for (int i = 0; i < n; i++) {
-		*arrays[i] = trit_calloc(p->total, sizeof(float));
+		*arrays[i] = too_many ? NULL : trit_calloc(p->total, sizeof(float));
 		if (!*arrays[i]) {
 			double mib = (double)p->total * 4 / 1048576.0;
 			trit_params_release(p);

@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/free_memory.h"
 #include "base/xxh64.h"
 #include "train/metrics.h"
 #include "train/optim.h"
 #include "train/run_data.h"
 #include "train/schedule.h"
-#include "train/space.h"
 #include "format/vocab_file.h"
 
 #define MAX_LOSS 50 /* nats a token: beyond it the run has diverged */
@@ -34,38 +34,27 @@ static int path_of(char path[PATH_BYTES], const char *out, const char *name, str
 
 /* ---- setting up -------------------------------------------------------------------------------------------------- */
 
-double trit_trainer_bytes(const struct trit_trainer *t)
+/* What the run will use of memory. Fails before the first step rather than by the system's hand in the middle of it. */
+static int plan_memory(struct trit_trainer *t, struct trit_error *err)
 {
-	/* weights, gradients, branches of their sum; frozen weights */
-	double arrays = (2.0 + t->sums.height) * (double)t->params.total + (double)t->base.total;
-	double moments = 2.0 * (double)trit_owners_own(&t->optim.owners);
-	return (double)(trit_net_bytes(&t->net) + trit_lora_bytes(&t->lora)) + sizeof(float) * (arrays + moments) +
-	       trit_dist_bytes(t->dist) + (double)trit_teacher_bytes(&t->teacher);
-}
-
-/* Fails before the first step rather than by the system's hand in the middle of it. */
-static int check_memory(const struct trit_trainer *t, struct trit_error *err)
-{
-	double need = trit_trainer_bytes(t) * (t->transport ? t->transport->local_ranks : 1);
-	double have = (double)trit_physical_memory();
-	if (need <= have)
-		return TRIT_OK;
-	return trit_fail(
-		err, TRIT_ERR_MEMORY,
-		"training needs %.1f GiB of memory and this machine has %.1f; choose a smaller --size, --seq-len or "
-		"--micro-batch",
-		need / 0x1p30, have / 0x1p30);
+	size_t each = ((size_t)t->recipe.seq_len + 1) * (sizeof *t->batch + sizeof *t->weights + sizeof *t->starts);
+	struct trit_memory_users users = { .params = &t->params, .base = &t->base, .net = &t->net, .optim = &t->optim,
+		                               .sums = &t->sums, .lora = &t->lora, .dist = t->dist, .teacher = &t->teacher,
+		                               .batch = (size_t)t->recipe.batch * each };
+	t->memory = trit_memory_plan_of(&users);
+	return trit_memory_plan_check(&t->memory, &t->net, t->transport ? t->transport->local_ranks : 1,
+	                              trit_free_memory(""), err);
 }
 
 /* Likewise for the disk; text_bytes: of text to be cut into tokens yet. */
-static int check_space(const struct trit_trainer *t, const struct trit_train_options *o, uint64_t text_bytes,
+static int check_space(struct trit_trainer *t, const struct trit_train_options *o, uint64_t text_bytes,
                        struct trit_error *err)
 {
 	const struct trit_recipe *r = &t->recipe;
 	double tokens = text_bytes ? (double)text_bytes / 3 : (double)t->data.n_train_tokens;
 	double steps = r->steps ? r->steps : (double)r->epochs * tokens / ((double)r->batch * r->seq_len);
-	struct trit_space s = trit_space_of(&t->config, text_bytes, t->keep, steps - t->progress.step, o->val_every);
-	return trit_space_check(&s, t->out, err);
+	t->space = trit_space_of(&t->config, text_bytes, t->keep, steps - t->progress.step, o->val_every);
+	return trit_space_check(&t->space, t->out, err);
 }
 
 /* Vocabulary and shards, made now. The vocabulary is that of the model that training starts from, a file's, the
@@ -180,10 +169,9 @@ static int divide_batch(struct trit_trainer *t, struct trit_error *err)
 
 static int set_up_exchange(struct trit_trainer *t, struct trit_error *err)
 {
-	int e = trit_part_sums_init(&t->sums, t->parts / trit_dist_ranks(t->transport), t->params.total, &t->kernels,
-	                            t->pool, err);
-	if (e || !t->transport)
-		return e;
+	int e;
+	if (!t->transport)
+		return TRIT_OK;
 	if ((e = trit_dist_new(&t->dist, t->transport, &t->params, &t->optim.owners, &t->kernels, &t->sums, err)))
 		return e;
 	t->params.fetch = fetch_moments;
@@ -214,14 +202,15 @@ static int open_data(struct trit_trainer *t, struct trit_error *err)
 }
 
 /* What is trained: all weights, or adapters beside frozen ones. */
-static int open_params(struct trit_trainer *t, struct trit_error *err)
+static int open_params(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
 	const struct trit_recipe *r = &t->recipe;
 	size_t tokens = (size_t)t->micro_batch * (size_t)r->seq_len;
 	float alpha = r->lora_alpha > 0 ? r->lora_alpha : 2 * (float)r->lora;
 	if (r->lora && t->transport)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "adapters are trained by one process; leave mpirun out");
-	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .warms_up = r->quant_warmup > 0 };
+	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .warms_up = r->quant_warmup > 0,
+		                                .recompute = o->recompute };
 	int e = r->lora ? trit_params_init_frozen(&t->base, &t->config, err)
 	                : trit_params_init(&t->params, &t->config, err);
 	if (e || (e = trit_net_init(&t->net, &t->config, trit_recipe_method(r), r->lora ? &t->base : &t->params,
@@ -231,6 +220,39 @@ static int open_params(struct trit_trainer *t, struct trit_error *err)
 	                   err);
 	if (!e)
 		trit_net_adapt(&t->net, &t->lora);
+	return e;
+}
+
+/* The memory of all but data, exchange and teacher, of which nothing has been written to when this returns. */
+static int reserve(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
+	if ((e = divide_batch(t, err)) || (e = trit_pool_new(&t->pool, threads, err)) || (e = open_params(t, o, err)) ||
+	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)))
+		return e;
+	return trit_part_sums_init(&t->sums, t->parts / trit_dist_ranks(t->transport), t->params.total, &t->kernels,
+	                           t->pool, err);
+}
+
+static void give_back(struct trit_trainer *t)
+{
+	trit_part_sums_release(&t->sums);
+	trit_optim_release(&t->optim);
+	trit_net_release(&t->net);
+	trit_params_release(&t->params);
+	trit_params_release(&t->base);
+	trit_lora_release(&t->lora);
+	trit_pool_free(t->pool);
+	t->pool = NULL;
+}
+
+/* Whether a new run will fit, before its text is prepared, which may take long. */
+static int rehearse(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	int e = reserve(t, o, err);
+	if (!e)
+		e = plan_memory(t, err);
+	give_back(t);
 	return e;
 }
 
@@ -245,12 +267,10 @@ static int open_teacher(struct trit_trainer *t, const struct trit_train_options 
 /* Everything that recipe and shards decide. */
 static int set_up(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
-	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
+	int e;
 	t->max_val_windows = o->max_val_windows;
-	if ((e = divide_batch(t, err)) || (e = open_data(t, err)) || (e = trit_pool_new(&t->pool, threads, err)) ||
-	    (e = open_params(t, err)) ||
-	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)) ||
-	    (e = set_up_exchange(t, err)) || (e = open_teacher(t, o, err)) || (e = check_memory(t, err)) ||
+	if ((e = open_data(t, err)) || (e = reserve(t, o, err)) || (e = set_up_exchange(t, err)) ||
+	    (e = open_teacher(t, o, err)) || (e = plan_memory(t, err)) ||
 	    (!t->recipe.lora && (e = check_space(t, o, 0, err)))) /* adapters are small */
 		return e;
 	size_t s = (size_t)t->recipe.seq_len, batch = (size_t)t->recipe.batch;
@@ -394,7 +414,7 @@ static int make_folder(struct trit_trainer *t, struct trit_init *init, size_t n_
 		return trit_fail(err, TRIT_ERR_IO,
 		                 "%s already holds a training run; add --resume to go on with it, or choose another --out",
 		                 t->out);
-	if ((e = divide_batch(t, err)) || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)))
+	if ((e = rehearse(t, o, err)) || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)))
 		return e;
 	return (o->examples ? prepare_examples : prepare)(t, init, n_paths, paths, o, err);
 }
@@ -552,18 +572,12 @@ void trit_trainer_close(struct trit_trainer *t)
 	if (t->out && t->lock >= 0)
 		close(t->lock);
 	trit_dist_free(t->dist);
-	trit_part_sums_release(&t->sums);
 	trit_teacher_close(&t->teacher);
-	trit_optim_release(&t->optim);
-	trit_net_release(&t->net);
-	trit_params_release(&t->params);
-	trit_params_release(&t->base);
-	trit_lora_release(&t->lora);
+	give_back(t);
 	trit_windows_close(&t->windows);
 	trit_free(t->starts);
 	trit_data_close(&t->data);
 	trit_tokenizer_free(t->tokenizer);
-	trit_pool_free(t->pool);
 	trit_events_close(t->events);
 	trit_free(t->losses);
 	trit_free(t->val_losses);

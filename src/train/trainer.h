@@ -24,9 +24,11 @@
 #include "train/events.h"
 #include "train/init.h"
 #include "train/kept.h"
+#include "train/memory_plan.h"
 #include "train/metrics.h"
 #include "train/net.h"
 #include "train/optim.h"
+#include "train/space.h"
 #include "train/windows.h"
 #include "train/teacher.h"
 #include "train/prepare.h"
@@ -47,6 +49,7 @@ struct trit_train_options {
 	int keep;                  /* checkpoints to keep; 0: 2 */
 	int max_skipped;           /* steps in a row whose gradient may be not finite; 0: 10 */
 	bool heedless;             /* go on when the run diverges */
+	bool recompute;            /* activations in the backward pass (net.h) */
 	const char *resume_from;   /* step or file to resume from; NULL: the newest sound checkpoint */
 	const struct trit_transport *transport; /* to the other processes of the run; NULL: there are none */
 	trit_prepare_fn *progress; /* while text is prepared; may be NULL */
@@ -83,6 +86,8 @@ struct trit_trainer {
 	struct trit_params base;     /* with adapters: the model's weights; `params` are the adapters */
 	struct trit_lora lora;
 	char *out;
+	struct trit_memory_plan memory;
+	struct trit_space space; /* on the disk; zero with adapters */
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
 	int keep; /* checkpoints */
@@ -105,8 +110,6 @@ TRIT_MUST_CHECK int trit_trainer_create(struct trit_trainer *t, const struct tri
 TRIT_MUST_CHECK int trit_trainer_resume(struct trit_trainer *t, const struct trit_train_options *o,
                                         struct trit_error *err);
 void trit_trainer_close(struct trit_trainer *t);
-/** Memory of this process that the network, the parameters and the exchange with others take, in bytes. */
-double trit_trainer_bytes(const struct trit_trainer *t);
 
 /** One optimiser step; measures the validation loss after it if `validate`. A step whose gradient is not finite changes
  * nothing and is counted; too many in a row are an error, and so is a loss that has gone up for good (health.h): then

@@ -45,6 +45,19 @@ for run in whole cut; do
 done
 same whole.metrics cut.metrics "metrics of the resumed run"
 
+# Activations computed again: the same weights; also from some step on. What will be used is said, and refused if there
+# is less.
+expect 0 "$T" train --data "$text" --out again $small --layers 3 --steps 6 --save-every 3 --keep 3
+has err 'memory: .* of .* free \(weights [0-9]+, gradients' 'disk: .* for 3 checkpoints and one being written'
+expect 0 "$T" train --data "$text" --out again2 $small --layers 3 --steps 6 --recompute
+has err 'activations computed again'
+same again/checkpoint.safetensors again2/checkpoint.safetensors "with activations computed again"
+expect 0 "$T" train --resume --resume-from 3 --recompute --out again
+same again/checkpoint.safetensors again2/checkpoint.safetensors "resumed with activations computed again"
+refuse 1 'not enough memory for the parameters: 4 x [0-9]+ MiB; choose a smaller --size' \
+	"$T" train --data "$text" --out new --size 700m --layers 512 --d-model 65536 --d-ff 65536
+[ -e new ] && fail "a run that does not fit leaves its folder"
+
 # Other kinds of weights and of files; a vocabulary from elsewhere.
 expect 0 "$T" train --data "$text" --out binary $small --steps 2 --weights binary
 has err "50/0/50 %"
