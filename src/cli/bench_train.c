@@ -46,7 +46,8 @@ static int parse(struct train_bench_options *o, int argc, char **argv)
 	};
 	int n = N_FIXED, weights = 0;
 	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++) {
-		if (trit_setting_is_tuning(&trit_settings[i]) || trit_setting_of_teacher(&trit_settings[i]))
+		if (trit_setting_is_tuning(&trit_settings[i]) || trit_setting_of_teacher(&trit_settings[i]) ||
+		    trit_setting_of_labels(&trit_settings[i]))
 			continue;
 		if (trit_settings[i].offset == offsetof(struct trit_recipe, weights))
 			weights = n;

@@ -21,7 +21,7 @@
 typedef int trit_cmd_fn(int argc, char **argv);
 trit_cmd_fn trit_cmd_run, trit_cmd_chat, trit_cmd_train, trit_cmd_finetune, trit_cmd_distill, trit_cmd_data,
     trit_cmd_convert, trit_cmd_info, trit_cmd_doctor, trit_cmd_tokenize, trit_cmd_perplexity, trit_cmd_embed,
-    trit_cmd_bench, trit_cmd_synth, trit_cmd_report;
+    trit_cmd_bench, trit_cmd_synth, trit_cmd_report, trit_cmd_classify;
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 

@@ -151,7 +151,8 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 	n += TRIT_N(fixed);
 	first_setting = n - 1; /* --size */
 	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
-		if (!trit_setting_is_tuning(&trit_settings[i]) && (o->distill || !trit_setting_of_teacher(&trit_settings[i])))
+		if (!trit_setting_is_tuning(&trit_settings[i]) && !trit_setting_of_labels(&trit_settings[i]) &&
+		    (o->distill || !trit_setting_of_teacher(&trit_settings[i])))
 			options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
 		.command = o->command,
@@ -188,7 +189,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 
 /* A small set of examples, a few times over, by a model that knows much already: short, gentle, without decay. What
  * is 0 depends on the model. */
-static struct trit_recipe tuning_defaults(void)
+struct trit_recipe trit_finetune_defaults(void)
 {
 	struct trit_recipe r = trit_recipe_defaults();
 	r.seq_len = 512;
@@ -203,7 +204,7 @@ static struct trit_recipe tuning_defaults(void)
 }
 
 /* What depends on the model: the kind of its weights, and by that the learning rate. */
-static int complete_tuning(struct trit_train_job *o, struct trit_error *err)
+int trit_finetune_complete(struct trit_train_job *o, struct trit_error *err)
 {
 	struct trit_recipe *r = &o->recipe;
 	bool ternary;
@@ -214,15 +215,16 @@ static int complete_tuning(struct trit_train_job *o, struct trit_error *err)
 		r->weights = TRIT_WEIGHT_FULL;
 	if (r->lr == 0)
 		r->lr = r->lora ? 1e-3f : ternary ? 5e-4f : 1e-4f;
-	if (r->lora && (strcmp(o->type, "auto") || strcmp(o->embedding_type, "auto")))
+	if (r->lora && !r->n_labels && (strcmp(o->type, "auto") || strcmp(o->embedding_type, "auto")))
 		return trit_fail(err, TRIT_ERR_ARG, "--type is for a model, and with --lora the result is an adapter");
 	return complete(o, err);
 }
 
 static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 {
-	*o = (struct trit_train_job){ .command = "finetune", .tune = true, .recipe = tuning_defaults(), .type = "auto",
-		                     .embedding_type = "auto", .save_every = 100, .patience = 600, .val_every = 50 };
+	*o = (struct trit_train_job){ .command = "finetune", .tune = true, .recipe = trit_finetune_defaults(),
+		                     .type = "auto", .embedding_type = "auto", .save_every = 100, .patience = 600,
+		                     .val_every = 50 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
 	o->run.examples = true;
@@ -260,7 +262,7 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 	for (int tuning = 1; tuning >= 0; tuning--)
 		for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
 			if (trit_setting_is_tuning(&trit_settings[i]) == tuning && !trit_setting_is_shape(&trit_settings[i]) &&
-			    !trit_setting_of_teacher(&trit_settings[i]))
+			    !trit_setting_of_teacher(&trit_settings[i]) && !trit_setting_of_labels(&trit_settings[i]))
 				options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
 		.command = "finetune",
@@ -288,7 +290,7 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 	if (!o->run.init || !o->data.n)
 		return trit_opt_error(&table, "give --model and --data, or --resume");
 	struct trit_error err;
-	return complete_tuning(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
+	return trit_finetune_complete(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
 }
 
 /* ---- the commands ------------------------------------------------------------------------------------------------ */

@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "train", trit_cmd_train, "train a ternary model on text" },
 	{ "distill", trit_cmd_distill, "train a ternary model that imitates another one" },
 	{ "finetune", trit_cmd_finetune, "train a model further on examples: all of it, or low-rank adapters" },
+	{ "classify", trit_cmd_classify, "train a model to tell the labels of texts, measure and use it" },
 	{ "data", trit_cmd_data, "turn text into token shards to train on, and describe them" },
 	{ "report", trit_cmd_report, "show the curves of training runs as a page" },
 	{ "convert", trit_cmd_convert, "turn a model into another file format or weight type" },

@@ -18,6 +18,7 @@
 #include "cli/mpi.h"
 #include "cli/progress.h"
 #include "convert/convert.h"
+#include "convert/label_source.h"
 #include "train/adapter.h"
 
 enum { SPARKS = 24, LINE = 256 /* bytes of one */ };
@@ -30,6 +31,7 @@ struct display {
 	double begin, last;  /* seconds: of this process's first step; of the last line */
 	int first_step;
 	double val_loss;     /* the newest one */
+	double val_accuracy, val_f1;
 	bool open; /* the line on the terminal is not ended */
 	bool bars; /* the terminal shows UTF-8 */
 	double losses[SPARKS]; /* the newest ones shown, oldest first */
@@ -73,7 +75,9 @@ static void describe_step(char head[LINE], char rest[LINE], const struct display
 	if (r->has_kl)
 		n += snprintf(head + n, LINE - (size_t)n, "  kl %.4f", r->kl);
 	if (!isnan(d->val_loss))
-		snprintf(head + n, LINE - (size_t)n, "  val %.4f", d->val_loss);
+		n += snprintf(head + n, LINE - (size_t)n, "  val %.4f", d->val_loss);
+	if (!isnan(d->val_accuracy))
+		snprintf(head + n, LINE - (size_t)n, ", accuracy %.4f, F1 %.4f", d->val_accuracy, d->val_f1);
 	trit_text_seconds(left, (d->last - d->begin) / (r->step - d->first_step) * (r->steps - r->step));
 	n = snprintf(rest, LINE, "lr %.2e  %.0f tok/s  %s left", (double)r->lr, r->tokens_per_s, left);
 	if (r->share[0] > 0 || r->share[2] > 0)
@@ -105,8 +109,11 @@ static void show_step(struct display *d, const struct trit_step_report *r)
 	double now = trit_clock();
 	bool measured = !isnan(r->val_loss), last = r->step == r->steps;
 	char head[LINE], rest[LINE];
-	if (measured)
+	if (measured) {
 		d->val_loss = r->val_loss;
+		d->val_accuracy = r->val_accuracy;
+		d->val_f1 = r->val_f1;
+	}
 	if (!measured && !last && r->step != d->first_step + 1 && now - d->last < (d->terminal ? 0.25 : 10.0))
 		return;
 	d->last = now;
@@ -142,6 +149,40 @@ static void show_examples(const struct trit_trainer *t)
 		trit_cmd_note("finetune", "the chat template ends %llu answers with no token that ends a turn; the end of text "
 		              "was added to the last of each conversation, so that the model learns to stop",
 		              (unsigned long long)c->endless);
+}
+
+/* What was made of labelled texts. */
+static void show_labels(const struct trit_trainer *t, const struct trit_train_job *o)
+{
+	const struct trit_labels *l = &o->classify.labels;
+	const struct trit_classify_counts *c = &t->label_counts;
+	uint64_t texts[2] = { 0 }, bad = c->rows[0].bad + c->rows[1].bad, empty = c->rows[0].empty + c->rows[1].empty;
+	uint64_t least = UINT64_MAX, most = 0;
+	for (int i = 0; i < l->n; i++) {
+		texts[0] += c->of_label[i];
+		texts[1] += c->of_label[l->n + i];
+		least = c->of_label[i] < least ? c->of_label[i] : least;
+		most = c->of_label[i] > most ? c->of_label[i] : most;
+	}
+	fprintf(stderr, "%llu texts to learn from, %llu to validate on;", (unsigned long long)texts[0],
+	        (unsigned long long)texts[1]);
+	for (int i = 0; i < l->n && i < 12; i++)
+		fprintf(stderr, "%s %s %.1f %%", i ? "," : "", l->names[i],
+		        100 * (double)c->of_label[i] / (double)(texts[0] ? texts[0] : 1));
+	fprintf(stderr, l->n > 12 ? ", ... (%d labels)\n" : "\n", l->n);
+	if (least == 0)
+		trit_cmd_note(o->command, "there are labels without a text to learn from");
+	else if (most > 3 * least)
+		trit_cmd_note(o->command, "the most frequent label has %.1f times the texts of the rarest: accuracy alone says "
+		              "little, see F1", (double)most / (double)least);
+	if (c->cut)
+		trit_cmd_note(o->command, "%llu texts were cut to %d tokens; --seq-len takes longer ones",
+		              (unsigned long long)c->cut, t->recipe.seq_len);
+	if (empty)
+		trit_cmd_note(o->command, "%llu texts are empty and were left out", (unsigned long long)empty);
+	if (bad)
+		trit_cmd_note(o->command, "%llu rows could not be used; the first: %s", (unsigned long long)bad,
+		              (c->rows[0].bad ? &c->rows[0] : &c->rows[1])->first_bad.message);
 }
 
 static void show_teacher(const struct trit_trainer *t)
@@ -223,20 +264,35 @@ static void show_adapters(const struct trit_trainer *t)
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
+/* Whether the result is an adapter alone. */
+static bool is_adapter(const struct trit_trainer *t)
+{
+	return t->recipe.lora && !t->recipe.n_labels;
+}
+
+static int save_model(struct trit_trainer *t, const struct trit_train_job *o, struct trit_error *err)
+{
+	char path[4096];
+	if (snprintf(path, sizeof path, "%s/model.gguf", t->out) >= (int)sizeof path)
+		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
+	if (!trit_recipe_is_frozen(&t->recipe))
+		return trit_convert(t->out, path, &o->export, err);
+	struct trit_label_overlay overlay = { .config = &t->config, .w = t->label_head.w, .bias = t->label_head.bias,
+		                                  .vocab = trit_tokenizer_vocab(t->tokenizer), .folder = t->out };
+	return trit_convert_labelled(o->run.init, path, &overlay, &o->export, err);
+}
+
 /* Checkpoint and packed model. */
 static int save(struct trit_trainer *t, const struct trit_train_job *o, struct trit_error *err)
 {
-	char path[4096];
 	int e = trit_trainer_save(t, err);
 	if (e)
 		return e;
 	if (trit_dist_rank(t->transport) == 0) {
 		if (t->recipe.lora)
 			e = trit_adapter_write(t->out, &t->lora, &t->config, err);
-		else if (snprintf(path, sizeof path, "%s/model.gguf", t->out) < (int)sizeof path)
-			e = trit_convert(t->out, path, &o->export, err);
-		else
-			e = trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", t->out);
+		if (!e && !is_adapter(t))
+			e = save_model(t, o, err);
 	}
 	return trit_dist_agree(t->transport, e, err);
 }
@@ -307,7 +363,9 @@ static int train(struct trit_train_job *o, struct display *d)
 	trit_progress_end(&d->preparing);
 	if (e)
 		return fail(o, &err);
-	if (t.examples != o->tune)
+	if (t.recipe.n_labels && !o->is_classifier)
+		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit classify train", o->run.out);
+	else if (t.examples != o->tune || (o->is_classifier && !t.recipe.n_labels))
 		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit %s", o->run.out, t.examples ? "finetune" : "train");
 	else if (!t.recipe.lora)
 		e = trit_export_check(&t.config, trit_recipe_method(&t.recipe), &o->export, &err);
@@ -320,6 +378,8 @@ static int train(struct trit_train_job *o, struct display *d)
 	size_t n_notes = t.notes.n;
 	if (first && t.counts.examples)
 		show_examples(&t);
+	if (first && t.label_counts.of_label)
+		show_labels(&t, o);
 	if (first)
 		show_start(&t);
 	if (first && t.recipe.lora)
@@ -336,24 +396,35 @@ static int train(struct trit_train_job *o, struct display *d)
 	}
 	bool done = t.progress.step == t.progress.steps;
 	if (first && done)
-		trit_cmd_note(o->command, "done: %s/%s.gguf", o->run.out, t.recipe.lora ? "adapter" : "model");
+		trit_cmd_note(o->command, "done: %s/%s.gguf", o->run.out, is_adapter(&t) ? "adapter" : "model");
 	else if (first)
 		trit_cmd_note(o->command, "stopped at step %d of %d and saved; go on with: trit %s --resume --out %s%s",
-		              t.progress.step, t.progress.steps, o->command, o->run.out, t.recipe.lora ? " --model FILE" : "");
+		              t.progress.step, t.progress.steps, o->command, o->run.out,
+		              trit_recipe_is_frozen(&t.recipe) ? " --model FILE" : "");
 	trit_trainer_close(&t);
 	trit_mpi_close();
 	return done ? 0 : 130;
 }
+
+static void release_job(struct trit_train_job *o)
+{
+	trit_labels_release(&o->classify.labels);
+	trit_free(o->data.items);
+	trit_free(o->val.items);
+	trit_free(o->labels.items);
+	trit_free(o->words.items);
+}
+
 int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)
 {
 	struct trit_train_job o = { 0 };
 	struct trit_error err;
-	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN };
+	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN, .val_accuracy = (double)NAN };
 	struct trit_mpi_muted muted = trit_mpi_mute();
 	int status = parse(&o, argc, argv);
 	trit_mpi_unmute(muted);
 	if (status >= 0) {
-		trit_free(o.data.items);
+		release_job(&o);
 		return status;
 	}
 	trit_interrupt_catch();
@@ -369,6 +440,6 @@ int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)
 			o.run.n_threads = trit_mpi_threads();
 		status = train(&o, &d);
 	}
-	trit_free(o.data.items);
+	release_job(&o);
 	return status;
 }

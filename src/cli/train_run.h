@@ -14,9 +14,11 @@
 
 /** What is to be done. */
 struct trit_train_job {
-	const char *command; /* "train", "finetune" or "distill" */
+	const char *command; /* "train", "finetune", "distill", "classify train" */
 	bool tune;
-	bool distill;
+	bool distill, is_classifier;
+	struct trit_classify_options classify; /* where run.classify points, of trit classify train */
+	struct trit_opt_list val, labels, words;
 	struct trit_recipe recipe;
 	struct trit_train_options run;
 	struct trit_opt_list data;
@@ -42,5 +44,10 @@ struct trit_train_job {
 typedef int trit_train_parse_fn(struct trit_train_job *o, int argc, char **argv);
 /** Parses, trains, shows how it goes; several processes take turns as mpirun has it. Returns the exit status. */
 int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv);
+
+/** Of runs that begin with a model and learn from a small set of examples: settings, and those of them that are 0 and
+ * depend on the model. */
+struct trit_recipe trit_finetune_defaults(void);
+TRIT_MUST_CHECK int trit_finetune_complete(struct trit_train_job *o, struct trit_error *err);
 
 #endif

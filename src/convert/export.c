@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "convert/chunks.h"
 #include "convert/export_plan.h"
+#include "format/gguf_labels.h"
 #include "format/gguf_vocab.h"
 #include "model/config_keys.h"
 #include "model/quant.h"
@@ -79,7 +80,8 @@ static int put_keys(struct writer *w, struct trit_error *err)
 	int e, file_type = trit_ggml_type_info(w->plan.type)->file_type;
 	if ((e = trit_config_put(&w->s->config, w->out, file_type, err)) ||
 	    (w->plan.packed && (e = trit_gguf_put_alignment(w->out, PACKED_ALIGNMENT, err))) ||
-	    (e = trit_gguf_put_vocab(w->out, w->s->vocab, err)))
+	    (e = trit_gguf_put_vocab(w->out, w->s->vocab, err)) ||
+	    (w->s->labels && (e = trit_gguf_put_labels(w->out, w->s->config.arch->name, w->s->labels, err))))
 		return e;
 	return put_other_keys(w, err);
 }

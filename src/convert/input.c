@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "format/gguf_labels.h"
 #include "format/st_checksum.h"
 #include "format/vocab_file.h"
 #include "model/config_keys.h"
@@ -29,6 +30,7 @@ struct trit_input {
 	struct trit_model_file file;
 	struct checkpoint checkpoint;
 	struct trit_vocab vocab; /* of a checkpoint */
+	struct trit_labels labels;
 };
 
 /* ---- from a model ------------------------------------------------------------------------------------------------ */
@@ -222,8 +224,9 @@ static int open_model(struct trit_input *in, const char *path, const char *token
 	*s = (struct trit_source){ .arg = in, .keys = g, .vocab = in->file.has_vocab ? &in->file.vocab : NULL,
 		                   .folder = tokenizer ? NULL : in->file.folder, .type = gguf_type, .scales = gguf_scales,
 		                   .codes = gguf_codes, .floats = gguf_floats, .bytes = gguf_bytes, .done = gguf_done };
-	if ((e = trit_config_read(&s->config, g, err)))
+	if ((e = trit_config_read(&s->config, g, err)) || (e = trit_gguf_read_labels(g, &in->labels, err)))
 		return trit_fail_prefix(err, e, "%s", path);
+	s->labels = s->config.n_labels ? &in->labels : NULL;
 	const struct trit_gguf_tensor *q = trit_gguf_find_tensor(g, "blk.0.attn_q.weight");
 	const struct trit_ggml_type_info *info = q ? trit_ggml_type_info(q->type) : NULL;
 	bool masters = false;
@@ -315,15 +318,31 @@ static int checkpoint_floats(void *arg, const struct trit_tensor_walk *w, size_t
 	return e;
 }
 
-/* vocab.gguf in the checkpoint's folder. */
+/* The path of another file in the checkpoint's folder. */
+static int beside(char path[PATH_BYTES], const char *checkpoint, const char *name, struct trit_error *err)
+{
+	const char *slash = strrchr(checkpoint, '/');
+	int folder = slash ? (int)(slash - checkpoint) + 1 : 0;
+	if (snprintf(path, PATH_BYTES, "%.*s%s", folder, checkpoint, name) < PATH_BYTES)
+		return TRIT_OK;
+	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", checkpoint);
+}
+
 static int read_vocab(const char *checkpoint, struct trit_vocab *vocab, struct trit_error *err)
 {
 	char path[PATH_BYTES];
-	const char *slash = strrchr(checkpoint, '/');
-	int folder = slash ? (int)(slash - checkpoint) + 1 : 0;
-	if (snprintf(path, sizeof path, "%.*svocab.gguf", folder, checkpoint) >= PATH_BYTES)
-		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", checkpoint);
-	return trit_vocab_file_read(path, vocab, err);
+	int e = beside(path, checkpoint, "vocab.gguf", err);
+	return e ? e : trit_vocab_file_read(path, vocab, err);
+}
+
+static int read_labels(struct trit_input *in, const char *checkpoint, struct trit_error *err)
+{
+	char path[PATH_BYTES];
+	int e = beside(path, checkpoint, "labels.gguf", err);
+	if (e || !in->source.config.n_labels)
+		return e;
+	in->source.labels = &in->labels;
+	return trit_labels_file_read(path, &in->labels, err);
 }
 
 /* The name of the run: its folder's. */
@@ -379,7 +398,7 @@ static int open_checkpoint(struct trit_input *in, const char *path, const char *
 	if ((e = weight_method(&c->file, &c->method, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	e = tokenizer ? trit_vocab_file_read(tokenizer, &in->vocab, err) : read_vocab(path, &in->vocab, err);
-	if (e)
+	if (e || (e = read_labels(in, path, err)))
 		return e;
 	trit_kernels_fill(&c->kernels, trit_best_tier());
 	s->quantised = c->method.kind != TRIT_WEIGHT_FULL;
@@ -436,6 +455,7 @@ void trit_input_close(struct trit_input *in)
 	if (!in)
 		return;
 	trit_vocab_release(&in->vocab);
+	trit_labels_release(&in->labels);
 	trit_model_file_close(&in->file);
 	trit_safetensors_close(&in->checkpoint.file);
 	trit_free(in);

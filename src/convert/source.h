@@ -7,6 +7,7 @@
 #define TRIT_CONVERT_SOURCE_H
 
 #include "model/tensors.h"
+#include "text/labels.h"
 
 /** The functions are called for the tensors in order; codes and floats for different rows of one tensor by several
  * threads at once. */
@@ -16,6 +17,7 @@ struct trit_source {
 	bool masters;                   /* the numbers that the codes are made of are there too: floats gives them */
 	enum trit_scaling scaling;      /* how those scales are arranged */
 	const struct trit_vocab *vocab; /* may be NULL */
+	const struct trit_labels *labels; /* of a classifier; may be NULL */
 	const struct trit_gguf *keys;   /* what else there is to carry over; may be NULL */
 	const char *folder;             /* with the files of a Hugging Face tokenizer, to be copied; may be NULL */
 	void *arg;

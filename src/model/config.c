@@ -17,6 +17,7 @@
 #include "kernel/kernel.h"
 #include "model/config_keys.h"
 #include "model/tensors.h"
+#include "text/labels.h"
 
 static const struct trit_arch archs[] = {
 	{ .name = "bitnet", .title = "BitNet b1.58", .activation = TRIT_ACT_SILU, .sub_norm = true, .bit_linear = true,
@@ -148,7 +149,9 @@ static int check_extras(const struct trit_config *c, struct trit_error *err)
 	if (c->window_rope_base != 0 && !(c->window_rope_base >= 1 && c->window_rope_base < 1e12f))
 		return trit_fail(err, TRIT_ERR_FORMAT, "rotary base of layers with a window is %g; it must be at least 1",
 		                 (double)c->window_rope_base);
-	int e = check_range("sliding window", c->window, 0, TRIT_MAX_CTX, err);
+	int e = check_range("number of labels", c->n_labels, 0, TRIT_MAX_LABELS, err);
+	if (!e)
+		e = check_range("sliding window", c->window, 0, TRIT_MAX_CTX, err);
 	if (!e)
 		e = check_range("period of layers that see all positions", c->window_period, 0, TRIT_MAX_LAYERS, err);
 	return e || (e = check_experts(&c->moe, err)) ? e : check_rope_scaling(c, err);
@@ -388,6 +391,7 @@ static void look_for_tensors(struct trit_config *c, const struct trit_gguf *g)
 			c->biases |= (uint64_t)1 << id;
 	}
 	c->tied = !trit_gguf_find_tensor(g, "output.weight");
+	c->n_labels = rows_of(g, "cls.output.weight");
 	c->projection_norms = trit_gguf_find_tensor(g, "blk.0.attn_q_norm_in.weight");
 	c->rope_freqs = trit_gguf_find_tensor(g, "rope_freqs.weight");
 	c->sub_norm = c->sub_norm || trit_gguf_find_tensor(g, "blk.0.attn_sub_norm.weight");

@@ -78,6 +78,7 @@ struct trit_config {
 	float eps;      /* of every norm */
 	bool tied;      /* the head is the embedding */
 	int pooling;    /* of embedding models: enum trit_pooling of trit.h; 0: the file does not say */
+	int n_labels;   /* of a classifier: rows of cls.output, which reads the pooled state; 0: no classifier */
 
 	/* What follows from the architecture unless the file says otherwise: trit_config_set_arch. */
 	bool rope_half;

@@ -264,7 +264,7 @@ static int add_weight(struct importer *im, const struct place *p, const struct t
 		return add_codes(im, t, name);
 	if (kind == TRIT_KIND_LINEAR && !bias && !im->first_linear)
 		im->first_linear = t;
-	if (kind == TRIT_KIND_NORM && !bias && im->m->arch->hf_norms_less_one)
+	if (kind == TRIT_KIND_NORM && p->id != TRIT_TENSOR_CLS_OUTPUT && !bias && im->m->arch->hf_norms_less_one)
 		add_norm_plus_one(im, t, name);
 	else
 		trit_gguf_build_tensor(im->b, name, (uint32_t)type, n_dims, dims, aligned(im, t));

@@ -70,6 +70,7 @@ struct trit_model {
 	struct trit_kernels kernels;
 	struct trit_linear token_embd, output; /* [V, D]; tied: the same tensor, maybe in another form */
 	struct trit_norm output_norm;
+	struct trit_norm cls_output; /* of a classifier: fp32 [labels, D] */
 	struct trit_norm rope_freqs; /* [n_rot / 2]: divisors of the rotary frequencies, where the file has them */
 	struct trit_layer *layers; /* [L] */
 	struct trit_tokenizer *tokenizer; /* NULL when the file has no vocabulary */

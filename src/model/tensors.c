@@ -51,6 +51,7 @@ const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS] = {
 	{ TRIT_TENSOR_OUTPUT_NORM, TRIT_KIND_NORM, false, "output_norm", "model.norm", NULL, NULL },
 	{ TRIT_TENSOR_OUTPUT, TRIT_KIND_EMBEDDING, false, "output", "lm_head", NULL, NULL },
 	{ TRIT_TENSOR_ROPE_FREQS, TRIT_KIND_NORM, false, "rope_freqs", NULL, NULL, NULL },
+	{ TRIT_TENSOR_CLS_OUTPUT, TRIT_KIND_NORM, false, "cls.output", "score", NULL, NULL },
 };
 _Static_assert(TRIT_N_TENSORS <= 64, "struct trit_config has a bit for the bias of each");
 
@@ -100,6 +101,8 @@ bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id)
 		return !c->tied;
 	case TRIT_TENSOR_ROPE_FREQS:
 		return c->rope_freqs;
+	case TRIT_TENSOR_CLS_OUTPUT:
+		return c->n_labels > 0;
 	default:
 		return true;
 	}
@@ -148,6 +151,7 @@ void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size
 		[TRIT_TENSOR_OUTPUT_NORM] = { 1, d },
 		[TRIT_TENSOR_OUTPUT] = { (size_t)c->n_vocab, d },
 		[TRIT_TENSOR_ROPE_FREQS] = { 1, (size_t)c->n_rot / 2 },
+		[TRIT_TENSOR_CLS_OUTPUT] = { (size_t)c->n_labels, d },
 	};
 	*rows = shapes[id][0];
 	*cols = shapes[id][1];
@@ -189,7 +193,7 @@ bool trit_tensor_may_have_bias(const struct trit_arch *arch, enum trit_tensor_id
 	bool norm = trit_tensors[id].kind == TRIT_KIND_NORM;
 	bool ffn_of_experts = id >= TRIT_TENSOR_FFN_ROUTER && id <= TRIT_TENSOR_FFN_SUB_NORM_SHEXP;
 	return id != TRIT_TENSOR_TOKEN_EMBD && id != TRIT_TENSOR_ROPE_FREQS && !ffn_of_experts &&
-	       (!norm || arch->norm == TRIT_NORM_LAYER);
+	       (!norm || arch->norm == TRIT_NORM_LAYER || id == TRIT_TENSOR_CLS_OUTPUT);
 }
 
 static bool has_bias(const struct trit_config *c, enum trit_tensor_id id)
@@ -224,7 +228,7 @@ bool trit_tensor_next(struct trit_tensor_walk *w, const struct trit_config *c)
 			continue;
 		trit_tensor_shape(c, w->id, &w->rows, &w->cols);
 		w->count = trit_tensor_count(c, w->id);
-		if (w->bias && trit_tensors[w->id].kind != TRIT_KIND_NORM) {
+		if (w->bias && (trit_tensors[w->id].kind != TRIT_KIND_NORM || w->id == TRIT_TENSOR_CLS_OUTPUT)) {
 			w->cols = w->rows;
 			w->rows = 1;
 		}

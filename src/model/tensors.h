@@ -50,12 +50,13 @@ enum trit_tensor_id {
 	TRIT_TENSOR_OUTPUT_NORM,
 	TRIT_TENSOR_OUTPUT,
 	TRIT_TENSOR_ROPE_FREQS,
+	TRIT_TENSOR_CLS_OUTPUT,
 	TRIT_N_TENSORS,
 };
 
 enum trit_tensor_kind {
 	TRIT_KIND_EMBEDDING, /* a row a token: embedding and head, high precision */
-	TRIT_KIND_NORM,      /* a vector (or one for each head or expert): fp32; biases and routers too */
+	TRIT_KIND_NORM,      /* a vector (or one for each head or expert): fp32; biases, routers and heads of labels too */
 	TRIT_KIND_LINEAR,    /* a projection: BitLinear, or dense in a full-precision model */
 };
 
@@ -86,7 +87,7 @@ const char *trit_tensor_hf_name(const struct trit_arch *arch, enum trit_tensor_i
 void trit_tensor_name(char name[TRIT_TENSOR_NAME_BYTES], enum trit_tensor_id id, int layer, const char *suffix);
 
 /** Walks all tensors a configuration has, in file order: embedding, layer 0, layer 1, ..., final norm, head, rotary
- * divisors; after each that has one its bias. */
+ * divisors, head of labels; after each that has one its bias. */
 struct trit_tensor_walk {
 	int step, row; /* private; zero to begin. step: how many tensors it has found */
 	enum trit_tensor_id id;

@@ -391,6 +391,7 @@ static const size_t places[TRIT_N_TENSORS] = {
 	[TRIT_TENSOR_OUTPUT_NORM] = offsetof(struct trit_model, output_norm),
 	[TRIT_TENSOR_OUTPUT] = offsetof(struct trit_model, output),
 	[TRIT_TENSOR_ROPE_FREQS] = offsetof(struct trit_model, rope_freqs),
+	[TRIT_TENSOR_CLS_OUTPUT] = offsetof(struct trit_model, cls_output),
 };
 
 /* A struct trit_norm, or a struct trit_linear. */

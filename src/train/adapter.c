@@ -64,13 +64,13 @@ static int fill_gguf(struct trit_gguf_writer *w, const struct trit_lora *l, cons
 	    (e = put_string(w, "general.type", "adapter", err)) || (e = put_string(w, "adapter.type", "lora", err)) ||
 	    (e = trit_gguf_put_f32(w, "adapter.lora.alpha", l->alpha, err)))
 		return e;
-	for (int i = 0; i < l->params->n && !e; i++) {
+	for (int i = 0; i < l->n && !e; i++) {
 		char name[TRIT_TENSOR_NAME_BYTES];
 		uint64_t dims[2] = { l->params->list[i].cols, l->params->list[i].rows };
 		trit_param_name(name, &l->params->list[i]);
 		e = trit_gguf_put_tensor(w, name, TRIT_GGML_F32, 2, dims, err);
 	}
-	for (int i = 0; i < l->params->n && !e; i++)
+	for (int i = 0; i < l->n && !e; i++)
 		e = write_param(write_gguf_data, w, l, i, c, c->arch->rope_half, err);
 	return e ? e : trit_gguf_writer_commit(w, err);
 }
@@ -98,7 +98,7 @@ static int fill_safetensors(struct trit_st_writer *w, const struct trit_lora *l,
                             struct trit_error *err)
 {
 	int e = trit_st_put_meta(w, "format", "pt", err);
-	for (int i = 0; i < l->params->n && !e; i++) {
+	for (int i = 0; i < l->n && !e; i++) {
 		const struct trit_param *t = &l->params->list[i];
 		char name[160];
 		uint64_t shape[2] = { t->rows, t->cols };
@@ -108,7 +108,7 @@ static int fill_safetensors(struct trit_st_writer *w, const struct trit_lora *l,
 	}
 	if (!e)
 		e = trit_st_begin(w, err);
-	for (int i = 0; i < l->params->n && !e; i++)
+	for (int i = 0; i < l->n && !e; i++)
 		e = write_param(write_st_data, w, l, i, c, true, err);
 	return e ? e : trit_st_commit(w, err);
 }

@@ -246,12 +246,12 @@ int trit_checkpoint_read_recipe(const char *path, struct trit_recipe *r, struct 
 		return e;
 	if (!(e = read_progress(&s, &at, err)))
 		e = read_settings(&s, &recipe, err);
-	if (!e && !recipe.lora)
+	if (!e && !trit_recipe_is_frozen(&recipe))
 		e = trit_config_read_meta(c, &s, err);
 	trit_safetensors_close(&s);
 	if (e)
 		return trit_fail_prefix(err, e, "%s", path);
-	if (!recipe.lora)
+	if (!trit_recipe_is_frozen(&recipe))
 		trit_recipe_take_config(&recipe, c);
 	*r = recipe;
 	*progress = at;
@@ -267,7 +267,7 @@ int trit_checkpoint_check(const char *path, struct trit_progress *progress, stru
 	if (e)
 		return e;
 	if (!(e = read_progress(&s, progress, err)) && !(e = read_settings(&s, &recipe, err)) &&
-	    (recipe.lora || !(e = trit_config_read_meta(&config, &s, err))) && trit_st_has_checksums(&s))
+	    (trit_recipe_is_frozen(&recipe) || !(e = trit_config_read_meta(&config, &s, err))) && trit_st_has_checksums(&s))
 		e = trit_st_check(&s, err);
 	trit_safetensors_close(&s);
 	return e ? trit_fail_prefix(err, e, "%s", path) : TRIT_OK;

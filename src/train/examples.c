@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "format/json_records.h"
 #include "format/json_value.h"
 
 #define MAX_RECORD_TOKENS ((size_t)1 << 26)
@@ -372,64 +373,6 @@ static int make_example(struct maker *m, size_t len, const char *text, struct tr
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-/* Records of a file, one after the other. */
-struct cursor {
-	const char *at, *end;
-	uint64_t line; /* of `at`, from 1 */
-	bool list;     /* the file is a JSON list */
-};
-
-static void skip_blank(struct cursor *c, bool commas)
-{
-	for (; c->at < c->end && (is_blank(*c->at) || (commas && *c->at == ',')); c->at++)
-		c->line += *c->at == '\n';
-}
-
-/* Where an element of a JSON list ends: at the comma or bracket behind it. What is wrong with it the parser tells. */
-static const char *element_end(const char *p, const char *end)
-{
-	int depth = 0;
-	for (bool text = false; p < end; p++) {
-		if (text && *p == '\\' && p + 1 < end)
-			p++;
-		else if (*p == '"')
-			text = !text;
-		else if (text)
-			continue;
-		else if (*p == '{' || *p == '[')
-			depth++;
-		else if (depth == 0 && (*p == ',' || *p == ']'))
-			return p;
-		else if (*p == '}' || *p == ']')
-			depth--;
-	}
-	return end;
-}
-
-/* False at the end. */
-static bool next_record(struct cursor *c, const char **text, size_t *len)
-{
-	skip_blank(c, c->list);
-	if (c->at >= c->end || (c->list && *c->at == ']'))
-		return false;
-	const char *stop = c->list ? element_end(c->at, c->end) : memchr(c->at, '\n', (size_t)(c->end - c->at));
-	*text = c->at;
-	*len = (size_t)((stop ? stop : c->end) - c->at);
-	return true;
-}
-
-static void skip_record(struct cursor *c, size_t len)
-{
-	for (const char *p = c->at; p < c->at + len; p++)
-		c->line += *p == '\n';
-	c->at += len;
-}
-
 static int each_record(struct maker *m, const char *path, trit_example_fn *fn, void *arg, struct trit_error *err)
 {
 	struct trit_map map;
@@ -439,17 +382,12 @@ static int each_record(struct maker *m, const char *path, trit_example_fn *fn, v
 	int e = trit_map_open(&map, path, err);
 	if (e)
 		return e;
-	struct cursor c = { .at = (const char *)map.data, .line = 1 };
+	struct trit_json_records c;
 	uint64_t before = m->counts->done;
-	c.end = c.at + map.size;
-	if (map.size >= 3 && !memcmp(map.data, "\xEF\xBB\xBF", 3))
-		c.at += 3;
-	skip_blank(&c, false);
-	c.list = c.at < c.end && *c.at == '[';
-	c.at += c.list;
-	while (!e && next_record(&c, &text, &len)) {
+	trit_json_records_init(&c, map.size, (const char *)map.data);
+	while (!e && trit_json_records_next(&c, &text, &len)) {
 		e = make_example(m, len, text, &problem);
-		m->counts->done = before + (uint64_t)(c.at - (const char *)map.data);
+		m->counts->done = before + (uint64_t)(text - (const char *)map.data);
 		if (!e) {
 			e = hand_out(m, trit_hash_bytes(0, text, len), fn, arg, err);
 		} else if (m->o->skip_bad && e != TRIT_ERR_MEMORY && e != TRIT_ERR_UNSUPPORTED) {
@@ -460,7 +398,6 @@ static int each_record(struct maker *m, const char *path, trit_example_fn *fn, v
 		} else {
 			e = trit_fail(err, (enum trit_status)e, "%s:%llu: %s", path, (unsigned long long)c.line, problem.message);
 		}
-		skip_record(&c, len);
 	}
 	m->counts->done = before + map.size;
 	trit_map_close(&map);

@@ -68,11 +68,29 @@ static int find_ternary(const struct trit_init *in, bool *ternary, struct trit_e
 	return e < 0 ? e : TRIT_OK;
 }
 
+/* A classifier's head of labels is in the place of the vocabulary's; another model loses the one that it has. */
+static void choose_head(struct trit_config *c, const struct trit_recipe *r)
+{
+	if (r->n_labels) {
+		c->pooling = r->label_pooling == TRIT_LABEL_MEAN ? TRIT_POOLING_MEAN : TRIT_POOLING_LAST;
+		c->tied = true;
+		c->biases &= ~((uint64_t)1 << TRIT_TENSOR_OUTPUT);
+	} else if (c->n_labels) {
+		c->pooling = 0;
+	}
+	if (r->n_labels != c->n_labels)
+		c->biases &= ~((uint64_t)1 << TRIT_TENSOR_CLS_OUTPUT);
+	c->n_labels = r->n_labels;
+}
+
 static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error *err)
 {
 	struct trit_config *c = &in->config;
 	int e = trit_config_read(c, &in->file.gguf, err);
-	if (e || (e = trit_net_check(c, err)))
+	if (e)
+		return e;
+	choose_head(c, r);
+	if ((e = trit_net_check(c, err)))
 		return e;
 	bool ternary;
 	if ((e = find_ternary(in, &ternary, err)))
@@ -223,6 +241,12 @@ static bool is_sub_norm(enum trit_tensor_id id)
 	return id == TRIT_TENSOR_ATTN_SUB_NORM || id == TRIT_TENSOR_FFN_SUB_NORM;
 }
 
+static bool has_rows(const struct trit_gguf *g, const char *name, const struct trit_tensor_walk *w)
+{
+	const struct trit_gguf_tensor *t = trit_gguf_find_tensor(g, name);
+	return t && t->dims[w->bias ? 0 : 1] == (w->bias ? w->cols : w->rows);
+}
+
 static int read_tensor(float *out, const struct trit_config *c, const struct trit_gguf *g, bool online,
                        const struct trit_tensor_walk *w, struct trit_error *err)
 {
@@ -235,6 +259,10 @@ static int read_tensor(float *out, const struct trit_config *c, const struct tri
 	if (is_sub_norm(w->id) && !trit_gguf_find_tensor(g, name)) {
 		for (size_t i = 0; i < n; i++)
 			out[i] = w->bias ? 0 : 1;
+		return TRIT_OK;
+	}
+	if (w->id == TRIT_TENSOR_CLS_OUTPUT && !has_rows(g, name, w)) { /* begins anew, all labels alike */
+		memset(out, 0, n * sizeof *out);
 		return TRIT_OK;
 	}
 	if ((e = trit_tensor_find(g, w, &t, err)))

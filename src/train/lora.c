@@ -22,8 +22,9 @@ enum trit_tensor_id trit_lora_tensor(int i)
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 /* The list of A and B of every adapter; NULL: only counts. */
-static void list_params(struct trit_params *p, const struct trit_lora *l, const struct trit_config *c)
+static void list_params(struct trit_lora *l, const struct trit_config *c)
 {
+	struct trit_params *p = l->params;
 	p->n = 0;
 	p->total = 0;
 	for (int layer = 0; layer < c->n_layers; layer++)
@@ -43,16 +44,18 @@ static void list_params(struct trit_params *p, const struct trit_lora *l, const 
 				p->total += (t.rows * t.cols + 15) / 16 * 16;
 			}
 		}
+	l->n = p->n;
+	trit_params_list_head(p, c);
 }
 
 static int init_params(struct trit_lora *l, const struct trit_config *c, struct trit_error *err)
 {
 	struct trit_params *p = l->params;
-	list_params(p, l, c);
+	list_params(l, c);
 	p->list = trit_calloc((size_t)p->n, sizeof *p->list);
 	if (!p->list)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the list of adapters");
-	list_params(p, l, c);
+	list_params(l, c);
 	return trit_params_alloc(p, err);
 }
 
@@ -90,7 +93,7 @@ static void randomise(struct trit_lora *l, uint64_t seed)
 {
 	struct trit_rng rng;
 	trit_rng_init(&rng, seed);
-	for (int i = 0; i < l->params->n; i += 2) {
+	for (int i = 0; i < l->n; i += 2) {
 		const struct trit_param *a = &l->params->list[i];
 		float bound = 1 / sqrtf((float)a->cols);
 		for (size_t j = 0; j < a->rows * a->cols; j++)

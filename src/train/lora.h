@@ -33,8 +33,10 @@ struct trit_lora_linear {
 struct trit_lora {
 	int rank;
 	float alpha;
+	int n;                            /* A and B of all adapters, the first ones in params */
 	unsigned targets;                 /* bit i: projection i of each layer has an adapter */
-	struct trit_params *params;       /* the caller's: A and B of all, in the order of layers and projections */
+	struct trit_params *params;       /* the caller's: A and B of all, in the order of layers and projections; then of a
+	                                   * classifier the head of labels */
 	struct trit_lora_linear *linears; /* [L, TRIT_LORA_LINEARS]; rank 0: none */
 	/* private */
 	struct trit_arena arena;

@@ -82,6 +82,10 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 	}
 	if (!isnan(r->val_loss))
 		put_number(f, "val_loss", r->val_loss);
+	if (!isnan(r->val_loss) && !isnan(r->val_accuracy)) {
+		put_number(f, "val_accuracy", r->val_accuracy);
+		put_number(f, "val_f1", r->val_f1);
+	}
 	for (int i = 0; i < r->n_scales; i++)
 		fprintf(f, "%s%.6g", i ? ", " : ", \"scales\": [", (double)r->scales[i]);
 	if (r->n_scales)

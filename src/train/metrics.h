@@ -9,7 +9,8 @@
  * val_loss and scales only where the loss was validated; share, flips and scales only with quantised weights; a number
  * that is not finite is null. With several processes there are "exchange_s", "wait_s" and "sent" of the first one as
  * well; with experts, where the loss was validated, "loads": shares of the step's choices that fell on each, layer by
- * layer. scales: query, key, value, output, gate, up, down of layer 0, then of layer 1 ...
+ * layer; of a classifier, where it was validated, "val_accuracy" and "val_f1" (macro). scales: query, key, value,
+ * output, gate, up, down of layer 0, then of layer 1 ...
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,6 +27,7 @@ struct trit_step_report {
 	uint64_t tokens;     /* seen since the run began */
 	double loss;         /* mean nats a token of this step */
 	double val_loss;     /* NaN where not measured */
+	double val_accuracy, val_f1; /* of a classifier where that was measured; else val_accuracy is NaN */
 	float lr;
 	double grad_norm;
 	double tokens_per_s; /* of this step */

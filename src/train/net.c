@@ -334,6 +334,22 @@ static void final_norm(const struct part *p)
 		trit_layer_norm_centre(p->k, n->centred, n->r, n->x, d, p->c->eps, p->t0, p->t1);
 }
 
+/* From dn to dx. */
+static void final_norm_backward(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	size_t d = (size_t)p->c->d_model;
+	norm_backward_w(p, &n->output_norm, n->x, n->dn, n->r, d);
+	clear(p, n->dx, d);
+	norm_backward_x(p, &n->output_norm, n->dx, n->x, n->dn, n->r, d);
+}
+
+/* Whether nothing but a head of labels is trained, so that no gradient is wanted below it. */
+static bool is_head_alone(const struct trit_net *n)
+{
+	return n->labels && n->frozen && !n->lora;
+}
+
 /* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
  * are never stored. Leaves in dx the gradient of the last layer's output. */
 static void head_and_loss(const struct part *p)
@@ -368,11 +384,25 @@ static void head_and_loss(const struct part *p)
 			               true, p->scratch);
 	}
 	barrier(p);
-	if (n->backward) {
-		norm_backward_w(p, &n->output_norm, n->x, n->dn, n->r, d);
-		clear(p, n->dx, d);
-		norm_backward_x(p, &n->output_norm, n->dx, n->x, n->dn, n->r, d);
-	}
+	if (n->backward)
+		final_norm_backward(p);
+}
+
+/* The same with a head of labels. */
+static void labels_and_loss(const struct part *p)
+{
+	struct trit_net *n = p->n;
+	float *dn = n->backward && !is_head_alone(n) ? n->dn : NULL;
+	final_norm(p);
+	if (dn)
+		clear(p, dn, (size_t)p->c->d_model);
+	barrier(p);
+	trit_label_head_loss(n->labels, p->k, n->xn, n->ldn, dn, n->weights, n->loss_scale, p->index, p->threads);
+	barrier(p);
+	if (n->backward)
+		trit_label_head_backward_w(n->labels, p->k, p->index, p->threads);
+	if (dn)
+		final_norm_backward(p);
 }
 
 /* ---- experts ----------------------------------------------------------------------------------------------------- */
@@ -565,8 +595,11 @@ static void pass_thread(void *arg, int index, int threads)
 		barrier(&part);
 	}
 	forward(&part);
-	head_and_loss(&part);
-	if (!n->backward)
+	if (n->labels)
+		labels_and_loss(&part);
+	else
+		head_and_loss(&part);
+	if (!n->backward || is_head_alone(n))
 		return;
 	for (int i = n->config->n_layers - 1; i >= 0; i--) {
 		barrier(&part);
@@ -594,7 +627,11 @@ static double pass(struct trit_net *net, int n, const trit_token *batch, const f
 	net->teacher = backward ? net->distill : NULL;
 	if (net->teacher)
 		trit_distill_begin(net->teacher, n, batch, weights);
+	if (net->labels)
+		trit_label_head_begin(net->labels, n, net->seq_len, batch, weights, net->starts);
 	trit_pool_run(net->pool, pass_thread, net);
+	if (net->labels)
+		return trit_label_head_end(net->labels, weights, !backward);
 	if (net->teacher)
 		trit_distill_end(net->teacher);
 	for (int t = 0; t < net->tokens; t++)

@@ -14,6 +14,7 @@
 #include "train/bit_gradient.h"
 #include "train/experts.h"
 #include "train/distill.h"
+#include "train/label_head.h"
 #include "train/lora.h"
 #include "train/net_parts.h"
 #include "train/params.h"
@@ -73,6 +74,7 @@ struct trit_net {
 	const int *starts;
 	const struct trit_lora *lora; /* of trit_net_adapt, or NULL */
 	bool frozen, quantised; /* weights without gradients; those have been quantised */
+	struct trit_label_head *labels; /* the caller's: a head of labels in the place of the vocabulary's; NULL: none */
 	struct trit_distill *distill; /* the caller's: a teacher for trit_net_step; NULL: none */
 
 	/* private */
@@ -148,7 +150,8 @@ float trit_net_largest(const struct trit_net *net, int layer);
 /** Shares of the tokens' choices that fell on each expert since the last call [L, E]; 0 in a model without. */
 void trit_net_loads(struct trit_net *net, float *loads);
 /** Sum of the losses (nats) of n sequences; batch [n, S + 1]. Each loss counts as often as weights [n, S] says, finite
- * and >= 0, of the token that is predicted; NULL: once. */
+ * and >= 0, of the token that is predicted; NULL: once. With a head of labels batch and weights are as label_head.h has
+ * them. */
 double trit_net_loss(struct trit_net *net, int n, const trit_token *batch, const float *weights);
 /** The same, and adds loss_scale * d(sum of losses)/d(weights) to params->g. */
 double trit_net_step(struct trit_net *net, int n, const trit_token *batch, const float *weights, float loss_scale);

@@ -24,7 +24,7 @@ int trit_net_check(const struct trit_config *c, struct trit_error *err)
 		{ experts && m->d_ff_shared && m->d_ff_shared != m->d_ff, "shared experts of another width than the others" },
 		{ experts && (c->arch->activation == TRIT_ACT_GELU || c->arch->norm != TRIT_NORM_RMS || c->arch->post_norms),
 		  "mixtures of experts with GELU, layer norms or post-norms" },
-		{ c->pooling > 0, "embedding models" },
+		{ c->pooling > 0 && !c->n_labels, "embedding models" },
 		{ c->projection_norms, "models with a norm in front of each projection" },
 		{ c->input_4bit || c->inner_4bit, "models with activations of 4 bits" },
 		{ c->inner_hadamard, "models with a Hadamard transform of activations" },

@@ -48,6 +48,21 @@ static int alloc(struct trit_params *p, int n, struct trit_error *err)
 	return TRIT_OK;
 }
 
+void trit_params_list_head(struct trit_params *p, const struct trit_config *c)
+{
+	size_t rows, cols;
+	int n = !c->n_labels ? 0 : c->biases >> TRIT_TENSOR_CLS_OUTPUT & 1 ? 2 : 1;
+	trit_tensor_shape(c, TRIT_TENSOR_CLS_OUTPUT, &rows, &cols);
+	for (int bias = 0; bias < n; bias++) {
+		struct trit_param t = { .id = TRIT_TENSOR_CLS_OUTPUT, .rows = bias ? 1 : rows, .cols = bias ? rows : cols,
+			                    .offset = p->total, .kind = TRIT_KIND_NORM, .bias = bias };
+		if (p->list)
+			p->list[p->n] = t;
+		p->n++;
+		p->total += (t.rows * t.cols + 15) / 16 * 16;
+	}
+}
+
 int trit_params_alloc(struct trit_params *p, struct trit_error *err)
 {
 	return alloc(p, 4, err);
@@ -83,13 +98,13 @@ void trit_params_randomise(struct trit_params *p, const struct trit_config *c, u
 		const struct trit_param *t = &p->list[i];
 		float *w = p->w + t->offset, deviation = 0.02f;
 		size_t n = t->rows * t->cols;
-		bool router = t->id == TRIT_TENSOR_FFN_ROUTER;
+		bool matrix = t->id == TRIT_TENSOR_FFN_ROUTER || t->id == TRIT_TENSOR_CLS_OUTPUT;
 		if (t->id == TRIT_TENSOR_ATTN_OUTPUT || t->id == TRIT_TENSOR_FFN_DOWN || t->id == TRIT_TENSOR_FFN_DOWN_EXPS ||
 		    t->id == TRIT_TENSOR_FFN_DOWN_SHEXP)
 			deviation /= sqrtf(2.0f * (float)c->n_layers);
 		for (size_t j = 0; j < n; j++)
 			w[j] = t->bias                                ? 0.0f
-			       : t->kind == TRIT_KIND_NORM && !router ? 1.0f
+			       : t->kind == TRIT_KIND_NORM && !matrix ? 1.0f
 			                                              : deviation * trit_rng_normal(&rng);
 	}
 }

@@ -38,6 +38,9 @@ struct trit_params {
 TRIT_MUST_CHECK int trit_params_init(struct trit_params *p, const struct trit_config *c, struct trit_error *err);
 /** The same for weights that stay as they are: g, m and v are NULL. */
 TRIT_MUST_CHECK int trit_params_init_frozen(struct trit_params *p, const struct trit_config *c, struct trit_error *err);
+/** Adds the head of labels of a classifier, and its bias, to a list that is being laid out; while p->list is NULL it
+ * only counts. Nothing in another model. */
+void trit_params_list_head(struct trit_params *p, const struct trit_config *c);
 /** Allocates the four arrays of a list that has been laid out. Errors: MEMORY; p is then released. */
 TRIT_MUST_CHECK int trit_params_alloc(struct trit_params *p, struct trit_error *err);
 void trit_params_release(struct trit_params *p);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "text/labels.h"
 #include "train/lora.h"
 
 static const char *const weight_names[] = { "ternary", "binary", "full", NULL };
@@ -18,6 +19,8 @@ static const char *const schedule_names[] = { "two-stage", "linear", "cosine", "
 static const char *const decay_names[] = { "linear", "sqrt", NULL };
 static const char *const ramp_names[] = { "linear", "exponential", "sigmoid", NULL };
 static const char *const loss_names[] = { "answers", "last", "all", NULL };
+static const char *const label_pooling_names[] = { "last", "mean", NULL };
+static const char *const label_trains_names[] = { "all", "head", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
 static const char *const backward_names[] = { "int16", "f32", NULL };
 
@@ -131,6 +134,11 @@ const struct trit_setting trit_settings[] = {
 	  "layer of the student that has it, from 1 (0: the last)", NULL },
 	{ "relation-heads", TRIT_SETTING_INT, AT(relation_heads), 0, 4096, "N",
 	  "into which its queries are cut, as its keys and values (0: as both models' allow)", NULL },
+	{ "labels-count", TRIT_SETTING_INT, AT(n_labels), 0, TRIT_MAX_LABELS, "N", "labels of a classifier", NULL },
+	{ "pooling", TRIT_SETTING_CHOICE, AT(label_pooling), 0, 0, "WHICH",
+	  "state that the head reads: of the last token, or the mean of all", label_pooling_names },
+	{ "train", TRIT_SETTING_CHOICE, AT(label_trains), 0, 0, "WHAT",
+	  "all weights, or the head alone, of a model that stays as it is", label_trains_names },
 };
 const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]);
 
@@ -306,6 +314,20 @@ bool trit_setting_is_shape(const struct trit_setting *s)
 bool trit_setting_is_tuning(const struct trit_setting *s)
 {
 	return s->offset >= AT(loss_on) && s->offset <= AT(lora_set);
+}
+
+bool trit_setting_of_labels(const struct trit_setting *s)
+{
+	return s->offset >= AT(n_labels) && s->offset <= AT(label_trains);
+}
+
+bool trit_setting_of_classifier(const struct trit_setting *s)
+{
+	static const size_t others[] = { AT(n_labels), AT(loss_on), AT(z_loss) };
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (s->offset == others[i])
+			return false;
+	return !trit_setting_is_shape(s) && !trit_setting_of_teacher(s);
 }
 
 int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err)

@@ -18,6 +18,9 @@ enum trit_ramp { TRIT_RAMP_LINEAR, TRIT_RAMP_EXPONENTIAL, TRIT_RAMP_SIGMOID };
 
 enum trit_sub_norm { TRIT_SUB_NORM_AUTO, TRIT_SUB_NORM_YES, TRIT_SUB_NORM_NO };
 
+enum trit_label_pooling { TRIT_LABEL_LAST, TRIT_LABEL_MEAN };
+enum trit_label_trains { TRIT_LABEL_TRAINS_ALL, TRIT_LABEL_TRAINS_HEAD };
+
 struct trit_recipe {
 	/* the network; 0: from the size */
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads, head_dim;
@@ -67,6 +70,10 @@ struct trit_recipe {
 	float kl_share, kl_weight;             /* a weight above 0 is fixed */
 	float relation_share, relation_weight;
 	int relation_layer, relation_heads;    /* 0: the last; as many as both models' key/value heads allow */
+	/* of a classifier */
+	int n_labels;       /* 0: it is none */
+	int label_pooling;  /* enum trit_label_pooling */
+	int label_trains;   /* enum trit_label_trains */
 };
 
 enum trit_setting_type {
@@ -100,6 +107,15 @@ void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c)
 bool trit_setting_is_shape(const struct trit_setting *s);
 /** Whether it means something in fine-tuning only. */
 bool trit_setting_is_tuning(const struct trit_setting *s);
+/** Whether in training a classifier only. */
+bool trit_setting_of_labels(const struct trit_setting *s);
+/** Whether it can be chosen there. */
+bool trit_setting_of_classifier(const struct trit_setting *s);
+/** Whether the model's weights stay as they are, and only what is beside them is trained. */
+static inline bool trit_recipe_is_frozen(const struct trit_recipe *r)
+{
+	return r->lora || (r->n_labels && r->label_trains == TRIT_LABEL_TRAINS_HEAD);
+}
 /** Whether the arrangement of scales suits kind of weights and widths. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
 /** Whether a setting is of runs with a teacher only. */

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <math.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +18,7 @@
 #include "train/optim.h"
 #include "train/run_data.h"
 #include "train/schedule.h"
+#include "train/trainer_examples.h"
 #include "format/vocab_file.h"
 
 #define MAX_LOSS 50 /* nats a token: beyond it the run has diverged */
@@ -40,7 +40,7 @@ static int plan_memory(struct trit_trainer *t, struct trit_error *err)
 	size_t each = ((size_t)t->recipe.seq_len + 1) * (sizeof *t->batch + sizeof *t->weights + sizeof *t->starts);
 	struct trit_memory_users users = { .params = &t->params, .base = &t->base, .net = &t->net, .optim = &t->optim,
 		                               .sums = &t->sums, .lora = &t->lora, .dist = t->dist, .teacher = &t->teacher,
-		                               .batch = (size_t)t->recipe.batch * each };
+		                               .batch = (size_t)t->recipe.batch * each + t->label_head.arena.size };
 	t->memory = trit_memory_plan_of(&users);
 	return trit_memory_plan_check(&t->memory, &t->net, t->transport ? t->transport->local_ranks : 1,
 	                              trit_free_memory(""), err);
@@ -82,43 +82,6 @@ static int prepare(struct trit_trainer *t, struct trit_init *init, size_t n_path
 		return e;
 	t->recipe.n_vocab = rows ? rows : trit_tokenizer_vocab(t->tokenizer)->n_tokens;
 	return trit_recipe_config(&t->recipe, &t->config, err);
-}
-
-/* The model's vocabulary, with the chat template that was asked for, and windows of examples. */
-static int prepare_examples(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
-                            const struct trit_train_options *o, struct trit_error *err)
-{
-	char vocab_path[PATH_BYTES], data_path[PATH_BYTES];
-	struct trit_vocab vocab = init->file.vocab;
-	struct trit_chat_template chat = { 0 };
-	struct trit_windows_options wo = { .seq_len = t->recipe.seq_len, .padded = t->recipe.padded,
-		                               .val_share = (double)t->recipe.val_share, .progress = o->progress,
-		                               .progress_arg = o->progress_arg };
-	struct trit_example_options eo = { .chat = &chat, .loss = (enum trit_loss_on)t->recipe.loss_on,
-		                               .skip_bad = o->skip_bad, .now = time(NULL) };
-	int e;
-	init->file.vocab = (struct trit_vocab){ 0 };
-	if (!(e = path_of(vocab_path, t->out, "vocab.gguf", err)) && !(e = path_of(data_path, t->out, "data", err)) &&
-	    !(e = trit_chat_open(&chat, &vocab, o->chat_template, err)) && o->chat_template) {
-		char *source = trit_strndup(chat.source, strlen(chat.source));
-		if (source) {
-			trit_free(vocab.chat_template);
-			vocab.chat_template = source;
-		} else {
-			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for the chat template");
-		}
-	}
-	if (!e)
-		e = trit_vocab_file_write(vocab_path, &vocab, err);
-	if (!e)
-		e = trit_tokenizer_new(&t->tokenizer, &vocab, err);
-	else
-		trit_vocab_release(&vocab);
-	eo.tokenizer = t->tokenizer;
-	if (!e)
-		e = trit_windows_prepare(n_paths, paths, &eo, &wo, data_path, &t->counts, err);
-	trit_chat_close(&chat);
-	return e;
 }
 
 static int load_tokenizer(struct trit_trainer *t, struct trit_error *err)
@@ -201,26 +164,29 @@ static int open_data(struct trit_trainer *t, struct trit_error *err)
 	return e;
 }
 
-/* What is trained: all weights, or adapters beside frozen ones. */
+/* What is trained: all weights, or adapters or a head of labels beside frozen ones. */
 static int open_params(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
 	const struct trit_recipe *r = &t->recipe;
 	size_t tokens = (size_t)t->micro_batch * (size_t)r->seq_len;
 	float alpha = r->lora_alpha > 0 ? r->lora_alpha : 2 * (float)r->lora;
-	if (r->lora && t->transport)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "adapters are trained by one process; leave mpirun out");
+	if (trit_recipe_is_frozen(r) && t->transport)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "what stands beside a model is trained by one process; leave "
+		                 "mpirun out");
 	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .warms_up = r->quant_warmup > 0,
 		                                .recompute = o->recompute };
-	int e = r->lora ? trit_params_init_frozen(&t->base, &t->config, err)
-	                : trit_params_init(&t->params, &t->config, err);
-	if (e || (e = trit_net_init(&t->net, &t->config, trit_recipe_method(r), r->lora ? &t->base : &t->params,
-	                            &t->kernels, t->pool, r->seq_len, t->micro_batch, &options, err)) || !r->lora)
+	bool frozen = trit_recipe_is_frozen(r);
+	int e = frozen ? trit_params_init_frozen(&t->base, &t->config, err)
+	               : trit_params_init(&t->params, &t->config, err);
+	if (e || (e = trit_net_init(&t->net, &t->config, trit_recipe_method(r), frozen ? &t->base : &t->params,
+	                            &t->kernels, t->pool, r->seq_len, t->micro_batch, &options, err)))
 		return e;
-	e = trit_lora_init(&t->lora, &t->params, &t->config, r->lora, alpha, trit_lora_sets[r->lora_set], tokens, r->seed,
-	                   err);
-	if (!e)
+	if (r->lora && !(e = trit_lora_init(&t->lora, &t->params, &t->config, r->lora, alpha, trit_lora_sets[r->lora_set],
+	                                    tokens, r->seed, err)))
 		trit_net_adapt(&t->net, &t->lora);
-	return e;
+	else if (!e && frozen)
+		e = trit_trainer_head_params(t, err);
+	return e || !r->n_labels ? e : trit_trainer_label_head(t, err);
 }
 
 /* The memory of all but data, exchange and teacher, of which nothing has been written to when this returns. */
@@ -242,6 +208,7 @@ static void give_back(struct trit_trainer *t)
 	trit_params_release(&t->params);
 	trit_params_release(&t->base);
 	trit_lora_release(&t->lora);
+	trit_label_head_release(&t->label_head);
 	trit_pool_free(t->pool);
 	t->pool = NULL;
 }
@@ -271,7 +238,7 @@ static int set_up(struct trit_trainer *t, const struct trit_train_options *o, st
 	t->max_val_windows = o->max_val_windows;
 	if ((e = open_data(t, err)) || (e = reserve(t, o, err)) || (e = set_up_exchange(t, err)) ||
 	    (e = open_teacher(t, o, err)) || (e = plan_memory(t, err)) ||
-	    (!t->recipe.lora && (e = check_space(t, o, 0, err)))) /* adapters are small */
+	    (!trit_recipe_is_frozen(&t->recipe) && (e = check_space(t, o, 0, err)))) /* what stands beside is small */
 		return e;
 	size_t s = (size_t)t->recipe.seq_len, batch = (size_t)t->recipe.batch;
 	bool masked = t->data.masked;
@@ -416,7 +383,7 @@ static int make_folder(struct trit_trainer *t, struct trit_init *init, size_t n_
 		                 t->out);
 	if ((e = rehearse(t, o, err)) || (e = trit_make_dirs(t->out, err)) || (e = lock_folder(t, err)))
 		return e;
-	return (o->examples ? prepare_examples : prepare)(t, init, n_paths, paths, o, err);
+	return (o->examples ? trit_trainer_prepare_examples : prepare)(t, init, n_paths, paths, o, err);
 }
 
 /* The same for the other processes: what the first one has put there. */
@@ -447,7 +414,7 @@ static int first_weights(struct trit_trainer *t, struct trit_init *init, const s
 		trit_params_randomise(&t->params, &t->config, t->recipe.seed);
 		return TRIT_OK;
 	}
-	int e = trit_params_from_model(t->recipe.lora ? &t->base : &t->params, &t->config, &init->file, err);
+	int e = trit_params_from_model(t->base.n ? &t->base : &t->params, &t->config, &init->file, err);
 	return e ? trit_fail_prefix(err, e, "%s", o->init) : TRIT_OK;
 }
 
@@ -470,7 +437,8 @@ static int create(struct trit_trainer *t, struct trit_init *init, const struct t
 	if ((e = trit_dist_agree(o->transport, is_first(t) ? TRIT_OK : read_folder(t, o, err), err)) ||
 	    (e = trit_dist_agree(o->transport, set_up(t, o, err), err)) ||
 	    (e = trit_dist_agree(o->transport, count_steps(t, err), err)) ||
-	    (e = trit_dist_agree(o->transport, first_weights(t, init, o, err), err)) || (e = begin(t, err)))
+	    (e = trit_dist_agree(o->transport, first_weights(t, init, o, err), err)) ||
+	    (t->recipe.n_labels && (e = trit_trainer_first_head(t, init, o, err))) || (e = begin(t, err)))
 		return e;
 	return trit_trainer_save(t, err);
 }
@@ -479,10 +447,11 @@ static int create(struct trit_trainer *t, struct trit_init *init, const struct t
 static int open_base(struct trit_trainer *t, struct trit_init *init, const struct trit_train_options *o,
                      struct trit_error *err)
 {
-	if (!t->recipe.lora)
+	if (!trit_recipe_is_frozen(&t->recipe))
 		return TRIT_OK;
 	if (!o->init)
-		return trit_fail(err, TRIT_ERR_ARG, "a run that trains adapters needs its model to go on: give --model again");
+		return trit_fail(err, TRIT_ERR_ARG, "a run that trains %s needs its model to go on: give --model again",
+		                 t->recipe.lora ? "adapters" : "a head alone");
 	return choose_network(t, init, o, err);
 }
 
@@ -511,7 +480,7 @@ static int load(struct trit_trainer *t, struct trit_init *init, const struct tri
 		return trit_fail(err, TRIT_ERR_FORMAT,
 		                 "%s/data: %llu training tokens, but the run began with %llu; put its shards back", t->out,
 		                 (unsigned long long)t->data.n_train_tokens, (unsigned long long)t->progress.train_tokens);
-	if ((e = trit_checkpoint_load(path, &t->params, err)) || !t->recipe.lora)
+	if ((e = trit_checkpoint_load(path, &t->params, err)) || !trit_recipe_is_frozen(&t->recipe))
 		return e;
 	return first_weights(t, init, o, err); /* of the frozen ones, all there are */
 }
@@ -527,7 +496,7 @@ static int resume(struct trit_trainer *t, struct trit_init *init, const struct t
 static void undo_create(const char *out)
 {
 	char path[PATH_BYTES];
-	static const char *const names[] = { "metrics.jsonl", "" };
+	static const char *const names[] = { "metrics.jsonl", "labels.gguf", "" };
 	struct trit_error ignored;
 	if (trit_kept_any(out))
 		return;
@@ -574,6 +543,7 @@ void trit_trainer_close(struct trit_trainer *t)
 	trit_dist_free(t->dist);
 	trit_teacher_close(&t->teacher);
 	give_back(t);
+	trit_free(t->label_counts.of_label);
 	trit_windows_close(&t->windows);
 	trit_free(t->starts);
 	trit_data_close(&t->data);
@@ -627,6 +597,8 @@ double trit_trainer_validate(struct trit_trainer *t)
 		return (double)NAN;
 	uint64_t n_micro = (n + micro - 1) / micro;
 	memset(t->val_losses, 0, n_micro * 2 * sizeof *t->val_losses);
+	if (t->recipe.n_labels)
+		trit_label_head_clear(&t->label_head);
 	for (uint64_t i = rank; i < n_micro; i += ranks) {
 		int m = (int)(n - i * micro < micro ? n - i * micro : micro);
 		draw(t, true, i * micro, m);
@@ -634,6 +606,8 @@ double trit_trainer_validate(struct trit_trainer *t)
 		t->val_losses[2 * i + 1] = total_weight(t, m);
 	}
 	trit_dist_sum(t->transport, t->val_losses, 2 * n_micro);
+	if (t->recipe.n_labels)
+		trit_dist_sum(t->transport, t->label_head.expected, 3 * (size_t)t->recipe.n_labels);
 	double loss = 0, total = 0;
 	for (uint64_t i = 0; i < n_micro; i++) {
 		loss += t->val_losses[2 * i];
@@ -747,7 +721,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	float lr = trit_schedule_lr(r, step, t->progress.steps);
 	if (isfinite(norm) && isfinite(loss)) {
 		update(t, norm, lr);
-		flips = trit_net_flips(&t->net);
+		flips = t->base.n ? 0 : trit_net_flips(&t->net);
 		t->skipped_in_a_row = 0;
 	} else {
 		if (t->skipped_in_a_row + 1 == t->max_skipped)
@@ -763,7 +737,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	uint64_t tokens = (uint64_t)r->batch * (uint64_t)r->seq_len;
 	*report = (struct trit_step_report){ .step = t->progress.step, .steps = t->progress.steps,
 		                             .tokens = tokens * (uint64_t)t->progress.step, .loss = loss,
-		                             .val_loss = (double)NAN, .lr = lr, .grad_norm = norm,
+		                             .val_loss = (double)NAN, .val_accuracy = (double)NAN, .lr = lr, .grad_norm = norm,
 		                             .tokens_per_s = (double)tokens / (trit_clock() - begin),
 		                             .flips = flips, .skipped = t->skipped };
 	trit_net_shares(&t->net, report->share);
@@ -777,6 +751,8 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	trit_teacher_report(&t->teacher, report);
 	if (validate) {
 		report->val_loss = trit_trainer_validate(t);
+		if (r->n_labels)
+			trit_classify_scores(&t->label_head, &report->val_accuracy, &report->val_f1);
 		report->n_scales = t->recipe.weights == TRIT_WEIGHT_FULL ? 0 : t->config.n_layers * TRIT_NET_LINEARS;
 		report->scales = t->scales;
 		trit_net_scales(&t->net, t->scales);

@@ -19,6 +19,7 @@
 #ifndef TRIT_TRAIN_TRAINER_H
 #define TRIT_TRAIN_TRAINER_H
 
+#include "train/labelled.h"
 #include "train/data.h"
 #include "train/diagnosis.h"
 #include "train/events.h"
@@ -38,6 +39,7 @@ struct trit_train_options {
 	const char *out;           /* folder */
 	const char *init;          /* model to start from; NULL: random weights */
 	bool examples;             /* the data are records (examples.h) for the model `init` */
+	const struct trit_classify_options *classify; /* the data are texts with labels; NULL: they are not */
 	const char *chat_template; /* as trit_chat_open takes it, of examples; the result keeps it. NULL: the model's */
 	bool skip_bad;             /* records that cannot be used are left out */
 	const char *teacher;       /* model to learn from; NULL: none; when resuming the one the run began with */
@@ -83,7 +85,9 @@ struct trit_trainer {
 	bool examples;               /* there are windows */
 	int *starts;                 /* [batch, S] of their examples */
 	struct trit_example_counts counts; /* of a run that has just begun */
-	struct trit_params base;     /* with adapters: the model's weights; `params` are the adapters */
+	struct trit_classify_counts label_counts;
+	struct trit_label_head label_head;
+	struct trit_params base;     /* the model's weights where they stay as they are; `params` is what is beside them */
 	struct trit_lora lora;
 	char *out;
 	struct trit_memory_plan memory;

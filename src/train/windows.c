@@ -39,7 +39,6 @@ struct pack {
 
 struct packer {
 	const struct trit_windows_options *o;
-	struct trit_example_counts *counts;
 	size_t length; /* S + 1 */
 	uint32_t filler;
 	struct pack sets[N_SETS];
@@ -109,8 +108,6 @@ static int pack_example(void *arg, size_t n, const trit_token *tokens, const boo
 		s->starts[at + i] = (uint32_t)(begin + n);
 	if (p->o->padded)
 		s->room[slot] = 0;
-	if (p->o->progress && p->o->progress(p->o->progress_arg, "reading examples", p->counts->done, p->counts->bytes))
-		return trit_fail(err, TRIT_ERR_LIMIT, "stopped while preparing the examples; nothing was trained yet");
 	return TRIT_OK;
 }
 
@@ -138,19 +135,13 @@ static int write_set(const struct packer *p, int set, const char *dir, struct tr
 	return e;
 }
 
-int trit_windows_prepare(size_t n_paths, char *const *paths, const struct trit_example_options *eo,
-                         const struct trit_windows_options *wo, const char *dir, struct trit_example_counts *counts,
-                         struct trit_error *err)
+int trit_windows_fill(const struct trit_windows_options *wo, trit_token filler, trit_windows_fill_fn *fill, void *arg,
+                      const char *dir, struct trit_error *err)
 {
-	const struct trit_vocab *v = trit_tokenizer_vocab(eo->tokenizer);
-	struct packer p = { .o = wo, .counts = counts, .length = (size_t)wo->seq_len + 1,
-		                .filler = (uint32_t)(v->eos >= 0 ? v->eos : 0) };
-	struct trit_example_options options = *eo;
-	options.max_tokens = p.length;
-	int e = trit_examples_each(n_paths, paths, &options, pack_example, &p, counts, err);
+	struct packer p = { .o = wo, .length = (size_t)wo->seq_len + 1, .filler = (uint32_t)(filler >= 0 ? filler : 0) };
+	int e = fill(arg, pack_example, &p, err);
 	if (!e && !p.sets[TRAIN].n)
-		e = trit_fail(err, TRIT_ERR_ARG, "all %llu examples were held out for validation; choose a smaller --val-share",
-		              (unsigned long long)counts->examples);
+		e = trit_fail(err, TRIT_ERR_ARG, "all examples were held out for validation; choose a smaller --val-share");
 	if (!e)
 		e = trit_make_dirs(dir, err);
 	for (int set = 0; set < N_SETS; set++) {
@@ -161,6 +152,50 @@ int trit_windows_prepare(size_t n_paths, char *const *paths, const struct trit_e
 		trit_free(p.sets[set].loss);
 	}
 	return e;
+}
+
+int trit_windows_progress(const struct trit_windows_options *wo, uint64_t done, uint64_t bytes, struct trit_error *err)
+{
+	if (wo->progress && wo->progress(wo->progress_arg, "reading examples", done, bytes))
+		return trit_fail(err, TRIT_ERR_LIMIT, "stopped while preparing the examples; nothing was trained yet");
+	return TRIT_OK;
+}
+
+/* Examples of files of records. */
+struct records {
+	size_t n_paths;
+	char *const *paths;
+	const struct trit_example_options *eo;
+	const struct trit_windows_options *wo;
+	struct trit_example_counts *counts;
+	trit_example_fn *add;
+	void *adder;
+};
+
+static int add_record(void *arg, size_t n, const trit_token *tokens, const bool *loss, uint64_t key,
+                      struct trit_error *err)
+{
+	const struct records *r = arg;
+	int e = r->add(r->adder, n, tokens, loss, key, err);
+	return e ? e : trit_windows_progress(r->wo, r->counts->done, r->counts->bytes, err);
+}
+
+static int fill_records(void *arg, trit_example_fn *add, void *adder, struct trit_error *err)
+{
+	struct records *r = arg;
+	r->add = add;
+	r->adder = adder;
+	return trit_examples_each(r->n_paths, r->paths, r->eo, add_record, r, r->counts, err);
+}
+
+int trit_windows_prepare(size_t n_paths, char *const *paths, const struct trit_example_options *eo,
+                         const struct trit_windows_options *wo, const char *dir, struct trit_example_counts *counts,
+                         struct trit_error *err)
+{
+	struct trit_example_options options = *eo;
+	struct records r = { n_paths, paths, &options, wo, counts, NULL, NULL };
+	options.max_tokens = (size_t)wo->seq_len + 1;
+	return trit_windows_fill(wo, trit_tokenizer_vocab(eo->tokenizer)->eos, fill_records, &r, dir, err);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

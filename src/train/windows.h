@@ -33,6 +33,16 @@ TRIT_MUST_CHECK int trit_windows_prepare(size_t n_paths, char *const *paths, con
                                          const struct trit_windows_options *wo, const char *dir,
                                          struct trit_example_counts *counts, struct trit_error *err);
 
+/** Hands all examples to `add`, one after the other. */
+typedef int trit_windows_fill_fn(void *arg, trit_example_fn *add, void *adder, struct trit_error *err);
+/** Writes both files, of the examples of another source; each has at most S + 1 tokens. filler: what windows are filled
+ * up with, or -1. Errors: those of fill; ARG when everything was held out. */
+TRIT_MUST_CHECK int trit_windows_fill(const struct trit_windows_options *wo, trit_token filler,
+                                      trit_windows_fill_fn *fill, void *arg, const char *dir, struct trit_error *err);
+/** Calls `progress`. Errors: LIMIT when that stopped it. */
+TRIT_MUST_CHECK int trit_windows_progress(const struct trit_windows_options *wo, uint64_t done, uint64_t bytes,
+                                          struct trit_error *err);
+
 struct trit_windows {
 	struct trit_safetensors files[2]; /* train, val */
 	uint64_t n[2];

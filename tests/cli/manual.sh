@@ -10,8 +10,8 @@ commands=$("$trit" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
 [ "$(echo "$commands" | wc -w)" -ge 7 ] || { echo "trit --help lists no commands"; exit 1; }
 
 # The options at the start of the help's lines; an option has at most two names before its explanation.
-of_program=$(for command in $commands; do
-	"$trit" "$command" --help | grep -E '^  (-.,|   ) --' | grep -oE -- '^.{6}--[a-z0-9-]+'
+of_program=$(for command in $commands "classify train" "classify eval" "classify predict"; do
+	"$trit" $command --help | grep -E '^  (-.,|   ) --' | grep -oE -- '^.{6}--[a-z0-9-]+'
 done | grep -oE -- '--[a-z0-9-]+' | sort -u)
 of_page=$(sed 's/\\-/-/g' "$page" | grep -v '^\.\\"' | grep -oE -- '--[a-z0-9-]+' | sort -u |
 	grep -vxE -- '--(version|n-predict)')
