@@ -116,10 +116,12 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		{ 0, "resume-from", TRIT_OPT_STRING, &o->run.resume_from, .metavar = "STEP|FILE",
 		  .help = "go on from this checkpoint instead of the newest sound one" },
 		{ 'i', "init", TRIT_OPT_STRING, &o->run.init, .metavar = "MODEL",
-		  .help = "start from a model that exists (GGUF, Hugging Face folder,\n"
-		          ".safetensors, llama2.c): its network, weights and vocabulary" },
+		  .help = o->distill ? "start from this model, of the teacher's vocabulary, not from the teacher"
+		                     : "start from a model that exists (GGUF, Hugging Face folder,\n"
+		                       ".safetensors, llama2.c): its network, weights and vocabulary" },
 		{ 0, "tokenizer", TRIT_OPT_STRING, &o->run.tokenizer, .metavar = "FILE",
-		  .help = "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
+		  .help = o->distill ? "vocabulary of a teacher that has none: of a GGUF model or a tokenizer.json"
+		                     : "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
 		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
 		  .help = "steps between validations (0: only at the end)" },
 		{ 0, "val-windows", TRIT_OPT_INT, &o->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",

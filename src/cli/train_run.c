@@ -195,8 +195,10 @@ static void show_teacher(const struct trit_trainer *t)
 	fprintf(stderr, "teacher: %s, %s parameters, %d layers of %d, %s of the memory", m->config.arch->title, parameters,
 	        m->config.n_layers, m->config.d_model, memory);
 	if (o->relation)
-		fprintf(stderr, "; layer %d is compared with its layer %d, in %d heads", o->layer + 1, o->teacher_layer + 1,
-		        o->heads);
+		fprintf(stderr, "; layer %d is compared with its layer %d, in %d head%s", o->layer + 1, o->teacher_layer + 1,
+		        o->heads, o->heads == 1 ? "" : "s");
+	if (t->recipe.warm_steps)
+		fprintf(stderr, "; from step %d on", t->recipe.warm_steps + 1);
 	fputc('\n', stderr);
 	if (m->stats.ternary_weights)
 		trit_cmd_note("distill", "the teacher is ternary itself; one in full precision knows more");
@@ -220,7 +222,7 @@ static void show_plan(const struct trit_trainer *t)
 	fputc('\n', stderr);
 }
 
-static void show_start(const struct trit_trainer *t)
+static void show_start(const struct trit_trainer *t, const char *command)
 {
 	const struct trit_recipe *r = &t->recipe;
 	char parameters[TRIT_NUMBER_BYTES], tokens[TRIT_NUMBER_BYTES], epochs[TRIT_NUMBER_BYTES];
@@ -238,20 +240,20 @@ static void show_start(const struct trit_trainer *t)
 	if (t->dist)
 		fprintf(stderr,
 		        "%d processes, %d on this machine, %d x %d tokens a step each; memory and threads are those of one.\n"
-		        "When one dies all end: trit train --resume goes on from the last checkpoint, on any number that\n"
+		        "When one dies all end: trit %s --resume goes on from the last checkpoint, on any number that\n"
 		        "divides the batch\n",
-		        t->transport->ranks, t->transport->local_ranks, r->batch / t->transport->ranks, r->seq_len);
+		        t->transport->ranks, t->transport->local_ranks, r->batch / t->transport->ranks, r->seq_len, command);
 	if (t->teacher.model)
 		show_teacher(t);
 	if (!t->config.tied && !t->config.arch->others_untie)
-		trit_cmd_note("train", "an untied head in architecture %s: llama.cpp will not open the model",
+		trit_cmd_note(command, "an untied head in architecture %s: llama.cpp will not open the model",
 		              t->config.arch->name);
 	if (t->config.sub_norm && !t->config.arch->sub_norm)
-		trit_cmd_note("train",
+		trit_cmd_note(command,
 		              "sub-norms in architecture %s: other programs will not open the model (--sub-norm no: without)",
 		              t->config.arch->name);
 	if (!t->data.n_val_windows)
-		trit_cmd_note(t->examples ? "finetune" : "train",
+		trit_cmd_note(command,
 		              "too little text to hold some out: no validation loss (--val-share raises the share)");
 }
 
@@ -381,7 +383,7 @@ static int train(struct trit_train_job *o, struct display *d)
 	if (first && t.label_counts.of_label)
 		show_labels(&t, o);
 	if (first)
-		show_start(&t);
+		show_start(&t, o->command);
 	if (first && t.recipe.lora)
 		show_adapters(&t);
 	e = run(&t, o, d, &err);

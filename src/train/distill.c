@@ -27,6 +27,23 @@ int trit_relation_heads(const struct trit_config *student, const struct trit_con
 	                                                                   * multiples */
 }
 
+static int check_heads(int heads, const struct trit_config *c, const char *whose, struct trit_error *err)
+{
+	size_t q = trit_config_q_width(c), kv = trit_config_kv_width(c), n = (size_t)heads;
+	if (q % n == 0 && kv % n == 0)
+		return TRIT_OK;
+	return trit_fail(err, TRIT_ERR_ARG,
+	                 "%d relation heads do not divide the widths %zu and %zu of the %s's queries and keys", heads, q, kv,
+	                 whose);
+}
+
+int trit_relation_heads_check(int heads, const struct trit_config *student, const struct trit_config *teacher,
+                              struct trit_error *err)
+{
+	int e = check_heads(heads, student, "student", err);
+	return e ? e : check_heads(heads, teacher, "teacher", err);
+}
+
 static size_t larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
@@ -51,23 +68,12 @@ static void lay_out(struct trit_distill *d)
 	d->scratch = trit_arena_take(a, threads * d->thread_scratch, sizeof *d->scratch);
 }
 
-static int check_heads(const struct trit_distill_options *o, const struct trit_config *c, const char *whose,
-                       struct trit_error *err)
-{
-	size_t heads = (size_t)o->heads, q = trit_config_q_width(c), kv = trit_config_kv_width(c);
-	if (!o->relation || (q % heads == 0 && kv % heads == 0))
-		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_ARG,
-	                 "%d relation heads do not divide the widths %zu and %zu of the %s's queries and keys", o->heads, q,
-	                 kv, whose);
-}
-
 static int init(struct trit_distill *d, struct trit_error *err)
 {
 	const struct trit_distill_options *o = &d->options;
 	const struct trit_model *teacher = d->teacher.model;
-	int e;
-	if ((e = check_heads(o, d->student, "student", err)) || (e = check_heads(o, &teacher->config, "teacher", err)) ||
+	int e = o->relation ? trit_relation_heads_check(o->heads, d->student, &teacher->config, err) : TRIT_OK;
+	if (e ||
 	    (e = trit_forward_init(&d->teacher, teacher, d->pool, o->max_seqs * o->seq_len, o->head_chunk, o->seq_len,
 	                           err)))
 		return e;

@@ -70,9 +70,12 @@ struct trit_distill {
 
 /** The largest number of relation heads that divides the widths of both models. */
 int trit_relation_heads(const struct trit_config *student, const struct trit_config *teacher);
+/** Whether so many do. Errors: ARG. */
+TRIT_MUST_CHECK int trit_relation_heads_check(int heads, const struct trit_config *student,
+                                              const struct trit_config *teacher, struct trit_error *err);
 
 /** Allocates everything a pass needs. Teacher, student's configuration, kernels and pool are kept by reference. Errors:
- * MEMORY; ARG: heads that do not divide a width. */
+ * MEMORY; ARG: heads of relations that do not divide a width. */
 TRIT_MUST_CHECK int trit_distill_init(struct trit_distill *d, const struct trit_model *teacher,
                                       const struct trit_config *student, const struct trit_kernels *k,
                                       struct trit_pool *pool, const struct trit_distill_options *o,

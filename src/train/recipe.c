@@ -229,6 +229,8 @@ int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_
 	fill(&r->n_heads, s->n_heads);
 	fill(&r->n_kv_heads, s->n_kv_heads);
 	fill(&r->head_dim, r->d_model / r->n_heads);
+	if (r->d_expert == r->d_ff) /* 0 says so, and is what a checkpoint comes back with */
+		r->d_expert = 0;
 	fill_run(r, r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr);
 	return TRIT_OK;
 }
@@ -296,6 +298,11 @@ void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c)
 	r->head_dim = c->head_dim;
 	r->activation = c->arch->activation;
 	r->untied = !c->tied;
+	r->experts = c->moe.n_experts;
+	r->d_expert = r->experts && c->moe.d_ff != c->d_ff ? c->moe.d_ff : 0;
+	r->shared_expert = c->moe.d_ff_shared > 0;
+	if (r->experts)
+		r->experts_used = c->moe.n_used;
 	r->rope_base = c->rope_base;
 	r->eps = c->eps;
 	fill_run(r, (r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr) / 4);
@@ -304,7 +311,8 @@ void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c)
 bool trit_setting_is_shape(const struct trit_setting *s)
 {
 	static const size_t shape[] = { AT(n_vocab), AT(n_layers), AT(d_model), AT(d_ff), AT(n_heads), AT(n_kv_heads),
-		                        AT(head_dim), AT(activation), AT(untied), AT(rope_base), AT(eps) };
+		                        AT(head_dim), AT(activation), AT(untied), AT(rope_base), AT(eps), AT(experts),
+		                        AT(experts_used), AT(d_expert), AT(shared_expert) };
 	for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++)
 		if (s->offset == shape[i])
 			return true;
@@ -348,6 +356,9 @@ int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struc
 		                 activation == TRIT_ACT_GELU ? "GELU" : "squared ReLU");
 	trit_config_set_arch(c, arch);
 	c->sub_norm = c->sub_norm || r->sub_norm == TRIT_SUB_NORM_YES;
+	if (!r->experts && (r->d_expert || r->shared_expert))
+		return trit_fail(err, TRIT_ERR_ARG, "--%s: there are no experts; say how many with --experts",
+		                 r->d_expert ? "d-expert" : "shared-expert");
 	if (r->experts) {
 		c->moe.n_experts = r->experts;
 		c->moe.n_used = r->experts_used;

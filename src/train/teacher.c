@@ -105,6 +105,14 @@ static int check(const char *path, const struct trit_config *teacher, const stru
 	if (r->relation_layer > student->n_layers)
 		return trit_fail(err, TRIT_ERR_ARG, "--relation-layer is %d; the student has %d layers", r->relation_layer,
 		                 student->n_layers);
+	if (r->steps && r->warm_steps >= r->steps)
+		return trit_fail(err, TRIT_ERR_ARG, "--warm-steps is %d of %d steps: the teacher would never come in",
+		                 r->warm_steps, r->steps);
+	if (has_relation(r) && r->relation_heads) {
+		int e = trit_relation_heads_check(r->relation_heads, student, teacher, err);
+		if (e)
+			return e;
+	}
 	if (teacher->n_ctx < r->seq_len)
 		return trit_fail(err, TRIT_ERR_ARG, "%s: trained for %d positions; choose --seq-len %d or less", path,
 		                 teacher->n_ctx, teacher->n_ctx);
