@@ -33,8 +33,8 @@ static int check_heads(int heads, const struct trit_config *c, const char *whose
 	if (q % n == 0 && kv % n == 0)
 		return TRIT_OK;
 	return trit_fail(err, TRIT_ERR_ARG,
-	                 "%d relation heads do not divide the widths %zu and %zu of the %s's queries and keys", heads, q, kv,
-	                 whose);
+	                 "%d relation heads do not divide the widths %zu and %zu of the %s's queries and keys", heads, q,
+	                 kv, whose);
 }
 
 int trit_relation_heads_check(int heads, const struct trit_config *student, const struct trit_config *teacher,

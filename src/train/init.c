@@ -23,14 +23,16 @@ static bool is_ternary(const struct trit_config *c, const struct trit_gguf *g)
 }
 
 /* With weights quantised that were not, or as the setting says. */
-static int choose_sub_norm(struct trit_config *c, const struct trit_recipe *r, bool ternary, struct trit_error *err)
+static int choose_sub_norm(struct trit_init *in, const struct trit_recipe *r, bool ternary, struct trit_error *err)
 {
+	struct trit_config *c = &in->config;
 	bool quantised = r->weights != TRIT_WEIGHT_FULL;
 	bool wanted = r->sub_norm == TRIT_SUB_NORM_AUTO ? c->sub_norm || (quantised && !ternary)
 	                                                : r->sub_norm == TRIT_SUB_NORM_YES;
 	if (c->sub_norm && !wanted)
 		return trit_fail(err, TRIT_ERR_ARG, "the model has sub-norms, and without them it would be another; leave "
 		                 "--sub-norm no out");
+	in->adds_sub_norms = wanted && !c->sub_norm;
 	c->sub_norm = wanted;
 	if (wanted && quantised && !strcmp(c->arch->name, "llama") && !c->biases && !c->window && !c->moe.n_experts)
 		c->arch = trit_arch_for(TRIT_WEIGHT_TERNARY, c->arch->activation);
@@ -98,7 +100,7 @@ static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error
 	if (ternary && r->weights == TRIT_WEIGHT_FULL)
 		return trit_fail(err, TRIT_ERR_ARG, "--weights full: the model is ternary; to train the numbers that its "
 		                 "weights stand for convert it first: trit convert MODEL OUT.gguf --type f32");
-	if ((ternary && (e = choose_scales(in, r, err))) || (e = choose_sub_norm(c, r, ternary, err)))
+	if ((ternary && (e = choose_scales(in, r, err))) || (e = choose_sub_norm(in, r, ternary, err)))
 		return e;
 	if (r->n_layers > 0 && r->n_layers < c->n_layers)
 		c->n_layers = r->n_layers;
@@ -238,7 +240,8 @@ static int read_ternary(float *out, bool *done, const struct trit_config *c, con
 
 static bool is_sub_norm(enum trit_tensor_id id)
 {
-	return id == TRIT_TENSOR_ATTN_SUB_NORM || id == TRIT_TENSOR_FFN_SUB_NORM;
+	return id == TRIT_TENSOR_ATTN_SUB_NORM || id == TRIT_TENSOR_FFN_SUB_NORM || id == TRIT_TENSOR_FFN_SUB_NORM_EXPS ||
+	       id == TRIT_TENSOR_FFN_SUB_NORM_SHEXP;
 }
 
 static bool has_rows(const struct trit_gguf *g, const char *name, const struct trit_tensor_walk *w)

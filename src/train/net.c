@@ -225,10 +225,8 @@ static void head_norms_backward_w(const struct part *p, const struct trit_net_la
 
 static void activate(const struct part *p, float *h, const struct trit_net_layer *l)
 {
-	trit_silu_mul_fn *const mul[] = { [TRIT_ACT_SILU] = p->k->silu_mul, [TRIT_ACT_RELU2] = p->k->relu2_mul,
-		                          [TRIT_ACT_GELU] = p->k->gelu_mul };
 	size_t at = (size_t)p->t0 * (size_t)p->c->d_ff;
-	mul[p->c->arch->activation](h + at, l->g + at, l->u + at, (p->t1 - p->t0) * p->c->d_ff);
+	trit_activation_mul(p->k, p->c->arch->activation)(h + at, l->g + at, l->u + at, (p->t1 - p->t0) * p->c->d_ff);
 }
 
 /* l->g and l->u become their own gradients. */

@@ -141,6 +141,11 @@ enum { BLOCK = 256 };
 
 /* gelu(g) = g s(g) with s = 1 / (1 + exp(-2 u)), u = sqrt(2 / pi) (g + 0.044715 g^3): the kernel gives g s, and so s
  * (1/2 at 0); d gelu = s + g s (1 - s) 2 u'. */
+trit_silu_mul_fn *trit_activation_mul(const struct trit_kernels *k, enum trit_activation activation)
+{
+	return activation == TRIT_ACT_GELU ? k->gelu_mul : activation == TRIT_ACT_RELU2 ? k->relu2_mul : k->silu_mul;
+}
+
 void trit_gelu_mul_backward(const struct trit_kernels *k, float *dgate, float *dup, const float *gate, const float *up,
                             const float *dy, int n)
 {

@@ -53,6 +53,8 @@ void trit_head_norms_backward_x(const struct trit_head_norms *h, const struct tr
 void trit_head_norms_backward_w(const struct trit_head_norms *h, const struct trit_kernels *k, const float *dy,
                                 int tokens, size_t c0, size_t c1);
 
+/** The kernel that multiplies activated gate by up. */
+trit_silu_mul_fn *trit_activation_mul(const struct trit_kernels *k, enum trit_activation activation);
 /** The backward of gelu_mul, as the kernels silu_mul_backward and relu2_mul_backward are of theirs. */
 void trit_gelu_mul_backward(const struct trit_kernels *k, float *dgate, float *dup, const float *gate, const float *up,
                             const float *dy, int n);

@@ -18,6 +18,7 @@
 #include "train/optim.h"
 #include "train/run_data.h"
 #include "train/schedule.h"
+#include "train/sub_norm.h"
 #include "train/trainer_examples.h"
 #include "format/vocab_file.h"
 
@@ -414,8 +415,14 @@ static int first_weights(struct trit_trainer *t, struct trit_init *init, const s
 		trit_params_randomise(&t->params, &t->config, t->recipe.seed);
 		return TRIT_OK;
 	}
-	int e = trit_params_from_model(t->base.n ? &t->base : &t->params, &t->config, &init->file, err);
-	return e ? trit_fail_prefix(err, e, "%s", o->init) : TRIT_OK;
+	struct trit_params *p = t->base.n ? &t->base : &t->params;
+	int e = trit_params_from_model(p, &t->config, &init->file, err);
+	if (e || !init->adds_sub_norms)
+		return e ? trit_fail_prefix(err, e, "%s", o->init) : TRIT_OK;
+	int n = 1024 / t->recipe.seq_len; /* sequences; enough for a mean */
+	n = n < 1 ? 1 : n < t->recipe.batch ? n : t->recipe.batch;
+	draw(t, false, 0, n);
+	return trit_sub_norms_fit(p, &t->config, &t->kernels, t->pool, t->recipe.seq_len, n, t->batch, t->starts, err);
 }
 
 static int create(struct trit_trainer *t, struct trit_init *init, const struct trit_recipe *r, size_t n_paths,

@@ -65,7 +65,7 @@ refuse 2 'no text: give --data' "$T" distill $teacher --out new
 refuse 2 '--layers is 4; the teacher has 3' "$T" distill $teacher --data "$text" --out new --layers 4 --seq-len 32
 refuse 2 '--warm-steps is 9 of 9 steps' "$T" distill $teacher --data "$text" --out new $run --steps 9 --warm-steps 9
 refuse 2 '3 relation heads do not divide' "$T" distill $teacher --data "$text" --out new $run --relation-heads 3
-refuse 2 '--experts: the model of --init has its own' "$T" train --init teacher/model.gguf --data "$text" --out new $run \
+refuse 2 '--experts: the model of --init has its own' "$T" train --init teacher/model.gguf --data "$text" --out new \
 	--experts 4
 refuse 2 '--d-expert: there are no experts' "$T" train --data "$text" --out new --size 260k --d-expert 32
 refuse 2 '--vocab-size: a student has its teacher' "$T" distill $teacher --data "$text" --out new --vocab-size 400
