@@ -57,6 +57,7 @@ static void open_bench(struct bench *b, const char *kind, enum trit_tier tier)
 	r->n_vocab = 48, r->n_layers = 2, r->d_model = 16, r->d_ff = 24, r->n_heads = 2, r->n_kv_heads = 1, r->head_dim = 8;
 	r->weights = !strcmp(kind, "full") ? TRIT_WEIGHT_FULL : !strcmp(kind, "binary") ? TRIT_WEIGHT_BINARY
 	                                                                                 : TRIT_WEIGHT_TERNARY;
+	r->optimizer = TRIT_OPTIMIZER_ADAMW;
 	r->seq_len = SEQ, r->batch = BATCH, r->micro_batch = BATCH, r->steps = STEPS, r->warmup = 20;
 	r->lr = 6e-3f, r->lr2 = 4e-3f, r->weight_decay = 0.1f, r->weight_decay2 = 0, r->clip = 1.75f;
 	r->beta1 = 0.9f, r->beta2 = 0.95f, r->adam_eps = 1e-8f, r->schedule = TRIT_SCHEDULE_TWO_STAGE;

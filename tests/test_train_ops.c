@@ -282,6 +282,7 @@ static void test_adamw(void **state)
 
 	(void)state;
 	struct trit_recipe r = trit_recipe_defaults();
+	r.optimizer = TRIT_OPTIMIZER_ADAMW;
 	r.embedding_decay = 0.03f;
 	optimise(&p, &c, &r, NULL, norms);
 	assert_int_equal(trit_params_init(&first, &c, &err), 0);

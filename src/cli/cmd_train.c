@@ -194,6 +194,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 struct trit_recipe trit_finetune_defaults(void)
 {
 	struct trit_recipe r = trit_recipe_defaults();
+	r.optimizer = TRIT_OPTIMIZER_ADAMW; /* most models were made by it, and it changes them least */
 	r.seq_len = 512;
 	r.batch = 8;
 	r.epochs = 3;

@@ -145,7 +145,8 @@ const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]
 struct trit_recipe trit_recipe_defaults(void)
 {
 	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 16, .epochs = 4,
-		                     .warmup = 375, .weight_decay = 0.1f, .weight_decay2 = -1, .embedding_decay = -1,
+		                     .optimizer = TRIT_OPTIMIZER_NORMUON, .warmup = 375, .weight_decay = 0.1f,
+		                     .weight_decay2 = -1, .embedding_decay = -1,
 		                     .experts_used = 2, .balance = 0.01f, .router_z_loss = 1e-3f, .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
 		                     .val_share = 0.01f, .seed = 1337, .temperature = 2, .kl_share = 1,

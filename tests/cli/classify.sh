@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common"
 text=$DATA/train/garden.txt
 expect 0 "$T" train --data "$text" --out base --size 260k --vocab-size 300 --seq-len 32 --batch 4 --layers 2 -t 2 \
-	--steps 8
+	--steps 8 --optimizer adamw
 m=base/model.gguf
 small="--seq-len 32 --batch 4 --steps 24 --val-every 8 --warmup 4 --lr 1e-2"
 
