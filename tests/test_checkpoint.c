@@ -203,6 +203,10 @@ static void test_refused(void **state)
 	check_refused("bitnet_offline", "\"bitnet\",\n    \"linear_class\"", "\"gptq\",\n    \"linear_class\"",
 	              TRIT_ERR_UNSUPPORTED, "gptq");
 	check_refused("gemma3", "\"full_attention\"\n", "\"linear_attention\"\n", TRIT_ERR_UNSUPPORTED, "linear_attention");
+	check_refused("qwen3_yarn", "\"factor\": 4.0", "\"factor\": 4.0, \"truncate\": false",
+	              TRIT_ERR_UNSUPPORTED, "truncate");
+	check_refused("gemma3", "\"use_bidirectional_attention\": false", "\"use_bidirectional_attention\": true",
+	              TRIT_ERR_UNSUPPORTED, "use_bidirectional_attention");
 }
 
 /* Every file cut short in many places: an error that names the file, never a crash. */
@@ -396,6 +400,51 @@ static void test_llama3_scaling(void **state)
 	trit_gguf_close(&g);
 }
 
+/* The configuration of a changed copy. */
+static struct trit_config config_of(const char *name, const char *from, const char *to)
+{
+	struct trit_model_file f;
+	struct trit_config c;
+	struct trit_error err;
+	copy_folder(name, from, to);
+	if (trit_model_file_open(&f, name, NULL, &err) || trit_config_read(&c, &f.gguf, &err))
+		fail_msg("%s without %s: %s", name, from, err.message);
+	trit_model_file_close(&f);
+	return c;
+}
+
+/* What config.json leaves out is what transformers takes it for. */
+static void test_unsaid(void **state)
+{
+	(void)state;
+	assert_true(config_of("gemma3", "\"query_pre_attn_scalar\": 8,", "").score_scale == 1 / 16.0f);
+	assert_true(config_of("gemma3", "\"sliding_window\": 4,", "").window == 4096);
+	assert_true(config_of("gemma3", "\"max_position_embeddings\": 128,", "").n_ctx == 131072);
+	assert_true(config_of("mixtral", "\"rope_theta\": 1000000.0,", "").rope_base == 1e6f);
+	assert_true(config_of("mixtral", "\"rms_norm_eps\": 1e-05,", "").eps == 1e-5f);
+	assert_true(config_of("qwen3_yarn", "\"rms_norm_eps\": 1e-06,", "").eps == 1e-6f);
+	assert_true(config_of("qwen3_yarn", "\"max_position_embeddings\": 128,", "").n_ctx == 32768);
+}
+
+/* A magnitude that the folder names counts once, in the file made of it too, and in one made of that. */
+static void test_yarn_magnitude(void **state)
+{
+	const struct trit_export_options o = { .type = TRIT_GGML_F32, .embedding_type = -1, .head_type = -1 };
+	struct trit_error err;
+	(void)state;
+	copy_folder("qwen3_yarn", "\"factor\": 4.0", "\"factor\": 4.0, \"attention_factor\": 1.5");
+	assert_int_equal(trit_convert("qwen3_yarn", "once.gguf", &o, &err), 0);
+	assert_int_equal(trit_convert("once.gguf", "twice.gguf", &o, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		struct trit_gguf g;
+		struct trit_config c;
+		assert_int_equal(trit_gguf_open(&g, i ? "twice.gguf" : "once.gguf", &err), 0);
+		assert_int_equal(trit_config_read(&c, &g, &err), 0);
+		assert_true(fabsf(c.rope_scaling.magnitude - 1.5f) < 1e-6f);
+		trit_gguf_close(&g);
+	}
+}
+
 static void test_experts(void **state)
 {
 	(void)state;
@@ -420,6 +469,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_precision),
 		cmocka_unit_test(test_llama3_scaling),
+		cmocka_unit_test(test_unsaid),
+		cmocka_unit_test(test_yarn_magnitude),
 		cmocka_unit_test(test_experts),
 		cmocka_unit_test(test_ternary),
 		cmocka_unit_test(test_notes),

@@ -55,12 +55,12 @@ static bool is_private(const struct trit_gguf_key *k)
 	return false;
 }
 
-/* Keys of a rotary scaling that is written in another form (config.c). */
+/* Keys of a rotary scaling that is written in another form (config.c); beside it they would count a second time. */
 static bool is_replaced(const struct trit_config *c, const struct trit_gguf_key *k)
 {
 	char prefix[64];
 	int n = snprintf(prefix, sizeof prefix, "%s.rope.scal", c->arch->name);
-	return c->rope_scaling.kind == TRIT_ROPE_LLAMA3 && k->name_len >= (size_t)n && !memcmp(k->name, prefix, (size_t)n);
+	return c->rope_scaling.kind != TRIT_ROPE_PLAIN && k->name_len >= (size_t)n && !memcmp(k->name, prefix, (size_t)n);
 }
 
 /* What is not written yet is carried over: licence and author, what a tokenizer has beyond the vocabulary. */

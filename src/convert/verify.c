@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "convert/chunks.h"
 #include "convert/input.h"
+#include "model/config_keys.h"
 
 /* Masters give back a scale within a few last places (convert/masters.h). */
 #define MASTER_ROUNDING 1e-6f
@@ -216,13 +217,34 @@ static int check_walks(const struct trit_config *a, const struct trit_config *b,
 	return TRIT_OK;
 }
 
-static int check_scaling(const struct trit_rope_scaling *a, const struct trit_rope_scaling *b, struct trit_error *err)
+static bool same_scaling(const struct trit_rope_scaling *a, const struct trit_rope_scaling *b)
 {
-	if (a->kind == b->kind && (a->kind == TRIT_ROPE_PLAIN || a->factor == b->factor) &&
-	    (a->kind != TRIT_ROPE_LLAMA3 ||
-	     (a->slow == b->slow && a->fast == b->fast && a->n_ctx_original == b->n_ctx_original)))
-		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_FORMAT, "the file has not the rotary scaling of its source; it is wrong");
+	if (a->kind != b->kind || (a->kind != TRIT_ROPE_PLAIN && a->factor != b->factor))
+		return false;
+	if (a->kind == TRIT_ROPE_PLAIN || a->kind == TRIT_ROPE_LINEAR)
+		return true;
+	/* GGUF has the magnitude as a multiple of the usual one. */
+	float apart = a->magnitude - b->magnitude;
+	return a->slow == b->slow && a->fast == b->fast && a->n_ctx_original == b->n_ctx_original &&
+	       (a->kind != TRIT_ROPE_YARN || (apart < 1e-6f * a->magnitude && -apart < 1e-6f * a->magnitude));
+}
+
+/* What is computed with the tensors: numbers of the configuration. */
+static int check_config(const struct trit_config *a, const struct trit_config *b, struct trit_error *err)
+{
+	bool same = a->n_heads == b->n_heads && a->n_kv_heads == b->n_kv_heads && a->head_dim == b->head_dim &&
+	            a->n_rot == b->n_rot && a->eps == b->eps && a->window == b->window &&
+	            (!a->window || a->window_period == b->window_period);
+	for (int i = 0; i < trit_n_config_floats; i++) {
+		size_t at = trit_config_floats[i].offset;
+		same = same && *(const float *)(const void *)((const char *)a + at) ==
+		               *(const float *)(const void *)((const char *)b + at);
+	}
+	if (!same)
+		return trit_fail(err, TRIT_ERR_FORMAT, "the file has not the configuration of its source; it is wrong");
+	if (!same_scaling(&a->rope_scaling, &b->rope_scaling))
+		return trit_fail(err, TRIT_ERR_FORMAT, "the file has not the rotary scaling of its source; it is wrong");
+	return TRIT_OK;
 }
 
 int trit_verify(const char *path, const struct trit_source *s, struct trit_verified *out, struct trit_error *err)
@@ -241,7 +263,7 @@ int trit_verify(const char *path, const struct trit_source *s, struct trit_verif
 	struct trit_config from = s->config, to = v.to.s->config;
 	if (from.rope_scaling.kind == TRIT_ROPE_LLAMA3) /* in a folder they are numbers of config.json */
 		from.rope_freqs = to.rope_freqs = false;
-	if (!(e = check_walks(&from, &to, err)) && !(e = check_scaling(&from.rope_scaling, &to.rope_scaling, err)))
+	if (!(e = check_walks(&from, &to, err)) && !(e = check_config(&from, &to, err)))
 		e = prepare(&v, err);
 	while (!e && trit_tensor_next(&v.t, &from))
 		e = verify_tensor(&v, err);

@@ -42,7 +42,7 @@ static const struct network networks[] = {
 static const struct network bitnet_silu = { "bitnet", "bitnet", "silu", false };
 
 struct reader {
-	const json_t *root; /* of the text model */
+	json_t *root; /* of the text model */
 	const struct network *network;
 	const struct trit_arch *arch;
 	struct trit_gguf_build *b;
@@ -196,6 +196,62 @@ static int find_network(struct reader *r)
 	if (json_is_true(get(r->root, "use_parallel_residual")))
 		return trit_fail(r->err, TRIT_ERR_UNSUPPORTED,
 		                 "attention and feed-forward side by side (use_parallel_residual) are not supported");
+	if (json_is_true(get(r->root, "use_bidirectional_attention")))
+		return trit_fail(r->err, TRIT_ERR_UNSUPPORTED,
+		                 "attention to what comes later (use_bidirectional_attention) is not supported");
+	return TRIT_OK;
+}
+
+/* What transformers takes for numbers that config.json does not have, where that would change the result or
+ * is what published files do; LLaMA's are at the end, for all. */
+static const struct unsaid {
+	const char *model_type; /* how it begins */
+	const char *name;
+	double value;
+} unsaid[] = {
+	{ "bitnet", "rms_norm_eps", 1e-5 },
+	{ "bitnet", "rope_theta", 5e5 },
+	{ "mistral", "max_position_embeddings", 131072 },
+	{ "mistral", "sliding_window", 4096 },
+	{ "mixtral", "max_position_embeddings", 131072 },
+	{ "mixtral", "num_experts_per_tok", 2 },
+	{ "mixtral", "rms_norm_eps", 1e-5 },
+	{ "mixtral", "rope_theta", 1e6 },
+	{ "qwen2_moe", "num_experts_per_tok", 4 },
+	{ "qwen3_moe", "num_experts_per_tok", 8 },
+	{ "qwen", "max_position_embeddings", 32768 },
+	{ "gemma2", "query_pre_attn_scalar", 256 },
+	{ "gemma2", "sliding_window", 4096 },
+	{ "gemma3", "max_position_embeddings", 131072 },
+	{ "gemma3", "num_attention_heads", 8 },
+	{ "gemma3", "num_key_value_heads", 4 },
+	{ "gemma3", "query_pre_attn_scalar", 256 },
+	{ "gemma3", "rope_theta", 1e6 },
+	{ "gemma3", "sliding_window", 4096 },
+	{ "gemma", "head_dim", 256 },
+	{ "gemma", "max_position_embeddings", 8192 },
+	{ "stablelm", "max_position_embeddings", 4096 },
+	{ "stablelm", "layer_norm_eps", 1e-5 },
+	{ "", "max_position_embeddings", 2048 },
+	{ "", "rms_norm_eps", 1e-6 },
+};
+
+/* Adds what is unsaid to the configuration. Null is not unsaid. */
+static int put_unsaid(const struct reader *r)
+{
+	const char *type = get_text(r->root, "model_type");
+	bool rope = get(r->root, "rope_parameters"), layer_norm = r->arch->norm == TRIT_NORM_LAYER;
+	for (size_t i = 0; i < sizeof unsaid / sizeof unsaid[0]; i++) {
+		const struct unsaid *u = &unsaid[i];
+		if (strncmp(type, u->model_type, strlen(u->model_type)) != 0 || json_object_get(r->root, u->name) ||
+		    (layer_norm && !strcmp(u->name, "rms_norm_eps")))
+			continue;
+		if (json_object_set_new(r->root, u->name, json_real(u->value)))
+			return trit_fail(r->err, TRIT_ERR_MEMORY, "not enough memory to read config.json");
+		if (!(rope && !strcmp(u->name, "rope_theta"))) /* it stands in there */
+			trit_note(r->notes, TRIT_NOTE_ASSUMED, "config.json has no %s: %g, transformers' default", u->name,
+			          u->value);
+	}
 	return TRIT_OK;
 }
 
@@ -205,6 +261,9 @@ static int read_yarn(const struct reader *r, const json_t *scaling, double facto
 {
 	double fast = 32, slow = 1, magnitude = 0, part = 0, all = 0;
 	int e;
+	if (json_is_false(get(scaling, "truncate")))
+		return trit_fail(r->err, TRIT_ERR_UNSUPPORTED,
+		                 "rotary scaling \"yarn\" with bounds between pairs (\"truncate\" is false) is not supported");
 	if ((e = get_number(r, scaling, "beta_fast", &fast)) < 0 || (e = get_number(r, scaling, "beta_slow", &slow)) < 0 ||
 	    (e = get_number(r, scaling, "attention_factor", &magnitude)) < 0 ||
 	    (e = get_number(r, scaling, "mscale", &part)) < 0 || (e = get_number(r, scaling, "mscale_all_dim", &all)) < 0)
@@ -259,9 +318,7 @@ static int read_rope(const struct reader *r, int head_dim)
 	const json_t *parameters = get(r->root, "rope_parameters"), *full = get(parameters, "full_attention");
 	const json_t *local = get(parameters, "sliding_attention");
 	const json_t *scaling = full ? full : parameters ? parameters : get(r->root, "rope_scaling");
-	/* Defaults are those of transformers. */
-	double base = !strcmp(r->network->model_type, "bitnet") ? 5e5 : !strcmp(r->arch->name, "gemma3") ? 1e6 : 1e4;
-	double local_base = 1e4, share = !strcmp(r->arch->name, "stablelm") ? 0.25 : 1;
+	double base = 1e4, local_base = 1e4, share = !strcmp(r->arch->name, "stablelm") ? 0.25 : 1;
 	int e;
 	if ((e = get_number(r, r->root, "rope_theta", &base)) < 0 ||
 	    (e = get_number(r, scaling, "rope_theta", &base)) < 0 ||
@@ -326,10 +383,6 @@ static int read_numbers(const struct reader *r)
 	};
 	double scalar = 0;
 	int e = copy_numbers(r, numbers, sizeof numbers / sizeof numbers[0]);
-	if (!e && !get(r->root, "rms_norm_eps") && !get(r->root, "layer_norm_eps")) {
-		trit_note(r->notes, TRIT_NOTE_ASSUMED, "config.json has no rms_norm_eps: 1e-6, transformers' default");
-		put_number(r, numbers[0].suffix, 1e-6);
-	}
 	if (e || (e = get_number(r, r->root, "query_pre_attn_scalar", &scalar)) < 0)
 		return e;
 	if (e == 0 && !(scalar > 0))
@@ -445,8 +498,9 @@ static int read_root(struct reader *r, struct trit_hf_model *out, const json_t *
 	trit_gguf_build_string(r->b, "general.architecture", strlen(r->arch->name), r->arch->name);
 	if (name[0])
 		trit_gguf_build_string(r->b, "general.name", strlen(name), name);
-	if ((e = read_sizes(r, &head_dim)) || (e = read_numbers(r)) || (e = read_rope(r, head_dim)) ||
-	    (e = read_window(r)) || (e = read_experts(r)) || (e = read_weights(r, root, out)))
+	if ((e = put_unsaid(r)) || (e = read_sizes(r, &head_dim)) || (e = read_numbers(r)) ||
+	    (e = read_rope(r, head_dim)) || (e = read_window(r)) || (e = read_experts(r)) ||
+	    (e = read_weights(r, root, out)))
 		return e;
 	tied = get(root, "tie_word_embeddings");
 	tied = tied ? tied : get(r->root, "tie_word_embeddings");
@@ -463,7 +517,8 @@ int trit_hf_read_keys(struct trit_hf_model *out, struct trit_gguf_build *b, size
 	if (e)
 		return e;
 	/* Models that also see have the text's configuration inside. */
-	r.root = get(root, "text_config") && !get(root, "hidden_size") ? get(root, "text_config") : root;
+	json_t *text_model = json_object_get(root, "text_config");
+	r.root = json_is_object(text_model) && !get(root, "hidden_size") ? text_model : root;
 	e = read_root(&r, out, root);
 	json_decref(root);
 	return e;
