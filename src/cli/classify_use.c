@@ -19,6 +19,8 @@
 
 enum { OUTPUT_TEXT, OUTPUT_JSON };
 
+const char *const trit_label_forms[] = { "auto", "csv", "tsv", "jsonl", "lines", NULL };
+
 struct use_options {
 	const char *command; /* "classify eval" */
 	const char *model, *file, *template;
@@ -26,7 +28,7 @@ struct use_options {
 	struct trit_label_options rows;
 	struct trit_model_options open;
 	struct trit_embed_options embed;
-	int output, kv_type, max_tokens;
+	int output, form, kv_type, max_tokens;
 	char **args;
 	int n_args;
 };
@@ -401,7 +403,7 @@ static int parse(struct use_options *o, bool eval, int argc, char **argv)
 		{ 'd', "data,file", TRIT_OPT_LIST, &o->data, .metavar = "FILE...",
 		  .help = eval ? TRIT_CLASSIFY_DATA_HELP
 		               : "texts: .csv, .tsv, .jsonl; another file has a text a line", .required = eval },
-		TRIT_ROWS_COLUMNS(o->rows),
+		TRIT_ROWS_COLUMNS(o->rows, o->form),
 		{ 0, "skip-bad", TRIT_OPT_FLAG, &o->rows.skip_bad,
 		  .help = "leave out and count rows that cannot be used, instead of an error" },
 		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .choices = outputs,
@@ -439,6 +441,7 @@ static int parse(struct use_options *o, bool eval, int argc, char **argv)
 	if (o->words.n == 1 || (o->words.n && !o->template))
 		return trit_opt_error(&table, "--words takes a word for each label, two at least, and a --template that they "
 		                      "answer");
+	o->rows.form = (enum trit_label_form)o->form;
 	o->args = table.args;
 	o->n_args = table.n_args;
 	o->open.n_threads = o->embed.n_threads;

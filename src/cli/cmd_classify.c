@@ -64,6 +64,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		                          .recipe = classify_defaults(), .type = "auto", .embedding_type = "auto",
 		                          .save_every = 200, .patience = 600, .val_every = 50 };
 	const char *template = NULL;
+	int form = TRIT_LABEL_FORM_AUTO;
 	o->run.keep = 2;
 	o->run.examples = true;
 	struct trit_opt options[MAX_OPTIONS], fixed[] = {
@@ -78,7 +79,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		  .help = "go on with the run in DIR, with its settings (of a head alone or adapters: and --model)" },
 		{ 0, "resume-from", TRIT_OPT_STRING, &o->run.resume_from, .metavar = "STEP|FILE",
 		  .help = "go on from this checkpoint instead of the newest sound one" },
-		TRIT_ROWS_COLUMNS(o->classify.rows),
+		TRIT_ROWS_COLUMNS(o->classify.rows, form),
 		{ 0, "skip-bad", TRIT_OPT_FLAG, &o->classify.rows.skip_bad,
 		  .help = "leave out and count rows that cannot be used, instead of an error" },
 		{ 0, "labels", TRIT_OPT_LIST, &o->labels, .metavar = "NAME...",
@@ -123,6 +124,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		return status;
 	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
 		return status;
+	o->classify.rows.form = (enum trit_label_form)form;
 	o->resume |= o->run.resume_from != NULL;
 	for (int i = first_setting; o->resume && i < n; i++)
 		if (options[i].given)

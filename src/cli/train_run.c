@@ -31,6 +31,7 @@ struct display {
 	double begin, last;  /* seconds: of this process's first step; of the last line */
 	int first_step;
 	double val_loss;     /* the newest one */
+	bool has_accuracy;
 	double val_accuracy, val_f1;
 	bool open; /* the line on the terminal is not ended */
 	bool bars; /* the terminal shows UTF-8 */
@@ -76,7 +77,7 @@ static void describe_step(char head[LINE], char rest[LINE], const struct display
 		n += snprintf(head + n, LINE - (size_t)n, "  kl %.4f", r->kl);
 	if (!isnan(d->val_loss))
 		n += snprintf(head + n, LINE - (size_t)n, "  val %.4f", d->val_loss);
-	if (!isnan(d->val_accuracy))
+	if (d->has_accuracy)
 		snprintf(head + n, LINE - (size_t)n, ", accuracy %.4f, F1 %.4f", d->val_accuracy, d->val_f1);
 	trit_text_seconds(left, (d->last - d->begin) / (r->step - d->first_step) * (r->steps - r->step));
 	n = snprintf(rest, LINE, "lr %.2e  %.0f tok/s  %s left", (double)r->lr, r->tokens_per_s, left);
@@ -111,6 +112,7 @@ static void show_step(struct display *d, const struct trit_step_report *r)
 	char head[LINE], rest[LINE];
 	if (measured) {
 		d->val_loss = r->val_loss;
+		d->has_accuracy = r->has_accuracy;
 		d->val_accuracy = r->val_accuracy;
 		d->val_f1 = r->val_f1;
 	}
@@ -421,7 +423,7 @@ int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)
 {
 	struct trit_train_job o = { 0 };
 	struct trit_error err;
-	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN, .val_accuracy = (double)NAN };
+	struct display d = { .terminal = is_terminal(), .val_loss = (double)NAN };
 	struct trit_mpi_muted muted = trit_mpi_mute();
 	int status = parse(&o, argc, argv);
 	trit_mpi_unmute(muted);

@@ -5,6 +5,8 @@
  */
 #include "convert/hf_config.h"
 
+#include "trit.h"
+
 #include "model/tensors.h"
 
 #define BIAS(id) ((uint64_t)1 << TRIT_TENSOR_##id)
@@ -61,6 +63,10 @@ static const char *find_lack(const struct network *n, const struct trit_config *
 		return "divisors of the rotary frequencies (rope_freqs.weight)";
 	if (c->window && c->window_period)
 		return "layers with and without a window";
+	if (c->n_labels && !strcmp(n->model_type, "bitnet"))
+		return "a head of labels";
+	if (c->n_labels && c->pooling != TRIT_POOLING_LAST && c->pooling != 0)
+		return "a head of labels on another state than the last";
 	if (!has_biases_of(n, c->biases))
 		return c->biases ? "these biases" : "no biases";
 	if (c->n_rot != c->head_dim)
@@ -174,14 +180,45 @@ static void put_window(struct trit_json *j, const struct network *n, const struc
 	trit_json_int(j, "max_window_layers", c->window ? 0 : c->n_layers);
 }
 
+static void put_label(struct trit_json *j, int i, const char *label)
+{
+	char number[32];
+	snprintf(number, sizeof number, "%d", i);
+	trit_json_string(j, number, label);
+}
+
+/* The class, and of a classifier the labels. */
+static void put_class(struct trit_json *j, const struct network *n, const struct trit_config *c,
+                      const struct trit_labels *labels)
+{
+	char class[64], name[32];
+	snprintf(class, sizeof class, "%.*s%s", (int)(strlen(n->class) - strlen("ForCausalLM")), n->class,
+	         c->n_labels ? "ForSequenceClassification" : "ForCausalLM");
+	trit_json_begin(j, "architectures", '[');
+	trit_json_string(j, NULL, class);
+	trit_json_end(j, ']');
+	if (!c->n_labels)
+		return;
+	for (int back = 0; back < 2; back++) {
+		trit_json_begin(j, back ? "label2id" : "id2label", '{');
+		for (int i = 0; i < c->n_labels; i++) {
+			snprintf(name, sizeof name, "LABEL_%d", i);
+			const char *label = labels && i < labels->n ? labels->names[i] : name;
+			if (back)
+				trit_json_int(j, label, i);
+			else
+				put_label(j, i, label);
+		}
+		trit_json_end(j, '}');
+	}
+}
+
 void trit_hf_put_config(struct trit_json *j, const struct trit_hf_description *m)
 {
 	const struct trit_config *c = m->config;
 	const struct network *n = find_network(c);
 	trit_json_begin(j, NULL, '{');
-	trit_json_begin(j, "architectures", '[');
-	trit_json_string(j, NULL, n->class);
-	trit_json_end(j, ']');
+	put_class(j, n, c, m->labels);
 	trit_json_string(j, "model_type", n->model_type);
 	trit_json_int(j, "vocab_size", c->n_vocab);
 	trit_json_int(j, "hidden_size", c->d_model);

@@ -9,6 +9,7 @@
 
 #include "format/json_text.h"
 #include "model/config.h"
+#include "text/labels.h"
 
 /** How projections lie in the folder, transformers' quantization_config. */
 enum trit_hf_linear {
@@ -23,6 +24,7 @@ struct trit_hf_description {
 	const struct trit_vocab *vocab; /* may be NULL */
 	enum trit_hf_linear linear;
 	const char *dtype; /* "bfloat16" */
+	const struct trit_labels *labels; /* of a classifier; may be NULL */
 };
 
 /** Whether transformers has a network for the configuration. Errors: UNSUPPORTED, with what it lacks. */

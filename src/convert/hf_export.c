@@ -157,7 +157,7 @@ static void hf_name(const struct trit_arch *arch, const struct entry *e, char na
 /* Dimensions of an entry. Returns how many. */
 static int entry_shape(const struct entry *e, uint64_t shape[2])
 {
-	if (e->scale || trit_walk_kind(&e->w) == TRIT_KIND_NORM) {
+	if (e->scale || (trit_walk_kind(&e->w) == TRIT_KIND_NORM && e->w.rows == 1)) {
 		shape[0] = e->scale ? 1 : e->w.cols;
 		return 1;
 	}
@@ -515,7 +515,8 @@ static int write_model(struct writer *w, const char *path, struct trit_error *er
 		return trit_fail(err, TRIT_ERR_IO,
 		                 "%s: %llu MB to write, but only %llu MB free; free space on that disk or choose another place",
 		                 path, (unsigned long long)(w->bytes / 1000000 + 1), (unsigned long long)(room / 1000000));
-	const struct trit_hf_description d = { &w->s->config, w->s->vocab, w->linear, dtype_name(w->dtype) };
+	const struct trit_hf_description d = { &w->s->config, w->s->vocab, w->linear, dtype_name(w->dtype),
+		                                     w->s->labels };
 	if ((e = trit_hf_write_files(&w->folder, &d, w->s->folder, err)))
 		return e;
 	for (int i = 0; i < w->shards && !e; i++)

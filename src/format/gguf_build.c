@@ -154,6 +154,25 @@ void trit_gguf_build_string(struct trit_gguf_build *b, const char *name, size_t 
 	add_key(b, strlen(name), name, TRIT_GGUF_STRING, 0, 1, len + 8, value);
 }
 
+void trit_gguf_build_strings(struct trit_gguf_build *b, const char *name, size_t n, const char *const *texts)
+{
+	size_t bytes = 0, at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += 8 + strlen(texts[i]);
+	unsigned char *value = trit_gguf_build_take(b, bytes, 1);
+	if (!value)
+		return;
+	for (size_t i = 0; i < n; i++, at += 8) {
+		size_t len = strlen(texts[i]);
+
+		trit_put64(value + at, len);
+		memcpy(value + at + 8, texts[i], len);
+		at += len;
+	}
+	add_key(b, strlen(name), name, TRIT_GGUF_ARRAY, TRIT_GGUF_STRING, n, bytes, value);
+}
+
 void trit_gguf_build_array(struct trit_gguf_build *b, const char *name, enum trit_gguf_type type, uint64_t n,
                            const void *elements)
 {

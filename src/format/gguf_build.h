@@ -29,6 +29,7 @@ void trit_gguf_build_u32(struct trit_gguf_build *b, const char *name, uint32_t v
 void trit_gguf_build_f32(struct trit_gguf_build *b, const char *name, float v);
 void trit_gguf_build_bool(struct trit_gguf_build *b, const char *name, bool v);
 void trit_gguf_build_string(struct trit_gguf_build *b, const char *name, size_t len, const char *text);
+void trit_gguf_build_strings(struct trit_gguf_build *b, const char *name, size_t n, const char *const *texts);
 /** n elements of a number type, as raw little-endian bytes. */
 void trit_gguf_build_array(struct trit_gguf_build *b, const char *name, enum trit_gguf_type type, uint64_t n,
                            const void *elements);

@@ -13,6 +13,7 @@
 
 #include "format/json_file.h"
 #include "kernel/layout.h"
+#include "text/labels.h"
 
 /* A network of transformers. */
 struct network {
@@ -487,6 +488,29 @@ static int read_weights(const struct reader *r, const json_t *root, struct trit_
 	return TRIT_OK;
 }
 
+/* The names of a classifier's labels, which are in id2label by number. */
+static int read_labels(const struct reader *r, const json_t *root)
+{
+	const char *class = json_string_value(json_array_get(get(root, "architectures"), 0)), *names[TRIT_MAX_LABELS];
+	const json_t *map = get(root, "id2label");
+	size_t n = json_object_size(map);
+	char key[96];
+	if (!class || !strstr(class, "ForSequenceClassification") || n < 1)
+		return TRIT_OK;
+	if (n > TRIT_MAX_LABELS)
+		return trit_fail(r->err, TRIT_ERR_LIMIT, "\"id2label\" has %zu names; the limit is %d", n, TRIT_MAX_LABELS);
+	for (size_t i = 0; i < n; i++) {
+		char number[24];
+		snprintf(number, sizeof number, "%zu", i);
+		names[i] = json_string_value(get(map, number));
+		if (!names[i])
+			return trit_fail(r->err, TRIT_ERR_FORMAT, "\"id2label\" has %zu names and none for %zu", n, i);
+	}
+	key_name(r, "classifier.output_labels", key);
+	trit_gguf_build_strings(r->b, key, n, names);
+	return TRIT_OK;
+}
+
 static int read_root(struct reader *r, struct trit_hf_model *out, const json_t *root)
 {
 	const json_t *tied;
@@ -499,7 +523,7 @@ static int read_root(struct reader *r, struct trit_hf_model *out, const json_t *
 	if (name[0])
 		trit_gguf_build_string(r->b, "general.name", strlen(name), name);
 	if ((e = put_unsaid(r)) || (e = read_sizes(r, &head_dim)) || (e = read_numbers(r)) ||
-	    (e = read_rope(r, head_dim)) || (e = read_window(r)) || (e = read_experts(r)) ||
+	    (e = read_rope(r, head_dim)) || (e = read_window(r)) || (e = read_experts(r)) || (e = read_labels(r, root)) ||
 	    (e = read_weights(r, root, out)))
 		return e;
 	tied = get(root, "tie_word_embeddings");

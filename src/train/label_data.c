@@ -293,6 +293,8 @@ static int each_of_folder(struct rows *r, char *folder, const char *label, size_
 		r->counts->done += map.size;
 		trit_map_close(&map);
 	}
+	r->before += files.bytes;
+	r->counts->done = r->before;
 	trit_corpus_close(&files);
 	return e;
 }
@@ -316,25 +318,44 @@ static char *path_part(char *given, size_t *label_len)
 	return equals + 1;
 }
 
+static enum trit_label_form form_of(const char *path)
+{
+	static const struct {
+		const char *suffix;
+		enum trit_label_form form;
+	} suffixes[] = {
+		{ ".csv", TRIT_LABEL_FORM_CSV },     { ".tsv", TRIT_LABEL_FORM_TSV },      { ".tab", TRIT_LABEL_FORM_TSV },
+		{ ".jsonl", TRIT_LABEL_FORM_JSONL }, { ".ndjson", TRIT_LABEL_FORM_JSONL }, { ".json", TRIT_LABEL_FORM_JSONL },
+	};
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+		if (ends_in(path, suffixes[i].suffix))
+			return suffixes[i].form;
+	return TRIT_LABEL_FORM_LINES;
+}
+
 static int each_of_file(struct rows *r, const char *path, const char *label, size_t label_len, struct trit_error *err)
 {
 	struct trit_map map;
 	int e = trit_map_open(&map, path, err);
 	if (e)
 		return e;
-	if (label_len)
-		e = each_of_list(r, path, label, label_len, &map, err);
-	else if (ends_in(path, ".csv"))
+	switch (label_len ? TRIT_LABEL_FORM_LINES : r->o->form ? r->o->form : form_of(path)) {
+	case TRIT_LABEL_FORM_CSV:
 		e = each_of_table(r, path, &map, ',', err);
-	else if (ends_in(path, ".tsv") || ends_in(path, ".tab"))
+		break;
+	case TRIT_LABEL_FORM_TSV:
 		e = each_of_table(r, path, &map, '\t', err);
-	else if (ends_in(path, ".jsonl") || ends_in(path, ".ndjson") || ends_in(path, ".json"))
+		break;
+	case TRIT_LABEL_FORM_JSONL:
 		e = each_of_records(r, path, &map, err);
-	else if (r->o->unlabelled)
-		e = each_of_list(r, path, NULL, 0, &map, err);
-	else
-		e = trit_fail(err, TRIT_ERR_ARG, "%s: by its name neither .csv, .tsv nor .jsonl; a list of texts of one label "
-		              "is given as LABEL=FILE", path);
+		break;
+	default:
+		if (label_len || r->o->unlabelled)
+			e = each_of_list(r, path, label_len ? label : NULL, label_len, &map, err);
+		else
+			e = trit_fail(err, TRIT_ERR_ARG, "%s: by its name neither .csv, .tsv nor .jsonl (--format); a list of "
+			              "texts of one label is given as LABEL=FILE", path);
+	}
 	r->before += map.size;
 	r->counts->done = r->before;
 	trit_map_close(&map);
@@ -365,12 +386,10 @@ int trit_label_rows_each(size_t n_paths, char *const *paths, const struct trit_l
 	for (size_t i = 0; i < n_paths && !e; i++) {
 		size_t label_len;
 		char *path = path_part(paths[i], &label_len);
-		if (trit_path_kind(path) == 1) {
+		if (trit_path_kind(path) == 1)
 			e = each_of_folder(&r, path, label_len ? paths[i] : NULL, label_len, err);
-			r.before = counts->done;
-		} else {
+		else
 			e = each_of_file(&r, path, paths[i], label_len, err);
-		}
 	}
 	if (!e && !counts->rows)
 		e = trit_fail(err, TRIT_ERR_LIMIT, "%s%s: no texts (%llu that could not be used, %llu empty)%s%s", paths[0],

@@ -18,7 +18,16 @@
 #include "base/error.h"
 #include "text/labels.h"
 
+enum trit_label_form {
+	TRIT_LABEL_FORM_AUTO, /* by the file's name */
+	TRIT_LABEL_FORM_CSV,
+	TRIT_LABEL_FORM_TSV,
+	TRIT_LABEL_FORM_JSONL,
+	TRIT_LABEL_FORM_LINES,
+};
+
 struct trit_label_options {
+	enum trit_label_form form;
 	const char *text_column, *label_column; /* NULL: the usual ones */
 	bool unlabelled; /* texts without labels are fine */
 	bool skip_bad;   /* records that cannot be used: count them instead of an error */

@@ -82,7 +82,7 @@ int trit_metrics_write(FILE *f, const struct trit_step_report *r, struct trit_er
 	}
 	if (!isnan(r->val_loss))
 		put_number(f, "val_loss", r->val_loss);
-	if (!isnan(r->val_loss) && !isnan(r->val_accuracy)) {
+	if (r->has_accuracy) {
 		put_number(f, "val_accuracy", r->val_accuracy);
 		put_number(f, "val_f1", r->val_f1);
 	}

@@ -27,7 +27,8 @@ struct trit_step_report {
 	uint64_t tokens;     /* seen since the run began */
 	double loss;         /* mean nats a token of this step */
 	double val_loss;     /* NaN where not measured */
-	double val_accuracy, val_f1; /* of a classifier where that was measured; else val_accuracy is NaN */
+	bool has_accuracy;   /* of a classifier, where that was measured */
+	double val_accuracy, val_f1;
 	float lr;
 	double grad_norm;
 	double tokens_per_s; /* of this step */

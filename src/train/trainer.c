@@ -744,7 +744,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	uint64_t tokens = (uint64_t)r->batch * (uint64_t)r->seq_len;
 	*report = (struct trit_step_report){ .step = t->progress.step, .steps = t->progress.steps,
 		                             .tokens = tokens * (uint64_t)t->progress.step, .loss = loss,
-		                             .val_loss = (double)NAN, .val_accuracy = (double)NAN, .lr = lr, .grad_norm = norm,
+		                             .val_loss = (double)NAN, .lr = lr, .grad_norm = norm,
 		                             .tokens_per_s = (double)tokens / (trit_clock() - begin),
 		                             .flips = flips, .skipped = t->skipped };
 	trit_net_shares(&t->net, report->share);
@@ -758,6 +758,7 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	trit_teacher_report(&t->teacher, report);
 	if (validate) {
 		report->val_loss = trit_trainer_validate(t);
+		report->has_accuracy = r->n_labels && t->data.n_val_windows;
 		if (r->n_labels)
 			trit_classify_scores(&t->label_head, &report->val_accuracy, &report->val_f1);
 		report->n_scales = t->recipe.weights == TRIT_WEIGHT_FULL ? 0 : t->config.n_layers * TRIT_NET_LINEARS;
