@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "format/gguf_labels.h"
 #include "kernel/cpu.h"
 #include "model/kv.h"
 #include "model/model.h"
@@ -282,6 +283,32 @@ static void put_vocab(struct printer *p, const struct trit_vocab *v)
 	put_bool(p, "  chat template", "chat_template", v->chat_template);
 }
 
+/* Of a classifier: its labels, and which state they are told from. */
+static int put_labels(struct printer *p, const struct trit_gguf *g, const struct trit_config *c, struct trit_error *err)
+{
+	struct trit_labels labels;
+	int e = c->n_labels ? trit_gguf_read_labels(g, &labels, err) : TRIT_OK;
+	if (e || !c->n_labels)
+		return e;
+	put_number(p, "labels", "labels", c->n_labels, " on the %s",
+	           c->pooling == TRIT_POOLING_MEAN ? "mean of states" : "last state");
+	begin_row(p, "  names", "label_names");
+	trit_outf("%s", p->json ? "[" : "");
+	for (int i = 0; i < labels.n; i++) {
+		trit_outf("%s", i ? ", " : "");
+		if (p->json)
+			trit_out_json(strlen(labels.names[i]), labels.names[i]);
+		else
+			trit_out_text(strlen(labels.names[i]), labels.names[i]);
+	}
+	trit_outf("%s", p->json ? "]" : "");
+	end_row(p);
+	if (labels.template)
+		put_text(p, "  template", "label_template", labels.template);
+	trit_labels_release(&labels);
+	return TRIT_OK;
+}
+
 static void put_memory(struct printer *p, const struct trit_model *m)
 {
 	double kv = (double)trit_kv_bytes(&m->config, trit_model_kv_type(m, TRIT_KV_AUTO), m->config.n_ctx);
@@ -432,7 +459,7 @@ static int describe_checkpoint(struct printer *p, const char *path, struct trit_
 {
 	struct trit_recipe recipe;
 	struct trit_progress progress;
-	struct trit_config config;
+	struct trit_config config = { 0 }; /* of what stands beside a model there is none */
 	char text[TRIT_SETTING_BYTES];
 	int e = trit_checkpoint_read_recipe(path, &recipe, &config, &progress, err);
 	if (e)
@@ -441,7 +468,8 @@ static int describe_checkpoint(struct printer *p, const char *path, struct trit_
 	put_number(p, "  step", "step", progress.step, " of %d", progress.steps);
 	put_number(p, "  steps", "steps", progress.steps, "%s", "");
 	put_number(p, "  training tokens", "training_tokens", (double)progress.train_tokens, "%s", "");
-	put_sizes(p, &config);
+	if (config.arch)
+		put_sizes(p, &config);
 	begin_row(p, "settings", "settings");
 	for (int i = 0; i < trit_n_settings; i++) {
 		trit_setting_print(text, &trit_settings[i], &recipe);
@@ -505,6 +533,8 @@ static int describe(const struct info_options *o, struct trit_error *err)
 		put_sizes(&p, &m->config);
 		e = put_weights(&p, m, err);
 		put_vocab(&p, m->tokenizer ? trit_tokenizer_vocab(m->tokenizer) : NULL);
+		if (!e)
+			e = put_labels(&p, &m->gguf, &m->config, err);
 		put_memory(&p, m);
 		put_kernels(&p, m);
 	} else {

@@ -42,6 +42,17 @@ has out '^\{"index": 2, "label": "flower", "score": 0?.*"scores": \{"flower": .*
 expect 0 "$T" classify predict -m alone.gguf --data data.csv
 [ "$(grep -c ^rock out)" -eq 60 ] || fail "not 60 rocks"
 expect 0 "$T" info alone.gguf
+has out "^labels +2 on the last state" "^  names +flower, rock"
+expect 0 "$T" info --json alone.gguf
+has out '"label_names": \["flower", "rock"\]'
+
+# Written without loss it has the loss that the run had: the same texts by another program path.
+expect 0 "$T" classify train -m $m --data data.csv --val data.csv --out exact $small --steps 3 --type t2 \
+	--embedding-type f32
+expect 0 "$T" classify eval -m exact/model.gguf --data data.csv -o json
+awk -v run="$(sed -n '$s/.*"val_loss": \([0-9.e-]*\).*/\1/p' exact/metrics.jsonl)" \
+	-v own="$(sed -n 's/.*"loss": \([0-9.e-]*\),.*/\1/p' out)" \
+	'BEGIN { apart = run - own; exit !(run > 0 && apart < 2e-6 && apart > -2e-6) }' || fail "the model's loss is another"
 
 # Other forms of data are the same data.
 awk -F'"' '/stone/ { print $2 }' data.csv >stones.txt
@@ -66,6 +77,9 @@ expect 0 "$T" perplexity -m head/model.gguf -f stones.txt -c 16
 mv out with
 expect 0 "$T" perplexity -m $m -f stones.txt -c 16
 same out with "--train head changes the model"
+expect 0 "$T" info head
+has out "^checkpoint" "--train head"
+expect 0 "$T" doctor head
 expect 0 "$T" classify train -m $m --data data.csv --out lora $small --lora 4
 has err "adapters of rank 4" "done: lora/model.gguf"
 expect 0 "$T" classify eval -m lora/model.gguf --lora lora/adapter.gguf --data data.csv
