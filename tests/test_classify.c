@@ -276,11 +276,13 @@ static void test_label_file(void **state)
 	assert_int_equal(trit_labels_add(&labels, 3, "bad", &err), TRIT_ERR_ARG);
 	assert_int_equal(trit_labels_add(&labels, 0, "", &err), TRIT_ERR_ARG);
 	assert_int_equal(trit_labels_set_template(&labels, 8, "<{text}>", &err), 0);
+	labels.max_tokens = 77;
 	assert_int_equal(trit_labels_file_write("labels.gguf", &labels, &err), 0);
 	assert_int_equal(trit_labels_file_read("labels.gguf", &back, &err), 0);
 	assert_int_equal(back.n, 2);
 	assert_string_equal(back.names[1], "so so");
 	assert_string_equal(back.template, "<{text}>");
+	assert_int_equal(back.max_tokens, 77);
 	trit_labels_release(&labels);
 	trit_labels_release(&back);
 }

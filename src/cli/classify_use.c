@@ -93,7 +93,8 @@ static int open_use(struct use *u, struct trit_error *err)
 		return trit_fail(err, TRIT_ERR_ARG, "--max-tokens is %d; the model was trained for %d", o->max_tokens, n_ctx);
 	if (!u->model->tokenizer)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s: no vocabulary, so text cannot become tokens", o->model);
-	u->max_tokens = (size_t)(o->max_tokens ? o->max_tokens : n_ctx);
+	int trained = u->labels.max_tokens && u->labels.max_tokens < n_ctx ? u->labels.max_tokens : n_ctx;
+	u->max_tokens = (size_t)(o->max_tokens ? o->max_tokens : trained);
 	embed.n_ctx = (int)u->max_tokens;
 	embed.kv_type = o->kv_type ? (enum trit_kv_type)o->kv_type : TRIT_KV_F32;
 	char *const *words = o->words.n ? o->words.items : NULL;
@@ -410,7 +411,7 @@ static int parse(struct use_options *o, bool eval, int argc, char **argv)
 		  .help = eval ? "a table, or JSON"
 		               : "text: label, tab, probability; json: an object a line with all probabilities" },
 		{ 0, "max-tokens", TRIT_OPT_INT, &o->max_tokens, .min = 1, .max = 1 << 24, .metavar = "N",
-		  .help = "longer texts are cut", .shown = "the model's context" },
+		  .help = "longer texts are cut", .shown = "as in training, or the model's context" },
 		{ 0, "labels", TRIT_OPT_LIST, &o->labels, .metavar = "NAME...", .help = "other names of the labels" },
 		{ 0, "words", TRIT_OPT_LIST, &o->words, .metavar = "WORD...",
 		  .help = "classify with a language model: by the words that it would go on with" },

@@ -51,6 +51,7 @@ static int complete(struct trit_train_job *o, const char *template, struct trit_
 	if (e)
 		return e;
 	o->recipe.n_labels = o->classify.labels.n;
+	o->classify.labels.max_tokens = o->recipe.seq_len;
 	o->classify.words = o->words.n ? o->words.items : NULL;
 	o->classify.n_val = (size_t)o->val.n;
 	o->classify.val = o->val.items;

@@ -7,6 +7,7 @@
 
 #define LABELS_KEY "%.*s.classifier.output_labels"
 #define TEMPLATE_KEY "trit.classifier.template"
+#define MAX_TOKENS_KEY "trit.classifier.max_tokens"
 #define FILE_ARCH "llama" /* of a file without a network */
 
 enum { KEY_BYTES = 128 };
@@ -40,6 +41,10 @@ static int read(const struct trit_gguf *g, struct trit_labels *l, struct trit_er
 		return trit_fail(err, TRIT_ERR_FORMAT, "key '%s' is not an array of names", key);
 	if ((e = read_names(k, l, err)))
 		return trit_fail_prefix(err, e, "key '%s'", key);
+	uint64_t max_tokens = 0;
+	if ((e = trit_gguf_get_u64(g, MAX_TOKENS_KEY, INT32_MAX, &max_tokens, err)) < 0)
+		return e;
+	l->max_tokens = (int)max_tokens;
 	if ((e = trit_gguf_get_string(g, TEMPLATE_KEY, &text, &len, err)))
 		return e < 0 ? e : TRIT_OK;
 	e = trit_labels_set_template(l, len, text, err);
@@ -70,6 +75,8 @@ int trit_gguf_put_labels(struct trit_gguf_writer *w, const char *arch, const str
 	int e = trit_gguf_put_strings(w, key, (uint64_t)l->n, err);
 	for (int i = 0; i < l->n && !e; i++)
 		e = trit_gguf_put_strings_item(w, strlen(l->names[i]), l->names[i], err);
+	if (!e && l->max_tokens)
+		e = trit_gguf_put_u32(w, MAX_TOKENS_KEY, (uint32_t)l->max_tokens, err);
 	if (!e && l->template)
 		e = trit_gguf_put_string(w, TEMPLATE_KEY, strlen(l->template), l->template, err);
 	return e;

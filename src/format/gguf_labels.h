@@ -3,6 +3,7 @@
  *
  *     ARCH.classifier.output_labels   the names, in the order of the rows of cls.output.weight, as llama.cpp has them
  *     trit.classifier.template        how texts are put to it, if not as they are
+ *     trit.classifier.max_tokens      longer texts were cut to so many in training
  *
  * SPDX-License-Identifier: MIT
  */

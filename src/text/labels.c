@@ -68,22 +68,6 @@ int trit_labels_set_template(struct trit_labels *l, size_t len, const char *text
 	return TRIT_OK;
 }
 
-int trit_labels_copy(struct trit_labels *to, const struct trit_labels *from, struct trit_error *err)
-{
-	struct trit_labels copy = { 0 };
-	int e = TRIT_OK;
-	for (int i = 0; i < from->n && !e; i++)
-		e = trit_labels_add(&copy, strlen(from->names[i]), from->names[i], err);
-	if (!e && from->template)
-		e = trit_labels_set_template(&copy, strlen(from->template), from->template, err);
-	if (e) {
-		trit_labels_release(&copy);
-		return e;
-	}
-	*to = copy;
-	return TRIT_OK;
-}
-
 int trit_labels_find(const struct trit_labels *l, size_t len, const char *name)
 {
 	for (int i = 0; i < l->n; i++)

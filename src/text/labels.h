@@ -20,6 +20,7 @@ struct trit_labels {
 	int n;
 	char **names;   /* [n], each another */
 	char *template; /* with {text} once; NULL: the text alone */
+	int max_tokens; /* that it was trained to read; 0: it is not known */
 };
 
 void trit_labels_release(struct trit_labels *l);
@@ -28,7 +29,6 @@ TRIT_MUST_CHECK int trit_labels_add(struct trit_labels *l, size_t len, const cha
 /** Errors: ARG (no {text} in it, or more than one), MEMORY. */
 TRIT_MUST_CHECK int trit_labels_set_template(struct trit_labels *l, size_t len, const char *text,
                                              struct trit_error *err);
-TRIT_MUST_CHECK int trit_labels_copy(struct trit_labels *to, const struct trit_labels *from, struct trit_error *err);
 /** The place of a name; -1: there is none such. */
 int trit_labels_find(const struct trit_labels *l, size_t len, const char *name);
 /** Puts names in order: numbers by value before others, those by their bytes. */

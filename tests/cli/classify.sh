@@ -52,7 +52,8 @@ expect 0 "$T" classify train -m $m --data data.csv --val data.csv --out exact $s
 expect 0 "$T" classify eval -m exact/model.gguf --data data.csv -o json
 awk -v run="$(sed -n '$s/.*"val_loss": \([0-9.e-]*\).*/\1/p' exact/metrics.jsonl)" \
 	-v own="$(sed -n 's/.*"loss": \([0-9.e-]*\),.*/\1/p' out)" \
-	'BEGIN { apart = run - own; exit !(run > 0 && apart < 2e-6 && apart > -2e-6) }' || fail "the model's loss is another"
+	'BEGIN { apart = run - own; exit !(run > 0 && apart < 2e-6 && apart > -2e-6) }' ||
+	fail "the model's loss is another"
 
 # Other forms of data are the same data.
 awk -F'"' '/stone/ { print $2 }' data.csv >stones.txt
@@ -98,6 +99,8 @@ refuse 1 'is no classifier' "$T" classify predict -m lm/model.gguf x
 { printf 'text,label\n'; for i in 1 2 3 4; do printf '%0100d,flower\n%0100d,rock\n' $i $i; done; } >long.csv
 expect 0 "$T" classify train -m $m --data long.csv --val data.csv --out long $small --steps 1
 has err "8 texts were cut to 32 tokens"
+expect 0 "$T" classify eval -m long/model.gguf --data long.csv
+has err "8 of 8 texts were cut to 32 tokens"
 
 # What cannot be used is told by its place, or left out and counted.
 refuse 1 'data.csv:2: the label "flower" is not known; known are a, b' \
