@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "format/gguf.h"
+#include "format/gguf_vocab.h"
 #include "format/spm_model.h"
 #include "format/vocab_file.h"
 #include "scratch.h"
@@ -402,6 +403,48 @@ static void test_gguf_defaults(void **state)
 		}
 }
 
+/* "gemma4": by merges, though the scores would have it otherwise, and without a space before the text; and so again in
+ * a file written from it. */
+static void test_gguf_ranked(void **state)
+{
+	static const char *const tokens[] = { "<unk>", "a", "b", "c", "ab", "bc", "\u2581", "\u2581a" };
+	static const char *const merges[] = { "b c", "a b", "\u2581 a" };
+	enum { N = sizeof tokens / sizeof *tokens, N_MERGES = sizeof merges / sizeof *merges };
+	const int32_t types[N] = { TRIT_TOKEN_UNKNOWN, 1, 1, 1, 1, 1, 1, 1 };
+	const float scores[N] = { 0, 0, 0, 0, 9, 1, 0, 2 };
+	struct trit_gguf_writer *w;
+	struct trit_vocab v;
+	struct trit_error err;
+
+	(void)state;
+	assert_int_equal(trit_gguf_writer_new(&w, "ranked.gguf", &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "general.architecture", 6, "gemma4", &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "tokenizer.ggml.model", 6, "gemma4", &err), 0);
+	assert_int_equal(trit_gguf_put_strings(w, "tokenizer.ggml.tokens", N, &err), 0);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(trit_gguf_put_strings_item(w, strlen(tokens[i]), tokens[i], &err), 0);
+	assert_int_equal(trit_gguf_put_array(w, "tokenizer.ggml.token_type", TRIT_GGUF_I32, N, types, &err), 0);
+	assert_int_equal(trit_gguf_put_array(w, "tokenizer.ggml.scores", TRIT_GGUF_F32, N, scores, &err), 0);
+	assert_int_equal(trit_gguf_put_strings(w, "tokenizer.ggml.merges", N_MERGES, &err), 0);
+	for (int i = 0; i < N_MERGES; i++)
+		assert_int_equal(trit_gguf_put_strings_item(w, strlen(merges[i]), merges[i], &err), 0);
+	assert_int_equal(trit_gguf_put_u32(w, "tokenizer.ggml.unknown_token_id", 0, &err), 0);
+	assert_int_equal(trit_gguf_writer_commit(w, &err), 0);
+	trit_gguf_writer_free(w);
+
+	assert_int_equal(trit_vocab_file_read("ranked.gguf", &v, &err), 0);
+	assert_true(v.bos == -1 && v.eos == -1);
+	assert_int_equal(trit_gguf_writer_new(&w, "again.gguf", &err), 0);
+	assert_int_equal(trit_gguf_put_string(w, "general.architecture", 6, "gemma4", &err), 0);
+	assert_int_equal(trit_gguf_put_vocab(w, &v, &err), 0);
+	assert_int_equal(trit_gguf_writer_commit(w, &err), 0);
+	trit_gguf_writer_free(w);
+	check_ids(&v, 0, "abc a", "1 5 7");
+	assert_int_equal(trit_vocab_file_read("again.gguf", &v, &err), 0);
+	assert_false(v.space_prefix);
+	check_ids(&v, 0, "abc a", "1 5 7");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_memory),   cmocka_unit_test(test_charsmap),
 		cmocka_unit_test(test_wrong_charsmaps), cmocka_unit_test(test_wrong_vocabularies),
 		cmocka_unit_test(test_policies),        cmocka_unit_test(test_gguf_defaults),
+		cmocka_unit_test(test_gguf_ranked),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

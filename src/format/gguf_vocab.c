@@ -2,12 +2,13 @@
  * gguf_vocab.c - vocabulary keys of GGUF files.
  *
  *     tokenizer.ggml.model           string      "gpt2": byte-level BPE; "llama", "t5": BPE and unigram of
- *                                                SentencePiece; "bert": WordPiece; "no_vocab", "none": there is none
+ *                                                SentencePiece; "gemma4": the first of these, by merges in place of
+ *                                                scores; "bert": WordPiece; "no_vocab", "none": there is none
  *     tokenizer.ggml.pre             string      name of the pre-tokeniser: "gpt-2", "llama-bpe", "qwen2"
  *     tokenizer.ggml.tokens          [V] string  texts, as in text/vocab.h
  *     tokenizer.ggml.token_type      [V] i32     enum trit_token_type; all normal when absent
  *     tokenizer.ggml.scores          [V] f32     SentencePiece; optional and of no use to others
- *     tokenizer.ggml.merges          [] string   byte-level BPE: "left right" in order of rank
+ *     tokenizer.ggml.merges          [] string   byte-level BPE, "gemma4": "left right" in order of rank
  *     tokenizer.ggml.{bos,eos,eot,unknown,padding,seperator,cls,mask}_token_id   u32
  *     tokenizer.ggml.add_{bos,eos,sep}_token                  bool
  *     tokenizer.ggml.add_space_prefix, .remove_extra_whitespaces   bool    SentencePiece
@@ -34,6 +35,7 @@
 #define KEY(name) "tokenizer.ggml." name
 #define OWN_KEY(name) "tokenizer.trit." name
 #define NO_VOCAB "no_vocab"
+#define RANKED "gemma4"
 
 /* An array of strings; NULL with *status 0 when it is not there. */
 static const struct trit_gguf_key *find_array(const struct trit_gguf *g, const char *name, uint32_t type, int *status,
@@ -151,10 +153,11 @@ static const struct special {
 
 static trit_token default_special(const struct special *s, const struct trit_vocab *v)
 {
-	trit_token id = strcmp(v->model, "llama") == 0  ? s->llama
-	                : strcmp(v->model, "t5") == 0   ? s->t5
-	                : strcmp(v->model, "bert") == 0 ? s->bert
-	                                                : -1;
+	trit_token id = v->ranked                        ? -1
+	                : strcmp(v->model, "llama") == 0 ? s->llama
+	                : strcmp(v->model, "t5") == 0    ? s->t5
+	                : strcmp(v->model, "bert") == 0  ? s->bert
+	                                                 : -1;
 
 	return id < v->n_tokens ? id : -1;
 }
@@ -201,6 +204,8 @@ static bool default_setting(const struct setting *s, const struct trit_vocab *v)
 {
 	if (s->place == offsetof(struct trit_vocab, strip_accents))
 		return v->lowercase; /* which was read before */
+	if (s->place == offsetof(struct trit_vocab, space_prefix) && v->ranked)
+		return false;
 	/* Models of the Llama 3 family want a BOS, other byte-level ones do not. */
 	if (s->place == offsetof(struct trit_vocab, add_bos) && strcmp(v->model, "gpt2") == 0)
 		return v->bos >= 0 && trit_pretok_traits(v->pre) & TRIT_PRETOK_BOS;
@@ -294,15 +299,19 @@ int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, stru
 	const struct trit_gguf_key *tokens, *types = NULL, *scores = NULL, *merges = NULL;
 	struct trit_vocab v = { 0 };
 	char model[sizeof v.model], pre[sizeof v.pre];
+	bool ranked;
 	int status = get_name(g, KEY("model"), sizeof model, model, err);
 
 	if (status == 0 && model[0] == 0)
 		return trit_fail(err, TRIT_ERR_FORMAT, "no key '" KEY("model") "': the file has no vocabulary");
+	ranked = status == 0 && strcmp(model, RANKED) == 0;
+	if (ranked)
+		memcpy(model, "llama", sizeof "llama");
 	if (status == 0 && strcmp(model, "gpt2") != 0 && strcmp(model, "llama") != 0 && strcmp(model, "t5") != 0 &&
 	    strcmp(model, "bert") != 0)
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
-		                 "tokenizer model \"%s\": only \"gpt2\" (byte-level BPE), \"llama\" and \"t5\" (SentencePiece) "
-		                 "and \"bert\" (WordPiece) can be read", model);
+		                 "tokenizer model \"%s\": only \"gpt2\" (byte-level BPE), \"llama\", \"" RANKED "\" and \"t5\" "
+		                 "(SentencePiece) and \"bert\" (WordPiece) can be read", model);
 	if (status == 0)
 		status = get_name(g, KEY("pre"), sizeof pre, pre, err);
 	if (status < 0)
@@ -316,9 +325,9 @@ int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, stru
 		scores = find_array(g, KEY("scores"), TRIT_GGUF_F32, &status, err);
 	if (status == 0)
 		merges = find_array(g, KEY("merges"), TRIT_GGUF_STRING, &status, err);
-	if (status == 0 && !merges && strcmp(model, "gpt2") == 0)
-		status = trit_fail(err, TRIT_ERR_FORMAT,
-		                   "no key '" KEY("merges") "', which a byte-level vocabulary needs");
+	if (status == 0 && !merges && (ranked || strcmp(model, "gpt2") == 0))
+		status = trit_fail(err, TRIT_ERR_FORMAT, "no key '" KEY("merges") "', which a vocabulary \"%s\" needs",
+		                   ranked ? RANKED : model);
 	if (status == 0 && types && types->n != tokens->n)
 		status = fail_count(KEY("token_type"), types->n, tokens->n, err);
 	if (status == 0 && scores && scores->n != tokens->n)
@@ -330,6 +339,7 @@ int trit_gguf_read_vocab(const struct trit_gguf *g, struct trit_vocab *out, stru
 		memcpy(pre, "llama-bpe", sizeof "llama-bpe");
 	status = trit_vocab_init(&v, model, pre, (size_t)tokens->n, merges ? (size_t)merges->n : 0,
 	                         text_bytes(tokens) + text_bytes(merges), err);
+	v.ranked = ranked;
 	if (status == 0)
 		status = read_pieces(tokens, types, &v, err);
 	if (status == 0 && merges)
@@ -418,7 +428,7 @@ static int put_settings(struct trit_gguf_writer *w, const struct trit_vocab *v, 
 
 int trit_gguf_put_vocab(struct trit_gguf_writer *w, const struct trit_vocab *v, struct trit_error *err)
 {
-	const char *model = v ? v->model : NO_VOCAB;
+	const char *model = !v ? NO_VOCAB : v->ranked ? RANKED : v->model;
 	int status = trit_gguf_put_string(w, KEY("model"), strlen(model), model, err);
 
 	if (!v)

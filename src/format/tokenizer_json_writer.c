@@ -439,7 +439,7 @@ static void put_unigram(struct trit_json *j, const struct trit_vocab *v)
 /* What the vocabulary has that is not written here; NULL if nothing. */
 static const char *find_lack(const struct trit_vocab *v)
 {
-	if (v->custom)
+	if (v->custom || v->ranked)
 		return "rules of its own, which stand in the file it came from";
 	if (strcmp(v->model, "gpt2") && strcmp(v->model, "llama") && strcmp(v->model, "t5"))
 		return "a model of another kind than BPE and unigram";

@@ -215,13 +215,13 @@ static int build_spm(struct trit_tokenizer *t, struct trit_error *err)
 {
 	int status = find_spm_bytes(t, err);
 
-	if (status == 0 && t->vocab.custom && t->vocab.n_merges > 0) {
+	if (status == 0 && (t->vocab.custom || t->vocab.ranked) && t->vocab.n_merges > 0) {
 		status = add_merges(t, err);
 		t->by_rank = true;
 	}
-	if (status == 0 && !t->vocab.scores)
+	if (status == 0 && !t->vocab.scores && !t->by_rank)
 		status = trit_fail(err, TRIT_ERR_FORMAT, "a SentencePiece vocabulary without scores");
-	for (int i = 0; i < t->vocab.n_tokens && status == 0; i++)
+	for (int i = 0; t->vocab.scores && i < t->vocab.n_tokens && status == 0; i++)
 		if (!(t->vocab.scores[i] >= -FLT_MAX && t->vocab.scores[i] <= FLT_MAX))
 			status = trit_fail(err, TRIT_ERR_FORMAT, "the score of token %d is not a number", i);
 	if (status == 0)

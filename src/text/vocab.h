@@ -99,6 +99,7 @@ struct trit_vocab {
 	bool space_suffix;        /* ... or rather after it (treat_whitespace_as_suffix) */
 	bool squeeze_spaces;      /* drops spaces at both ends and all but one elsewhere (remove_extra_whitespaces) */
 	bool plain_spaces;        /* tokens have ' ' for a space, not U+2581 (escape_whitespaces is false) */
+	bool ranked;              /* "llama" merges by the list of merges, not by score: "gemma4" in GGUF */
 	bool inline_user;         /* user-defined tokens are symbols within the text, as in SentencePiece; otherwise each
 	                           * ends a text and begins another, as in llama.cpp */
 	unsigned char *charsmap;  /* [charsmap_bytes] rules of replacement, text/charsmap.h; or NULL */
