@@ -96,6 +96,7 @@ static void test_bad_sizes(void **state)
 		{ TRIT_GGML_HF_U2, 6, 8, "6 rows, not a multiple of 4 as HF_U2 needs" },
 		{ TRIT_GGML_IQ2_BN, (uint64_t)1 << 62, 64, "more bytes than can exist" },
 		{ 0xffffffff, 1, 256, "no type of that number" },
+		{ 139, 1, 256, "one of ik_llama.cpp's own types" }, /* IQ4_K */
 	};
 	(void)state;
 

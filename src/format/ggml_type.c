@@ -132,6 +132,9 @@ const char *trit_ggml_type_hint(uint32_t id)
 	case 37:
 		return "I8_S in bitnet.cpp, IQ4_NL interleaved for ARM in llama.cpp of 2024";
 	default:
+		if (id >= 97 && id < 400)
+			return "one of ik_llama.cpp's own types, of which IQ1_BN, IQ2_BN and IQ2_BN_R4 can be read; make the file "
+			       "anew from its original in one of these, Q8_0 or F16";
 		return "no type of that number is known; the file is damaged, or newer than this program";
 	}
 }
