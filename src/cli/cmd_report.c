@@ -49,8 +49,8 @@ static int put_number(struct trit_buf *b, double v, struct trit_error *err)
 }
 
 enum column {
-	STEP, TOKENS, LOSS, VAL_LOSS, LR, GRAD_NORM, TOKENS_PER_S, FLIPS, KL, KL_WEIGHT, RELATION, RELATION_WEIGHT, SHARE,
-	N_COLUMNS = SHARE + 3
+	STEP, TOKENS, LOSS, VAL_LOSS, LR, GRAD_NORM, TOKENS_PER_S, FLIPS, KL, KL_WEIGHT, RELATION, RELATION_WEIGHT,
+	ACCURACY, SHARE, N_COLUMNS = SHARE + 3
 };
 
 static double value_of(const struct trit_step_report *r, enum column c)
@@ -80,6 +80,8 @@ static double value_of(const struct trit_step_report *r, enum column c)
 		return r->relation;
 	case RELATION_WEIGHT:
 		return (double)r->relation_weight;
+	case ACCURACY:
+		return r->val_accuracy;
 	default:
 		return r->share[c - SHARE];
 	}
@@ -119,7 +121,8 @@ static int put_scales(struct trit_buf *b, const struct trit_metrics *m, struct t
 static int put_run(struct trit_buf *b, const char *name, const struct trit_metrics *m, struct trit_error *err)
 {
 	static const char *const names[] = { "step", "tokens", "loss", "val_loss", "lr", "grad_norm", "tokens_per_s",
-		                             "flips", "kl", "kl_weight", "relation", "relation_weight", "share" };
+		                             "flips", "kl", "kl_weight", "relation", "relation_weight", "val_accuracy",
+		                             "share" };
 	int e = trit_buf_append(b, 9, "{\"name\": ", err);
 	if (!e)
 		e = put_string(b, name, err);

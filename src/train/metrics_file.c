@@ -75,8 +75,12 @@ static int add_line(struct trit_step_report *r, size_t before, const json_t *lin
 	r->lr = (float)number_of(line, "lr");
 	for (size_t i = 0; i < 3; i++)
 		r->share[i] = share ? json_number_value(json_array_get(share, i)) : (double)NAN;
-	if (!before || !isnan(val))
+	if (!before || !isnan(val)) {
 		r->val_loss = val;
+		r->val_accuracy = number_of(line, "val_accuracy");
+		r->val_f1 = number_of(line, "val_f1");
+		r->has_accuracy = !isnan(r->val_accuracy);
+	}
 	return read_scales(r, json_object_get(line, "scales"), err);
 }
 

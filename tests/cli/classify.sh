@@ -19,6 +19,9 @@ has err "108 texts to learn from, 12 to validate|[0-9]+ texts to learn from" "fl
 	"val .*accuracy [01]\.[0-9]+, F1" "done: run/model.gguf"
 has run/metrics.jsonl '"val_accuracy": 1, "val_f1": 1'
 
+expect 0 "$T" report run -o report.html
+has report.html '"val_accuracy": \[.*1'
+
 # The same bits on two threads, and when stopped and resumed.
 expect 0 "$T" classify train -m $m --data data.csv --out two $small -t 2
 same run/checkpoint.safetensors two/checkpoint.safetensors "one thread and two"
