@@ -324,6 +324,10 @@ static void test_errors(void **state)
 
 	(void)state;
 	assert_int_equal(trit_hf_export("no", &s, &o, &err), TRIT_ERR_ARG);
+	o = options(TRIT_GGML_BF16);
+	o.embedding_type = TRIT_GGML_F32;
+	assert_int_equal(trit_hf_export("no", &s, &o, &err), TRIT_ERR_ARG);
+	assert_non_null(strstr(err.message, "all numbers in one type"));
 	o = options(-1);
 	s.config.n_kv_heads = 1;
 	s.config.n_heads = 32;

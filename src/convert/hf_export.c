@@ -118,6 +118,10 @@ static int choose(struct writer *w, struct trit_error *err)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "a Hugging Face folder holds ternary weights packed (auto, packed), and numbers of one of "
 		                 "f32, f16, bf16 (--type or --embedding-type); for others write a GGUF file");
+	if (!packed && o->embedding_type >= 0 && o->embedding_type != o->type)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "a Hugging Face folder has all numbers in one type: leave out --embedding-type, or give it "
+		                 "the type of --type");
 	w->linear = TRIT_HF_PLAIN;
 	if (s->quantised && s->scaling != TRIT_SCALE_TENSOR && packed)
 		return trit_fail(err, TRIT_ERR_ARG,
