@@ -70,8 +70,10 @@ static void attend(struct fixture *f, const struct trit_kernels *k, int n)
 	size_t w = (size_t)f->width, stride = trit_int_page_bytes(f->width);
 	trit_int_scores(k, &f->scratch, f->s, N_CTX, f->q, w, f->pages, stride, 1 / sqrtf((float)w), f->width, ROWS, 0,
 	                n + TOKENS - 1);
-	for (int r = 0; r < ROWS; r++)
-		f->sum[r] = k->exp_sum(f->s + r * N_CTX, n + r / SHARE);
+	for (int r = 0; r < ROWS; r++) {
+		float max;
+		f->sum[r] = k->exp_sum(&max, f->s + r * N_CTX, n + r / SHARE);
+	}
 	trit_int_values(k, &f->scratch, f->out, SHARE * w, w, f->s, N_CTX, f->sum, f->pages, stride, f->width, 0, f->width,
 	                ROWS, SHARE, n);
 }

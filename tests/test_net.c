@@ -40,7 +40,7 @@ struct net_case {
 	enum trit_scaling scaling;
 };
 
-/* Sequence lengths on both sides of attention's blocks of 64; widths that are no multiple of any vector. */
+/* Sequence lengths on both sides of attention's blocks; widths that are no multiple of any vector. */
 static const struct net_case cases[] = {
 	{ "ternary, relu2, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_RELU2, true, 29, 2, 24, 40, 4, 2, 8, 70, .n_seqs = 1 },
 	{ "ternary, silu, tied", TRIT_WEIGHT_TERNARY, TRIT_ACT_SILU, true, 33, 3, 20, 36, 2, 2, 10, 9, 3,

@@ -106,7 +106,7 @@ static void open_bench_with(struct bench *b, const struct net_case *shape, enum 
                             bool recompute)
 {
 	*b = (struct bench){ .shape = shape, .config = config_of(shape, 24, 40, 4), .n_seqs = shape->window > 64 ? 1 : 2 };
-	b->seq_len = shape->window > 64 ? 75 : 13; /* on both sides of attention's blocks of 64 */
+	b->seq_len = shape->window > 64 ? 75 : 13; /* several of attention's blocks */
 	trit_kernels_fill(&b->kernels, tier);
 	trit_rng_init(&b->rng, 99);
 	assert_int_equal(trit_pool_new(&b->pool, threads, &err), 0);

@@ -82,16 +82,18 @@ static void check_attention(int s)
 {
 	size_t n = (size_t)s * LD, n_out = (size_t)s * LDO;
 	float *qkv = normals(n, 1), *r = normals(n_out, 1), *o = normals(n_out, 0), *g = normals(n, 0);
-	float *scratch = trit_calloc(trit_self_attention_scratch(s, A), sizeof *scratch);
+	float *scratch = trit_calloc(trit_self_attention_scratch(s, A, GROUP), sizeof *scratch);
+	float *log_sum = trit_calloc((size_t)s, GROUP * sizeof *log_sum);
 	double *wide = trit_calloc(n, sizeof *wide), *expected = trit_calloc(n_out, sizeof *expected);
 	struct trit_self_attention a = { .positions = s, .width = A, .group = GROUP, .scale = 0.4f, .q = qkv,
-		                    .k = qkv + GROUP * A, .v = qkv + (GROUP + 1) * A, .ld = LD, .ldo = LDO };
+		                    .k = qkv + GROUP * A, .v = qkv + (GROUP + 1) * A, .o = o, .log_sum = log_sum,
+		                    .ld = LD, .ldo = LDO, .lds = GROUP };
 
-	assert_true(scratch && wide && expected);
+	assert_true(scratch && wide && expected && log_sum);
 	for (size_t i = 0; i < n; i++)
 		wide[i] = qkv[i], g[i] = NAN; /* overwritten, not added to */
 	attention_loss(s, wide, r, expected);
-	trit_self_attention_forward(&a, &kernels, o, scratch);
+	trit_self_attention_forward(&a, &kernels, scratch);
 	trit_self_attention_backward(&a, &kernels, g, g + GROUP * A, g + (GROUP + 1) * A, r, scratch);
 	for (size_t i = 0; i < n_out; i++)
 		if (i % LDO < GROUP * A)
@@ -112,17 +114,63 @@ static void check_attention(int s)
 	trit_free(o);
 	trit_free(g);
 	trit_free(scratch);
+	trit_free(log_sum);
 	trit_free(wide);
 	trit_free(expected);
 }
 
 static void test_attention(void **state)
 {
-	static const int lengths[] = { 1, 2, 63, 64, 65, 130 }; /* blocks of 64 queries */
+	static const int block = TRIT_ATTENTION_ROWS / GROUP;
+	const int lengths[] = { 1, 2, block - 1, block, block + 1, 2 * block, 65, 130 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
 		check_attention(lengths[i]);
+}
+
+/* More heads that share keys than a block has rows: the same as each by itself, their gradients of keys summed. */
+static void test_many_heads(void **state)
+{
+	enum { HEADS = TRIT_ATTENTION_ROWS + 1, S = 3, W = 5, LD_ALL = (HEADS + 2) * W, LD_OUT = HEADS * W };
+	float *qkv = normals(S * LD_ALL, 1), *d_o = normals(S * LD_OUT, 1), *o = normals(S * LD_OUT, 0);
+	float *one = normals(S * LD_OUT, 0), *g = normals(S * LD_ALL, 0), *h = normals(S * LD_ALL, 0);
+	float *scratch = trit_calloc(trit_self_attention_scratch(S, W, HEADS), sizeof *scratch), log_sum[S * HEADS];
+	double sums[S][2 * W] = { { 0 } };
+	struct trit_self_attention all = { .positions = S, .width = W, .group = HEADS, .scale = 0.5f, .q = qkv,
+		                               .k = qkv + HEADS * W, .v = qkv + (HEADS + 1) * W, .ld = LD_ALL, .o = o,
+		                               .log_sum = log_sum, .ldo = LD_OUT, .lds = HEADS };
+
+	(void)state;
+	assert_non_null(scratch);
+	trit_self_attention_forward(&all, &kernels, scratch);
+	trit_self_attention_backward(&all, &kernels, g, g + HEADS * W, g + (HEADS + 1) * W, d_o, scratch);
+	for (int i = 0; i < HEADS; i++) {
+		struct trit_self_attention a = all;
+		float *dkv = h + HEADS * W;
+		a.group = 1;
+		a.q = qkv + i * W;
+		a.o = one + i * W;
+		a.log_sum = log_sum + i;
+		trit_self_attention_forward(&a, &kernels, scratch);
+		trit_self_attention_backward(&a, &kernels, h + i * W, dkv, dkv + W, d_o + i * W, scratch);
+		for (int t = 0; t < S; t++)
+			for (int j = 0; j < 2 * W; j++)
+				sums[t][j] += dkv[t * LD_ALL + j];
+	}
+	for (int i = 0; i < S * LD_OUT; i++)
+		check_close("o", (size_t)i, o[i], one[i], 1e-6);
+	for (int t = 0; t < S; t++)
+		for (int j = 0; j < LD_ALL; j++)
+			check_close("d(qkv)", (size_t)j, g[t * LD_ALL + j],
+			            j < HEADS * W ? h[t * LD_ALL + j] : sums[t][j - HEADS * W], 2e-5);
+	trit_free(qkv);
+	trit_free(d_o);
+	trit_free(o);
+	trit_free(one);
+	trit_free(g);
+	trit_free(h);
+	trit_free(scratch);
 }
 
 /* ---- BitLinear -------------------------------------------------------------------------------------------------- */
@@ -647,6 +695,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attention),
+		cmocka_unit_test(test_many_heads),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_bitlinear),
 		cmocka_unit_test(test_adamw),

@@ -68,6 +68,8 @@ double trit_exp(double x)
 
 double trit_ln(double x)
 {
+	static const double odd[] = { 2.0 / 23, 2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13,
+		                          2.0 / 11, 2.0 / 9,  2.0 / 7,  2.0 / 5,  2.0 / 3 };
 	int e = 0;
 	double m, z, z2, sum = 0;
 
@@ -90,8 +92,8 @@ double trit_ln(double x)
 	/* ln m = 2 atanh z, z = (m - 1) / (m + 1), |z| <= 0.1716: what follows z^23 / 23 is below 3e-20. */
 	z = (m - 1) / (m + 1);
 	z2 = z * z;
-	for (int k = 23; k >= 3; k -= 2)
-		sum = sum * z2 + 2.0 / k;
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+		sum = sum * z2 + odd[i];
 	return e * LN2_1 + (2 * z + (z * (z2 * sum) + e * LN2_2));
 }
 

@@ -30,15 +30,13 @@ VEC_INLINE struct vec exp_reduced(struct vec x, struct vec *n)
 
 /**
  * e^x, error below 1.01 ulp (all floats were tried). Overflow gives infinity, what rounds to nothing 0, NaN stays NaN.
- * 2^n in two factors, as 2^128 and 2^-150 occur but are no normal numbers.
  */
 VEC_INLINE struct vec vec_exp(struct vec x)
 {
 	/* vec_max and vec_min give their second operand when one is NaN: this order keeps it. */
 	x = vec_min(vec_set1(89.0f), vec_max(vec_set1(-104.0f), x));
 	struct vec n, p = vec_add(exp_reduced(x, &n), vec_set1(1));
-	struct vec half = vec_round(vec_mul(n, vec_set1(0.5f)));
-	return vec_mul(vec_mul(p, vec_pow2(half)), vec_pow2(vec_sub(n, half)));
+	return vec_times_pow2(p, n);
 }
 
 /** tanh x = m / (m + 2), m = e^2x - 1 = 2^n (e^r - 1) + (2^n - 1): no digit is lost near 0. 1 beyond 10, to the bit. */
@@ -329,8 +327,7 @@ static float sum_exp(float *max, const float *x, int n)
 	return vec_sum(s);
 }
 
-/** x_i = e^(x_i - max); returns their sum. */
-static float exp_in_place(float *x, float *max, int n)
+static float exp_sum(float *max, float *x, int n)
 {
 	struct vec s = vec_zero();
 
@@ -341,13 +338,6 @@ static float exp_in_place(float *x, float *max, int n)
 		s = vec_add(s, e);
 	}
 	return vec_sum(s);
-}
-
-static float exp_sum(float *x, int n)
-{
-	float max;
-
-	return exp_in_place(x, &max, n);
 }
 
 static void probability_quant(int8_t *hi, int8_t *lo, int32_t *sum_hi, int32_t *sum_lo, float *step, const float *e,
@@ -378,7 +368,7 @@ static void probability_quant(int8_t *hi, int8_t *lo, int32_t *sum_hi, int32_t *
 
 static void softmax(float *x, int n)
 {
-	float max, s = exp_in_place(x, &max, n);
+	float max, s = exp_sum(&max, x, n);
 
 	VEC_FOR(i, m, n)
 		vec_store_n(x + i, vec_div(vec_load_n(x + i, m), vec_set1(s)), m);

@@ -10,6 +10,8 @@
  * and the micro-kernel adds the product of two panels to an MR x NR tile of C that stays in registers. A panel of B
  * (KC * NR floats) stays in L1 while the panels of A pass by, and the block of A in L2. Panels are filled with zeros.
  *
+ * A panel that few others meet is not packed if its rows or columns lie side by side, as in attention.
+ *
  * Every element of C is one chain along K: a tile begins with what C holds (or zero, for the first block of K), so
  * cutting K into blocks of KC changes no bit.
  *
@@ -31,6 +33,7 @@ enum {
 	KC = 256,                /* a panel of B: KC * NR * 4 = 32 KB (16 for AVX2) of L1 */
 	MC = 336,                /* a block of A: 336 KB of L2; a multiple of every MR */
 	NC = 1024,               /* a block of B: 1 MB of L2 */
+	FEW = 64,                /* rows or columns that the other operand's panels are not packed for */
 	PACKED_A = MC * KC + 16, /* the 16-wide stores of the last panel run over by less than 16 floats */
 	PACKED_B = NC * KC,
 };
@@ -72,21 +75,34 @@ VEC_INLINE void pack_panel(float *to, int width, const float *from, size_t strid
 			to[(size_t)p * width + r] = r < there ? from[r * stride + p * stride_k] : 0;
 }
 
-/**
- * A tile of C [MR, NR] = (load ? C : 0) + A panel * B panel. The arrays have constant sizes and all loops over them are
- * unrolled, so they live in registers: MR * GEMM_VECS accumulators, GEMM_VECS of B, one broadcast of A.
- */
-static __attribute__((noinline)) void micro_kernel(float *c, size_t ldc, const float *a, const float *b, int k,
-                                                   bool load)
-{
-	struct vec sum[MR][GEMM_VECS];
+/** MR rows of A for a tile: element (r, p) is at[r * row + p * step], row or step being 1. Packed ones have 1, MR. */
+struct panel {
+	const float *at;
+	size_t row, step;
+};
 
+/**
+ * A tile of C [MR, NR] = (load ? C : 0) + A * B, B's rows b_step apart. The arrays have constant sizes and all loops
+ * over them are unrolled, so they live in registers: MR * GEMM_VECS accumulators, GEMM_VECS of B, one broadcast of A. A
+ * lies in columns (`row` 1) or in rows, of which every third has a pointer: an instruction adds one or two strides.
+ */
+VEC_INLINE void tile(float *c, size_t ldc, const struct panel *a, const float *b, size_t b_step, int k, bool load,
+                     const bool in_rows)
+{
+	enum { EACH = 3, BASES = (MR + EACH - 1) / EACH };
+	struct vec sum[MR][GEMM_VECS];
+	const float *base[BASES];
+	const size_t row = in_rows ? a->row : 1, step = in_rows ? 1 : a->step;
+
+#pragma GCC unroll 16
+	for (int i = 0; i < BASES; i++)
+		base[i] = a->at + (in_rows ? (size_t)i * EACH * row : 0);
 #pragma GCC unroll 16
 	for (int r = 0; r < MR; r++)
 #pragma GCC unroll 2
 		for (int j = 0; j < GEMM_VECS; j++)
 			sum[r][j] = load ? vec_load(c + r * ldc + 16 * j) : vec_zero();
-	for (int p = 0; p < k; p++, a += MR, b += NR) {
+	for (int p = 0; p < k; p++, b += b_step) {
 		struct vec bp[GEMM_VECS];
 
 #pragma GCC unroll 2
@@ -94,11 +110,14 @@ static __attribute__((noinline)) void micro_kernel(float *c, size_t ldc, const f
 			bp[j] = vec_load(b + 16 * j);
 #pragma GCC unroll 16
 		for (int r = 0; r < MR; r++) {
-			struct vec ar = vec_set1(a[r]);
+			struct vec ar = vec_set1(in_rows ? base[r / EACH][r % EACH * row] : base[0][r]);
 #pragma GCC unroll 2
 			for (int j = 0; j < GEMM_VECS; j++)
 				sum[r][j] = vec_fma(ar, bp[j], sum[r][j]);
 		}
+#pragma GCC unroll 16
+		for (int i = 0; i < BASES; i++)
+			base[i] += step;
 	}
 #pragma GCC unroll 16
 	for (int r = 0; r < MR; r++)
@@ -107,17 +126,36 @@ static __attribute__((noinline)) void micro_kernel(float *c, size_t ldc, const f
 			vec_store(c + r * ldc + 16 * j, sum[r][j]);
 }
 
-/** A tile of which only [rows, cols] exist goes through a whole one. */
-static void edge_tile(float *c, size_t ldc, const float *a, const float *b, int k, bool load, int rows, int cols)
+static __attribute__((noinline)) void micro_kernel(float *c, size_t ldc, const struct panel *a, const float *b,
+                                                   size_t b_step, int k, bool load)
 {
-	float tile[MR * NR];
+	tile(c, ldc, a, b, b_step, k, load, false);
+}
 
-	memset(tile, 0, sizeof tile);
-	for (int r = 0; load && r < rows; r++)
-		memcpy(tile + r * NR, c + r * ldc, cols * sizeof *c);
-	micro_kernel(tile, NR, a, b, k, true);
-	for (int r = 0; r < rows; r++)
-		memcpy(c + r * ldc, tile + r * NR, cols * sizeof *c);
+static __attribute__((noinline)) void micro_kernel_rows(float *c, size_t ldc, const struct panel *a, const float *b,
+                                                        size_t b_step, int k, bool load)
+{
+	tile(c, ldc, a, b, b_step, k, load, true);
+}
+
+/** A tile of which only [rows, cols] exist goes through a whole one. */
+static void any_tile(float *c, size_t ldc, const struct panel *a, const float *b, size_t b_step, int k, bool load,
+                     int rows, int cols)
+{
+	float whole[MR * NR], *to = c;
+	size_t ld = ldc;
+
+	if (rows < MR || cols < NR) {
+		to = whole;
+		ld = NR;
+		memset(whole, 0, sizeof whole);
+		for (int r = 0; load && r < rows; r++)
+			memcpy(whole + r * NR, c + r * ldc, cols * sizeof *c);
+		load = true;
+	}
+	(a->row == 1 ? micro_kernel : micro_kernel_rows)(to, ld, a, b, b_step, k, load);
+	for (int r = 0; to == whole && r < rows; r++)
+		memcpy(c + r * ldc, whole + r * NR, cols * sizeof *c);
 }
 
 static int smaller(int a, int b)
@@ -125,25 +163,52 @@ static int smaller(int a, int b)
 	return a < b ? a : b;
 }
 
-/** C [m, n] = (load ? C : 0) + packed block of A [m, k] * packed block of B [k, n]. */
-static void multiply_blocks(float *c, size_t ldc, const float *a, const float *b, int m, int n, int k, bool load)
-{
-	for (int j = 0; j < n; j += NR)
-		for (int i = 0; i < m; i += MR) {
-			float *tile = c + i * ldc + j;
-			const float *panel_a = a + (size_t)i * k, *panel_b = b + (size_t)j * k;
+/** A matrix in place, which is packed unless `direct`: then whole panels are used as they lie. */
+struct operand {
+	const float *at;
+	size_t row, col;
+	bool direct;
+};
 
-			if (m - i >= MR && n - j >= NR)
-				micro_kernel(tile, ldc, panel_a, panel_b, k, load);
-			else
-				edge_tile(tile, ldc, panel_a, panel_b, k, load, smaller(MR, m - i), smaller(NR, n - j));
-		}
+static void pack_a(float *to, const struct operand *a, int m, int k)
+{
+	for (int i = 0; i < m; i += MR)
+		if (!a->direct || m - i < MR)
+			pack_panel(to + (size_t)i * k, MR, a->at + i * a->row, a->row, a->col, smaller(MR, m - i), k);
 }
 
+static void pack_b(float *to, const struct operand *b, int n, int k)
+{
+	for (int j = 0; j < n; j += NR)
+		if (!b->direct || n - j < NR)
+			pack_panel(to + (size_t)j * k, NR, b->at + j * b->col, b->col, b->row, smaller(NR, n - j), k);
+}
+
+/** C [m, n] = (load ? C : 0) + block of A [m, k] * block of B [k, n], or what of them is packed. */
+static void multiply_blocks(float *c, size_t ldc, const struct operand *a, const float *packed_a,
+                            const struct operand *b, const float *packed_b, int m, int n, int k, bool load)
+{
+	for (int j = 0; j < n; j += NR) {
+		bool own_b = !b->direct || n - j < NR;
+		const float *panel_b = own_b ? packed_b + (size_t)j * k : b->at + j;
+		size_t step = own_b ? NR : b->row;
+
+		for (int i = 0; i < m; i += MR) {
+			bool own_a = !a->direct || m - i < MR;
+			struct panel panel = own_a ? (struct panel){packed_a + (size_t)i * k, 1, MR}
+			                           : (struct panel){a->at + i * a->row, a->row, a->col};
+
+			any_tile(c + i * ldc + j, ldc, &panel, panel_b, step, k, load, smaller(MR, m - i), smaller(NR, n - j));
+		}
+	}
+}
+
+/** Packing pays when panels are used often. */
 static void gemm_f32(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
                      size_t b_col, int m, int n, int k, bool accumulate, float *scratch)
 {
 	float *packed_b = scratch, *packed_a = scratch + PACKED_B;
+	bool direct_a = (a_row == 1 || a_col == 1) && n <= FEW, direct_b = b_col == 1 && m <= FEW;
 
 	if (k == 0 && !accumulate)
 		for (int i = 0; i < m; i++)
@@ -152,18 +217,16 @@ static void gemm_f32(float *c, size_t ldc, const float *a, size_t a_row, size_t 
 		int nc = smaller(NC, n - n0);
 
 		for (int k0 = 0; k0 < k; k0 += KC) {
+			const struct operand of_b = {b + k0 * b_row + n0 * b_col, b_row, b_col, direct_b};
 			int kc = smaller(KC, k - k0);
 
-			for (int j = 0; j < nc; j += NR)
-				pack_panel(packed_b + (size_t)j * kc, NR, b + k0 * b_row + (n0 + j) * b_col, b_col, b_row,
-				           smaller(NR, nc - j), kc);
+			pack_b(packed_b, &of_b, nc, kc);
 			for (int m0 = 0; m0 < m; m0 += MC) {
+				const struct operand of_a = {a + m0 * a_row + k0 * a_col, a_row, a_col, direct_a};
 				int mc = smaller(MC, m - m0);
 
-				for (int i = 0; i < mc; i += MR)
-					pack_panel(packed_a + (size_t)i * kc, MR, a + (m0 + i) * a_row + k0 * a_col, a_row,
-					           a_col, smaller(MR, mc - i), kc);
-				multiply_blocks(c + m0 * ldc + n0, ldc, packed_a, packed_b, mc, nc, kc,
+				pack_a(packed_a, &of_a, mc, kc);
+				multiply_blocks(c + m0 * ldc + n0, ldc, &of_a, packed_a, &of_b, packed_b, mc, nc, kc,
 				                accumulate || k0 > 0);
 			}
 		}

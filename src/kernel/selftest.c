@@ -195,7 +195,7 @@ static void exp_sum(const struct trit_kernels *k, const struct input *in, struct
 {
 	(void)arg;
 	memcpy(o->f, in->a, sizeof in->a);
-	o->f[N_OUT] = k->exp_sum(o->f, N);
+	o->f[N_OUT] = k->exp_sum(&o->f[N_OUT + 1], o->f, N);
 }
 
 static void probability_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -269,6 +269,14 @@ static void rmsnorm_backward_w(const struct trit_kernels *k, const struct input 
 static void glu_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(arg ? k->relu2_mul_backward : k->silu_mul_backward)(o->f, o->f + N_OUT, in->a, in->b, in->many, N);
+}
+
+static void scores_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	memcpy(o->f, in->a, sizeof in->a);
+	memcpy(o->f + N_OUT, in->b, sizeof in->b);
+	k->scores_backward(o->f, o->f + N_OUT, 1.5f, 0.3f, N);
 }
 
 static void softmax_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -399,6 +407,7 @@ static const struct self_case {
 	CASE_OF(silu_mul_backward, glu_backward, 0),
 	CASE_OF(relu2_mul_backward, glu_backward, 1),
 	CASE(softmax_backward),
+	CASE(scores_backward),
 	CASE(cross_entropy),
 	CASE(grad_quant),
 	CASE(max_abs),

@@ -93,9 +93,19 @@ static void softmax_backward(float *ds, const float *p, float scale, int n)
 	}
 }
 
+static void scores_backward(float *s, float *ds, float log_sum, float mean, int n)
+{
+	VEC_FOR(i, m, n) {
+		struct vec p = exp_below(s + i, m, log_sum), d = vec_sub(vec_load_n(ds + i, m), vec_set1(mean));
+
+		vec_store_n(s + i, p, m);
+		vec_store_n(ds + i, vec_mul(p, d), m);
+	}
+}
+
 static float cross_entropy(float *logits, int target, float scale, float z, int n)
 {
-	float at_target = logits[target], max, s = exp_in_place(logits, &max, n);
+	float at_target = logits[target], max, s = exp_sum(&max, logits, n);
 	float p_target = logits[target] / s;
 	double log_s = trit_ln((double)s);
 	float factor = (float)(1 + 2 * (double)z * (log_s + (double)max)); /* d(z log^2 Z)/d logits = 2 z log Z softmax */
@@ -134,6 +144,7 @@ static void train_init(struct trit_kernels *k)
 	k->silu_mul_backward = silu_mul_backward;
 	k->relu2_mul_backward = relu2_mul_backward;
 	k->softmax_backward = softmax_backward;
+	k->scores_backward = scores_backward;
 	k->cross_entropy = cross_entropy;
 	k->adamw = adamw;
 }

@@ -65,6 +65,8 @@ VEC_INLINE struct vec vec_pow2(struct vec n)
 
 	return (struct vec){_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(sum), 23))};
 }
+/** a * 2^n, rounded once. */
+VEC_INLINE struct vec vec_times_pow2(struct vec a, struct vec n) { return (struct vec){_mm512_scalef_ps(a.v, n.v)}; }
 VEC_INLINE __m256 vec_low(struct vec a) { return _mm512_castps512_ps256(a.v); }
 VEC_INLINE __m256 vec_high(struct vec a) { return _mm512_extractf32x8_ps(a.v, 1); }
 VEC_INLINE struct vec vec_load_f16(const uint16_t *p)
@@ -682,6 +684,16 @@ VEC_INLINE float vec_max_all(struct vec a)
 	return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
 }
 
+#endif
+
+#if !defined(VEC_AVX512)
+/* In two factors, the first product exact: 2^128 and 2^-150 occur but are no normal numbers. */
+VEC_INLINE struct vec vec_times_pow2(struct vec a, struct vec n)
+{
+	struct vec half = vec_round(vec_mul(n, vec_set1(0.5f)));
+
+	return vec_mul(vec_mul(a, vec_pow2(half)), vec_pow2(vec_sub(n, half)));
+}
 #endif
 
 #endif

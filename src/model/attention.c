@@ -274,7 +274,8 @@ static void unit_softmax(const struct view *v, const struct unit *u, float *s, i
 	float *all = s + (size_t)r * score_stride(u->t.n), *row = all + skipped;
 	if (v->c->attn_softcap)
 		v->k->softcap(row, v->c->attn_softcap, n);
-	v->a->sums[first_row(v, u) + r] = v->k->exp_sum(row, n);
+	float max;
+	v->a->sums[first_row(v, u) + r] = v->k->exp_sum(&max, row, n);
 	memset(all, 0, (size_t)skipped * sizeof *all);
 }
 

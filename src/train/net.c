@@ -252,15 +252,16 @@ static void attention(const struct part *p, const struct trit_net_layer *l, bool
 	for (int i = p->index; i < pairs; i += p->threads) {
 		size_t t = (size_t)(i / c->n_kv_heads) * (size_t)n->seq_len, h = (size_t)(i % c->n_kv_heads);
 		size_t q = t * ld + h * (size_t)group * a, k = t * ld + nq + h * a, v = k + nkv;
-		size_t o = t * nq + h * (size_t)group * a;
+		size_t o = t * nq + h * (size_t)group * a, sum = t * (size_t)c->n_heads + h * (size_t)group;
 		struct trit_self_attention at = { .positions = n->seq_len, .width = c->head_dim, .group = group,
 			                     .scale = n->score_scale, .cap = c->attn_softcap, .window = l->window,
-			                     .q = l->qkv + q, .k = l->qkv + k, .v = l->qkv + v, .ld = ld, .ldo = nq,
+			                     .q = l->qkv + q, .k = l->qkv + k, .v = l->qkv + v, .ld = ld,
+			                     .o = l->att + o, .log_sum = l->log_sum + sum, .ldo = nq, .lds = (size_t)c->n_heads,
 			                     .starts = n->starts ? n->starts + t : NULL };
 		if (backward)
 			trit_self_attention_backward(&at, p->k, n->dqkv + q, n->dqkv + k, n->dqkv + v, n->datt + o, p->scratch);
 		else
-			trit_self_attention_forward(&at, p->k, l->att + o, p->scratch);
+			trit_self_attention_forward(&at, p->k, p->scratch);
 	}
 }
 

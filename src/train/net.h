@@ -27,6 +27,7 @@ struct trit_net_layer {
 	float *x;   /* [T, D] input of the layer */
 	float *qkv; /* [T, (H + 2K) A] rotated queries and keys, values */
 	float *att; /* [T, H A] output of attention */
+	float *log_sum; /* [T, H] of its exponentials */
 	float *mid; /* [T, D] input of the feed-forward half */
 	float *g, *u; /* [T, F] outputs of gate and up; the backward pass turns them into their gradients */
 	struct trit_experts experts; /* in place of gate, up and down */

@@ -207,6 +207,7 @@ static void keep(struct trit_net *net, struct trit_net_layer *l, size_t tokens)
 	size_t nq = trit_config_q_width(c), nqkv = nq + 2 * trit_config_kv_width(c);
 	l->qkv = floats(net, tokens, nqkv);
 	l->att = floats(net, tokens, nq);
+	l->log_sum = floats(net, tokens, (size_t)c->n_heads);
 	l->mid = floats(net, tokens, d);
 	l->g = floats(net, tokens, ff);
 	l->u = floats(net, tokens, ff);
@@ -321,7 +322,7 @@ static void lay_out(struct trit_net *net)
 		net->capped = floats(net, threads, v);
 	net->logits = floats(net, (size_t)net->head_chunk, v);
 	net->losses = floats(net, tokens, 1);
-	net->thread_scratch = trit_self_attention_scratch(net->seq_len, c->head_dim);
+	net->thread_scratch = trit_self_attention_scratch(net->seq_len, c->head_dim, c->n_heads / c->n_kv_heads);
 	if (integer_backward(net)) {
 		trit_bit_gradient_lay_out(&net->gradient, &net->arena, tokens, widest, max_size(nqkv, max_size(2 * ff, d)),
 		                          (int)threads);

@@ -428,6 +428,30 @@ static void test_rmsnorm_backward_w(struct check *ck)
 	CHECK_BENCH(ck, "256 x 256", 65536, "elem", 8 * 65536, ck->now->rmsnorm_backward_w(y, z, z, 256, z, 256, 256));
 }
 
+static void test_scores_backward(struct check *ck)
+{
+	float *y, *z, *d, *e;
+
+	for (int number = 0; number < CASES; number++) {
+		int n = check_size(ck, 1, 1100);
+		check_case(ck, "n %d, number %d", n, number);
+		const float *s = input(ck, n, number, 100), *ds = input(ck, n, number / 4, 1e9f);
+
+		output_pair(ck, &y, &z, s, n);
+		output_pair(ck, &d, &e, ds, n);
+		ck->c->scores_backward(y, d, 3.5f, 0.125f, n);
+		ck->k->scores_backward(z, e, 3.5f, 0.125f, n);
+		check_same_f32(ck, "p", y, z, n);
+		check_same_f32(ck, "ds", d, e, n);
+	}
+	check_case(ck, "benchmark");
+	y = check_aligned(ck, 256 * sizeof *y);
+	z = check_aligned(ck, 256 * sizeof *z);
+	check_fill_normal(ck, y, 256, 1);
+	check_fill_normal(ck, z, 256, 1);
+	CHECK_BENCH(ck, "n 256", 256, "elem", 16 * 256, ck->now->scores_backward(y, z, 3.5f, 0.125f, 256));
+}
+
 static void test_softmax_backward(struct check *ck)
 {
 	float *y, *z;
@@ -527,6 +551,7 @@ const struct check_test check_float[] = {
 	CHECK(silu_mul_backward, test_silu_mul_backward),
 	CHECK(relu2_mul_backward, test_relu2_mul_backward),
 	CHECK(softmax_backward, test_softmax_backward),
+	CHECK(scores_backward, test_scores_backward),
 	CHECK(cross_entropy, test_cross_entropy),
 	CHECK(adamw, test_adamw),
 	CHECK_END,
