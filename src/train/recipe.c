@@ -149,7 +149,7 @@ struct trit_recipe trit_recipe_defaults(void)
 		                     .weight_decay2 = -1, .embedding_decay = -1,
 		                     .experts_used = 2, .balance = 0.01f, .router_z_loss = 1e-3f, .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
-		                     .val_share = 0.01f, .seed = 1337, .temperature = 2, .kl_share = 1,
+		                     .val_share = 0.01f, .seed = 1337, .temperature = 2, .kl_share = 0.1f,
 		                     .relation_share = 0.1f };
 }
 
