@@ -8,6 +8,9 @@
 
 #include "cli/cmd.h"
 
+/** A label's name without control characters, which may come from anywhere; in *storage. */
+const char *trit_label_printable(struct trit_error *storage, const char *name);
+
 /** Names of enum trit_label_form. */
 extern const char *const trit_label_forms[];
 

@@ -33,6 +33,12 @@ struct use_options {
 	int n_args;
 };
 
+const char *trit_label_printable(struct trit_error *storage, const char *name)
+{
+	trit_fail(storage, TRIT_ERR_ARG, "%s", name);
+	return storage->message;
+}
+
 /* What became of a text; p NULL: it has no tokens. */
 typedef void result_fn(void *arg, const float *p, int label);
 
@@ -328,20 +334,22 @@ static void print_scores(const struct scorer *s)
 {
 	const struct trit_labels *l = &s->use.labels;
 	struct summary r = summarise(s);
+	struct trit_error name;
 	trit_outf("texts     %llu\naccuracy  %.4f +- %.4f\nmacro F1  %.4f\nloss      %.4f nats a text\n",
 	          (unsigned long long)r.texts, r.accuracy, r.error, r.f1, r.loss);
-	trit_outf("majority  %.4f (always \"%s\")\n\n", r.majority, l->names[r.frequent]);
+	trit_outf("majority  %.4f (always \"%s\")\n\n", r.majority,
+	          trit_label_printable(&name, l->names[r.frequent]));
 	trit_outf("%-20s %9s %9s %9s %9s\n", "label", "precision", "recall", "F1", "texts");
 	for (int i = 0; i < l->n; i++) {
 		struct score label = score_of(s, i);
-		trit_outf("%-20s %9.4f %9.4f %9.4f %9llu\n", l->names[i], label.precision, label.recall, label.f1,
-		          (unsigned long long)label.expected);
+		trit_outf("%-20s %9.4f %9.4f %9.4f %9llu\n", trit_label_printable(&name, l->names[i]), label.precision,
+		          label.recall, label.f1, (unsigned long long)label.expected);
 	}
 	trit_outf("\nrows: expected, columns: predicted\n%-20s", "");
 	for (int i = 0; i < l->n; i++)
-		trit_outf(" %9.9s", l->names[i]);
+		trit_outf(" %9.9s", trit_label_printable(&name, l->names[i]));
 	for (int i = 0; i < l->n; i++) {
-		trit_outf("\n%-20s", l->names[i]);
+		trit_outf("\n%-20s", trit_label_printable(&name, l->names[i]));
 		for (int k = 0; k < l->n; k++)
 			trit_outf(" %9llu", (unsigned long long)s->counts[i * l->n + k]);
 	}

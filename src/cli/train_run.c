@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/free_memory.h"
 #include "base/mem.h"
+#include "cli/classify_actions.h"
 #include "cli/mpi.h"
 #include "cli/progress.h"
 #include "convert/convert.h"
@@ -160,6 +161,7 @@ static void show_labels(const struct trit_trainer *t, const struct trit_train_jo
 	const struct trit_classify_counts *c = &t->label_counts;
 	uint64_t texts[2] = { 0 }, bad = c->rows[0].bad + c->rows[1].bad, empty = c->rows[0].empty + c->rows[1].empty;
 	uint64_t least = UINT64_MAX, most = 0;
+	struct trit_error name;
 	for (int i = 0; i < l->n; i++) {
 		texts[0] += c->of_label[i];
 		texts[1] += c->of_label[l->n + i];
@@ -169,7 +171,7 @@ static void show_labels(const struct trit_trainer *t, const struct trit_train_jo
 	fprintf(stderr, "%llu texts to learn from, %llu to validate on;", (unsigned long long)texts[0],
 	        (unsigned long long)texts[1]);
 	for (int i = 0; i < l->n && i < 12; i++)
-		fprintf(stderr, "%s %s %.1f %%", i ? "," : "", l->names[i],
+		fprintf(stderr, "%s %s %.1f %%", i ? "," : "", trit_label_printable(&name, l->names[i]),
 		        100 * (double)c->of_label[i] / (double)(texts[0] ? texts[0] : 1));
 	fprintf(stderr, l->n > 12 ? ", ... (%d labels)\n" : "\n", l->n);
 	if (least == 0)
