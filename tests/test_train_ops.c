@@ -519,10 +519,10 @@ static void test_muon_settings(void **state)
 
 	(void)state;
 	r.optimizer = TRIT_OPTIMIZER_MUON;
-	r.lr = 1;
+	r.lr = r.muon_lr = 1;
 	optimise(&plain, &c, &r, NULL, norms);
 	for (int which = 0; which < 2; which++) {
-		r.muon_lr = which ? 0 : 3;
+		r.muon_lr = which ? 1 : 3;
 		r.momentum_warmup = which ? STEPS / 2 : 0;
 		optimise(&other, &c, &r, NULL, norms);
 		for (int i = 0; i < plain.n; i++) {

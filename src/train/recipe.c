@@ -97,7 +97,7 @@ const struct trit_setting trit_settings[] = {
 	{ "momentum-warmup", TRIT_SETTING_INT, AT(momentum_warmup), 0, INT_MAX, "N",
 	  "steps over which it rises from 0.85", NULL },
 	{ "muon-lr", TRIT_SETTING_FLOAT, AT(muon_lr), 0, 10, "X",
-	  "peak learning rate of what goes by Muon (0: --lr); the second stage keeps the ratio", NULL },
+	  "peak learning rate of what goes by Muon (0: four times --lr); its ratio to --lr stays", NULL },
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
 	{ "backward", TRIT_SETTING_CHOICE, AT(backward), 0, 0, "NAME",
 	  "arithmetic of the backward products of ternary and binary weights: gradients\n"
@@ -198,6 +198,8 @@ static void fill_run(struct trit_recipe *r, float lr)
 		r->lr = lr;
 	if (r->lr2 == 0)
 		r->lr2 = full ? r->lr : r->lr * (2.0f / 3.0f);
+	if (r->muon_lr == 0 && r->optimizer != TRIT_OPTIMIZER_ADAMW)
+		r->muon_lr = 4 * r->lr;
 	if (r->weight_decay2 < 0)
 		r->weight_decay2 = full ? r->weight_decay : 0;
 	int per_micro = 2048 / r->seq_len;

@@ -46,7 +46,7 @@ struct trit_recipe {
 	float weight_decay2;
 	float embedding_decay; /* weight decay of embedding and head; -1: as the projections' */
 	float beta1, beta2, adam_eps, momentum, clip;
-	float muon_lr;         /* peak; 0: lr */
+	float muon_lr;         /* peak; 0, of AdamW: lr */
 	int momentum_warmup;   /* steps */
 	float z_loss;
 	int experts, experts_used; /* 0: a dense network */
