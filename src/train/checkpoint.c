@@ -230,6 +230,8 @@ static int read_settings(const struct trit_safetensors *s, struct trit_recipe *r
 		if (e)
 			return e;
 	}
+	if (r->muon_lr == 0 && r->optimizer != TRIT_OPTIMIZER_ADAMW) /* it once meant AdamW's */
+		r->muon_lr = r->lr;
 	if (r->micro_batch < 1 || r->micro_batch > r->batch)
 		return trit_fail(err, TRIT_ERR_FORMAT, "micro-batch is %d; it must be 1 to the batch of %d", r->micro_batch,
 		                 r->batch);
