@@ -15,6 +15,10 @@
 static const float poly[3] = { 3.4445f, -4.7750f, 2.0315f };
 enum { ITERATIONS = 5 };
 
+/* Rows of symmetric products computed together, in small matrices and large ones, and columns: whole tiles of gemm_f32
+ * on AVX-512. */
+enum { FEW_ROWS = 56, ROWS = 112, SMALL = 256, TILE_COLS = 32 };
+
 static size_t smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -60,8 +64,8 @@ static void mirror(float *c, size_t s)
 	enum { SQUARE = 16 };
 	for (size_t i = 0; i < s; i += SQUARE)
 		for (size_t j = 0; j <= i; j += SQUARE)
-			for (size_t r = i; r < smaller(i + SQUARE, s); r++)
-				for (size_t col = j; col < smaller(j + SQUARE, r); col++)
+			for (size_t col = j; col < smaller(j + SQUARE, s); col++)
+				for (size_t r = i > col ? i : col + 1; r < smaller(i + SQUARE, s); r++)
 					c[col * s + r] = c[r * s + col];
 }
 
@@ -69,10 +73,10 @@ static void mirror(float *c, size_t s)
 static void symmetric(float *c, size_t s, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
                       size_t b_col, size_t n, const struct trit_kernels *k, float *scratch)
 {
-	size_t block = padded(s / 4) > 64 ? padded(s / 4) : 64;
+	size_t block = s > SMALL ? ROWS : FEW_ROWS;
 	for (size_t i = 0; i < s; i += block) {
-		size_t m = smaller(s - i, block);
-		k->gemm_f32(c + i * s, s, a + i * a_row, a_row, a_col, b, b_row, b_col, (int)m, (int)(i + m), (int)n, false,
+		size_t m = smaller(s - i, block), cols = smaller(s, (i + m + TILE_COLS - 1) / TILE_COLS * TILE_COLS);
+		k->gemm_f32(c + i * s, s, a + i * a_row, a_row, a_col, b, b_row, b_col, (int)m, (int)cols, (int)n, false,
 		            scratch);
 	}
 	mirror(c, s);
