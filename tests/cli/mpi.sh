@@ -30,6 +30,18 @@ for n in 2 4; do
 	[ -s $n/model.gguf ] || fail "no $n/model.gguf"
 done
 
+# Classifiers too, what they are right about included.
+for i in $(seq 20); do
+	printf 'a rose %d\tflower\na stone %d\trock\n' $i $i
+done >labels.tsv
+for n in 1 2; do
+	expect 0 mpirun -np $n "$T" classify train -m one/model.gguf --data labels.tsv --out labels$n --seq-len 32 \
+		--batch 4 --parts 2 --steps 4 --val-share 0.3 -t 1
+done
+same labels1/checkpoint.safetensors labels2/checkpoint.safetensors "a classifier by 2 processes"
+[ "$(grep -o '"val_accuracy": .*' labels1/metrics.jsonl)" = "$(grep -o '"val_accuracy": .*' labels2/metrics.jsonl)" ] ||
+	fail "another accuracy by 2 processes"
+
 # kill -9 of any process ends all, at any moment after the first step (before, mpirun itself may hang); the checkpoint
 # goes on on another number of processes, to the same end.
 begin()
