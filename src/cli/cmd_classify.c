@@ -98,6 +98,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		  .help = "sequences of held-out texts a validation uses at most (0: all)" },
 		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
 		  .help = "steps between checkpoints" },
+		TRIT_ROW_RECOMPUTE(o->run.recompute),
 		TRIT_ROW_PATIENCE(o->patience),
 		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
 		TRIT_ROW_THREADS(o->run.n_threads),
@@ -168,7 +169,7 @@ static void help(FILE *f)
 	           "Classification of texts.\n\n");
 	for (int i = 0; i < TRIT_N(actions); i++)
 		fprintf(f, "  %-12s %s\n", actions[i].name, actions[i].help);
-	fprintf(f, "\n  trit classify ACTION --help    its options\n");
+	fprintf(f, "\n  -h, --help   this text; of an action, its options\n");
 }
 
 int trit_cmd_classify(int argc, char **argv)

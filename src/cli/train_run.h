@@ -33,7 +33,7 @@ struct trit_train_job {
 
 #define TRIT_ROW_RECOMPUTE(value)                                                                                     \
 	{ 0, "recompute", TRIT_OPT_FLAG, &(value),                                                                         \
-	  .help = "compute a layer's activations again in the backward pass instead of keeping\nthem: less memory, "       \
+	  .help = "compute activations again in the backward pass instead of keeping\nthem: less memory, "       \
 	          "more time, the same result" }
 #define TRIT_ROW_PATIENCE(seconds)                                                                                    \
 	{ 0, "patience", TRIT_OPT_INT, &(seconds), .min = 0, .max = INT_MAX, .metavar = "N",                               \

@@ -27,7 +27,7 @@ expect 0 "$T" classify train -m $m --data data.csv --out two $small -t 2
 same run/checkpoint.safetensors two/checkpoint.safetensors "one thread and two"
 expect 0 "$T" classify train -m $m --data data.csv --out cut $small --save-every 12 -t 1
 rm -f cut/checkpoint.safetensors cut/model.gguf
-expect 0 "$T" classify train --resume --out cut --resume-from 12 --val-every 8
+expect 0 "$T" classify train --resume --out cut --resume-from 12 --val-every 8 --recompute
 same run/checkpoint.safetensors cut/checkpoint.safetensors "interrupted and resumed"
 
 # One file is all that is needed to measure and to predict.
