@@ -184,6 +184,11 @@ int trit_cmd_classify(int argc, char **argv)
 		if (!strcmp(argv[1], names[i]))
 			return actions[i].run(argc - 1, argv + 1);
 	}
+	if (*argv[1] == '-') {
+		fprintf(stderr, "trit classify: unknown option %.60s before an action (trit classify --help lists all)\n",
+		        argv[1]);
+		return 2;
+	}
 	const char *nearest = trit_nearest_word(argv[1], names, TRIT_N(actions));
 	fprintf(stderr, "trit classify: \"%.60s\": there are train, eval and predict%s%s%s (trit classify --help)\n",
 	        argv[1], nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
