@@ -404,7 +404,7 @@ static void test_llama3_scaling(void **state)
 static struct trit_config config_of(const char *name, const char *from, const char *to)
 {
 	struct trit_model_file f;
-	struct trit_config c;
+	struct trit_config c = { 0 };
 	struct trit_error err;
 	copy_folder(name, from, to);
 	if (trit_model_file_open(&f, name, NULL, &err) || trit_config_read(&c, &f.gguf, &err))
