@@ -384,6 +384,13 @@ static int weight_method(const struct trit_safetensors *s, struct trit_weight_me
 	return TRIT_OK;
 }
 
+/* Adapters, or a classifier's head: the model's own weights are not in the checkpoint. */
+static bool is_beside_frozen(const struct trit_safetensors *s)
+{
+	const char *lora = trit_safetensors_meta(s, "lora"), *trains = trit_safetensors_meta(s, "train");
+	return (lora && strcmp(lora, "0") != 0) || (trains && !strcmp(trains, "head"));
+}
+
 static int open_checkpoint(struct trit_input *in, const char *path, const char *tokenizer, struct trit_error *err)
 {
 	struct checkpoint *c = &in->checkpoint;
@@ -395,6 +402,10 @@ static int open_checkpoint(struct trit_input *in, const char *path, const char *
 		                   .codes = checkpoint_codes, .floats = checkpoint_floats };
 	if (trit_st_has_checksums(&c->file) && (e = trit_st_check(&c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
+	if (is_beside_frozen(&c->file))
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "%s: of a run beside a frozen model, whose weights it does not hold; what the run made is in "
+		                 "model.gguf or adapter.gguf beside it", path);
 	if ((e = weight_method(&c->file, &c->method, err)) || (e = trit_config_read_meta(&s->config, &c->file, err)))
 		return trit_fail_prefix(err, e, "%s", path);
 	e = tokenizer ? trit_vocab_file_read(tokenizer, &in->vocab, err) : read_vocab(path, &in->vocab, err);

@@ -83,6 +83,8 @@ expect 0 "$T" perplexity -m $m -f stones.txt -c 16
 same out with "--train head changes the model"
 expect 0 "$T" info head
 has out "^checkpoint" "--train head"
+expect 1 "$T" convert head out.gguf
+has err "beside a frozen model"
 expect 0 "$T" doctor head
 expect 0 "$T" classify train -m $m --data data.csv --out lora $small --lora 4
 has err "adapters of rank 4" "done: lora/model.gguf"

@@ -28,6 +28,8 @@ for f in adapter.gguf adapter/adapter_config.json adapter/adapter_model.safetens
 	[ -s lora/$f ] || fail "no lora/$f"
 done
 [ -e lora/model.gguf ] && fail "a run with adapters writes a model"
+expect 1 "$T" convert lora out.gguf
+has err 'lora/checkpoint.safetensors: of a run beside a frozen model'
 has lora/adapter/adapter_config.json '"r": 4' '"lora_alpha": 8' 'down_proj'
 expect 0 "$T" finetune --model full/model.gguf --data chat.jsonl --out part $small --lora 4 --lora-targets attention
 grep -q down_proj part/adapter/adapter_config.json && fail "--lora-targets attention adapts more"
