@@ -537,6 +537,35 @@ static void test_writer_interrupted(void **state)
 	assert_int_equal(result, 0);
 }
 
+/* Written to while the leftovers are removed: stays, whatever the number says. */
+static void test_leftovers(void **state)
+{
+	char temporary[64], another[64];
+	struct trit_error err;
+	struct trit_writer w;
+
+	(void)state;
+	snprintf(temporary, sizeof temporary, "open.tmp.%ld", (long)getpid());
+	snprintf(another, sizeof another, "left.tmp.%ld.1", (long)getpid());
+	assert_int_equal(trit_writer_open(&w, "open", &err), 0);
+	assert_int_equal(trit_writer_write(&w, 3, "yes", &err), 0);
+	put_file("left.tmp.1", "half");
+	put_file(another, "half");
+	put_file("mine.tmp.notes", "kept");
+	put_file("mine.tmp.12a", "kept");
+	assert_int_equal(mkdir("mine.tmp.12", 0700), 0);
+	trit_remove_leftovers(".");
+	assert_int_equal(trit_path_kind("left.tmp.1"), -1);
+	assert_int_equal(trit_path_kind(another), -1);
+	assert_int_equal(trit_path_kind("mine.tmp.notes"), 0);
+	assert_int_equal(trit_path_kind("mine.tmp.12a"), 0);
+	assert_int_equal(trit_path_kind("mine.tmp.12"), 1);
+	assert_int_equal(trit_path_kind(temporary), 0);
+	assert_int_equal(trit_writer_commit(&w, &err), 0);
+	check_file("open", 3, "yes");
+	rmdir("mine.tmp.12");
+}
+
 static int enter_directory(void **state)
 {
 	(void)state;
@@ -561,7 +590,7 @@ int main(void)
 		TEST(test_writer_link), TEST(test_writer_names), TEST(test_writer_bad_targets),
 		TEST(test_writer_protected), TEST(test_writer_device_full), TEST(test_writer_disk_full),
 		TEST(test_writer_commit_fails), TEST(test_writer_memory), TEST(test_writer_interrupted),
-		TEST(test_writer_expects), TEST(test_map_forget),
+		TEST(test_writer_expects), TEST(test_map_forget), TEST(test_leftovers),
 	};
 
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);

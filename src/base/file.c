@@ -9,10 +9,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -243,6 +243,8 @@ static int open_temporary(struct trit_writer *w, struct trit_error *err)
 		w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (w->fd < 0 && errno != EEXIST)
 			break;
+		if (w->fd >= 0)
+			flock(w->fd, LOCK_EX | LOCK_NB); /* for as long as it is being written: see is_leftover */
 	}
 	if (w->fd < 0) {
 		int status = trit_fail_errno(err, "%s: cannot make the file", w->path);
@@ -398,6 +400,7 @@ static void sync_directory_of(char *path)
 
 int trit_writer_commit(struct trit_writer *w, struct trit_error *err)
 {
+	bool renamed = w->temporary != NULL;
 	int status, fd;
 
 	if (!is_open(w))
@@ -405,22 +408,23 @@ int trit_writer_commit(struct trit_writer *w, struct trit_error *err)
 	status = flush(w, err);
 	if (status < 0)
 		return status;
-	if (w->temporary && fsync(w->fd) < 0)
-		return fail_write(w, err);
-	fd = w->fd;
-	w->fd = -1;
-	if (close(fd) < 0)
-		return fail_write(w, err);
 	if (w->temporary) {
-		if (rename(w->temporary, w->path) < 0) {
+		if (fsync(w->fd) < 0)
+			return fail_write(w, err);
+		if (rename(w->temporary, w->path) < 0) { /* still open, and so locked, until it has its name */
 			status = trit_fail_errno(err, "%s: cannot put the finished file in its place", w->path);
 			trit_writer_close(w);
 			return status;
 		}
 		trit_free(w->temporary);
 		w->temporary = NULL;
-		sync_directory_of(w->path);
 	}
+	fd = w->fd;
+	w->fd = -1;
+	if (close(fd) < 0)
+		return fail_write(w, err);
+	if (renamed)
+		sync_directory_of(w->path);
 	trit_writer_close(w);
 	return 0;
 }
@@ -439,8 +443,8 @@ void trit_writer_close(struct trit_writer *w)
 	*w = (struct trit_writer){ .fd = -1 };
 }
 
-/* Whether the name ends in ".tmp.PID" or ".tmp.PID.N" of a process that is gone. */
-static bool is_leftover(const char *name)
+/* Whether the name ends in ".tmp.PID" or ".tmp.PID.N". */
+static bool is_temporary(const char *name)
 {
 	const char *at = NULL;
 	for (const char *p = name; (p = strstr(p, ".tmp.")); p++)
@@ -449,18 +453,27 @@ static bool is_leftover(const char *name)
 	long pid = at ? strtol(at, &end, 10) : 0;
 	if (pid > 0 && *end == '.')
 		end += 1 + strspn(end + 1, "0123456789");
-	return pid > 0 && *end == 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+	return pid > 0 && *end == 0;
+}
+
+/* Whether nothing writes this temporary file any more. The number in its name does not say: the process may be of
+ * another machine or container, have ended and be waited for by nobody, or its number be that of a new one. */
+static bool is_leftover(int dir, const char *name)
+{
+	int fd = is_temporary(name) ? openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	bool yes = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+	if (fd >= 0)
+		close(fd);
+	return yes;
 }
 
 void trit_remove_leftovers(const char *dir)
 {
-	char path[4096];
 	DIR *d = opendir(dir);
 	if (!d)
 		return;
 	for (struct dirent *entry; (entry = readdir(d));)
-		if (is_leftover(entry->d_name) &&
-		    snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) < (int)sizeof path)
-			unlink(path);
+		if (is_leftover(dirfd(d), entry->d_name))
+			unlinkat(dirfd(d), entry->d_name, 0);
 	closedir(d);
 }

@@ -46,7 +46,7 @@ struct trit_writer {
 	char *buffer;
 };
 
-/** Removes from a folder the temporary files of writers whose process is gone (it was killed). */
+/** Removes from a folder the temporary files that no writer has open any more (it was killed). */
 void trit_remove_leftovers(const char *dir);
 
 TRIT_MUST_CHECK int trit_writer_open(struct trit_writer *w, const char *path, struct trit_error *err);

@@ -288,19 +288,20 @@ static int save_model(struct trit_trainer *t, const struct trit_train_job *o, st
 	return trit_convert_labelled(o->run.init, path, &overlay, &o->export, err);
 }
 
-/* Checkpoint and packed model. */
+/* Checkpoint and packed model, for which the first process may take as long as it likes. */
 static int save(struct trit_trainer *t, const struct trit_train_job *o, struct trit_error *err)
 {
+	trit_dist_expect(t->transport, false);
 	int e = trit_trainer_save(t, err);
-	if (e)
-		return e;
-	if (trit_dist_rank(t->transport) == 0) {
+	if (!e && trit_dist_rank(t->transport) == 0) {
 		if (t->recipe.lora)
 			e = trit_adapter_write(t->out, &t->lora, &t->config, err);
 		if (!e && !is_adapter(t))
 			e = save_model(t, o, err);
 	}
-	return trit_dist_agree(t->transport, e, err);
+	e = trit_dist_agree(t->transport, e, err);
+	trit_dist_expect(t->transport, true);
+	return e;
 }
 
 /* A disk that is full now may have room later, and the last checkpoint is whole: no reason to end a long run. */
@@ -327,6 +328,7 @@ static int run(struct trit_trainer *t, const struct trit_train_job *o, struct di
 	d->begin = trit_clock();
 	d->first_step = t->progress.step;
 	bool first = trit_dist_rank(t->transport) == 0;
+	trit_dist_expect(t->transport, true);
 	while (t->progress.step < t->progress.steps && !trit_dist_any(t->transport, trit_interrupts > 0)) {
 		struct trit_step_report r;
 		int next = t->progress.step + 1;

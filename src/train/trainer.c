@@ -722,7 +722,6 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	const struct trit_recipe *r = &t->recipe;
 	double begin = trit_clock();
 	int step = t->progress.step;
-	trit_dist_expect(t->transport, true);
 	double flips = 0;
 	double loss = batch_gradient(t), norm = trit_optim_grad_norm(&t->optim);
 	float lr = trit_schedule_lr(r, step, t->progress.steps);
@@ -776,7 +775,6 @@ int trit_trainer_step(struct trit_trainer *t, bool validate, struct trit_step_re
 	else
 		e = trit_data_check(&t->data, err);
 	e = trit_dist_agree(t->transport, e, err);
-	trit_dist_expect(t->transport, false); /* saving may take the first process as long as it likes */
 	if (e)
 		return e;
 	return judge(t, loss, norm, lr, err);
