@@ -477,3 +477,15 @@ void trit_remove_leftovers(const char *dir)
 			unlinkat(dirfd(d), entry->d_name, 0);
 	closedir(d);
 }
+
+int trit_file_write(const char *path, size_t len, const void *bytes, struct trit_error *err)
+{
+	struct trit_writer w;
+	int e = trit_writer_open(&w, path, err);
+	if (e)
+		return e;
+	if (!(e = trit_writer_write(&w, len, bytes, err)))
+		e = trit_writer_commit(&w, err);
+	trit_writer_close(&w);
+	return e;
+}

@@ -61,4 +61,7 @@ TRIT_MUST_CHECK int trit_writer_patch(struct trit_writer *w, uint64_t at, size_t
 TRIT_MUST_CHECK int trit_writer_commit(struct trit_writer *w, struct trit_error *err);
 void trit_writer_close(struct trit_writer *w);
 
+/** Writes all of a file by such a writer. */
+TRIT_MUST_CHECK int trit_file_write(const char *path, size_t len, const void *bytes, struct trit_error *err);
+
 #endif

@@ -7,8 +7,6 @@
 #include "cli/setting_row.h"
 #include "cli/train_run.h"
 
-enum { MAX_OPTIONS = 128 };
-
 /* ---- train ------------------------------------------------------------------------------------------------------- */
 
 /* Sentences are short and examples many: small windows that hold several, a few epochs, a short warm-up. */
@@ -63,12 +61,12 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 {
 	*o = (struct trit_train_job){ .command = "classify train", .tune = true, .is_classifier = true,
 		                          .recipe = classify_defaults(), .type = "auto", .embedding_type = "auto",
-		                          .save_every = 200, .patience = 600, .val_every = 50 };
+		                          .save_every = 200, .patience = 600, .run.val_every = 50 };
 	const char *template = NULL;
 	int form = TRIT_LABEL_FORM_AUTO;
 	o->run.keep = 2;
 	o->run.examples = true;
-	struct trit_opt options[MAX_OPTIONS], fixed[] = {
+	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
 		{ 'm', "model", TRIT_OPT_STRING, &o->run.init, .metavar = "FILE",
 		  .help = "model to make a classifier of: GGUF, Hugging Face folder, .safetensors" },
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE...", .help = TRIT_CLASSIFY_DATA_HELP },
@@ -78,8 +76,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		  .help = "folder of the run; the result is DIR/model.gguf" },
 		{ 0, "resume", TRIT_OPT_FLAG, &o->resume,
 		  .help = "go on with the run in DIR, with its settings (of a head alone or adapters: and --model)" },
-		{ 0, "resume-from", TRIT_OPT_STRING, &o->run.resume_from, .metavar = "STEP|FILE",
-		  .help = "go on from this checkpoint instead of the newest sound one" },
+		TRIT_ROW_RESUME_FROM(o->run.resume_from),
 		TRIT_ROWS_COLUMNS(o->classify.rows, form),
 		{ 0, "skip-bad", TRIT_OPT_FLAG, &o->classify.rows.skip_bad,
 		  .help = "leave out and count rows that cannot be used, instead of an error" },
@@ -92,23 +89,13 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		  .help = "one for each label, \" bad\" \" good\": the head begins as the model's own rows for them,\n"
 		          "so that before training it gives what the model would answer to the template" },
 		TRIT_ROW_TOKENIZER(o->run.tokenizer),
-		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
-		  .help = "steps between validations (0: only at the end)" },
-		{ 0, "val-windows", TRIT_OPT_INT, &o->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",
-		  .help = "sequences of held-out texts a validation uses at most (0: all)" },
-		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
-		  .help = "steps between checkpoints" },
-		TRIT_ROW_RECOMPUTE(o->run.recompute),
-		TRIT_ROW_PATIENCE(o->patience),
-		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
-		TRIT_ROW_THREADS(o->run.n_threads),
-		TRIT_ROW_CPU(o->run.cpu),
-		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
+		TRIT_ROWS_INTERVALS(o, "texts"),
+		TRIT_ROWS_RUN(o),
 	};
 	int n = TRIT_N(fixed), first_setting = n;
 	memcpy(options, fixed, sizeof fixed);
 	for (int labels = 1; labels >= 0; labels--)
-		for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
+		for (int i = 0; i < trit_n_settings && n < TRIT_TRAIN_OPTIONS; i++)
 			if (trit_setting_of_labels(&trit_settings[i]) == labels && trit_setting_of_classifier(&trit_settings[i]))
 				options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
 	struct trit_opt_table table = {
@@ -121,17 +108,10 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		.options = options,
 		.n_options = n,
 	};
-	int status = trit_opt_parse(&table, argc, argv);
+	int status = trit_train_parse(o, &table, first_setting, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
-		return status;
 	o->classify.rows.form = (enum trit_label_form)form;
-	o->resume |= o->run.resume_from != NULL;
-	for (int i = first_setting; o->resume && i < n; i++)
-		if (options[i].given)
-			return trit_opt_error(&table, "--%s: a resumed run keeps the settings it began with; leave it out",
-			                      options[i].name);
 	if (o->resume && (o->data.n || o->val.n || o->labels.n || o->words.n || template))
 		return trit_opt_error(&table, "--resume goes on with the data and labels in --out; leave --data, --val, "
 		                      "--labels, --words and --template out");

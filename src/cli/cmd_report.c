@@ -181,18 +181,6 @@ static int make_page(struct trit_buf *b, int n, char *const *paths, struct trit_
 	return e ? e : trit_buf_append(b, strlen(at), at, err);
 }
 
-static int write_page(const char *path, const struct trit_buf *page, struct trit_error *err)
-{
-	struct trit_writer w;
-	int e = trit_writer_open(&w, path, err);
-	if (e)
-		return e;
-	if (!(e = trit_writer_write(&w, page->len, page->data, err)))
-		e = trit_writer_commit(&w, err);
-	trit_writer_close(&w);
-	return e;
-}
-
 int trit_cmd_report(int argc, char **argv)
 {
 	const char *out = "report.html";
@@ -219,7 +207,7 @@ int trit_cmd_report(int argc, char **argv)
 	e = make_page(&page, table.n_args, table.args, &err);
 	if (!e && strcmp(out, "-") == 0)
 		trit_out(page.len, page.data);
-	else if (!e && !(e = write_page(out, &page, &err)))
+	else if (!e && !(e = trit_file_write(out, page.len, page.data, &err)))
 		trit_cmd_note("report", "wrote %s", out);
 	trit_buf_release(&page);
 	return trit_out_finish("report", e ? trit_cmd_fail("report", &err) : 0);

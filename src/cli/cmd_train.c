@@ -3,23 +3,14 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <limits.h>
-
 #include "cli/cmd.h"
 #include "cli/setting_row.h"
 #include "cli/train_run.h"
 
-enum { MAX_OPTIONS = 128 };
-
 /* ---- the command line -------------------------------------------------------------------------------------------- */
 
-/* With --resume the settings are the checkpoint's: none may be given. */
-static int check_resume(const struct trit_opt_table *table, const struct trit_train_job *o, int first_setting)
+static int check_resume(const struct trit_opt_table *table, const struct trit_train_job *o)
 {
-	for (int i = first_setting; i < table->n_options; i++)
-		if (table->options[i].given)
-			return trit_opt_error(table, "--%s: a resumed run keeps the settings it began with; leave it out",
-			                      table->options[i].name);
 	if (o->data.n || o->run.tokenizer || o->run.init)
 		return trit_opt_error(table, "--resume goes on with the data and weights in --out; leave --data, --init and "
 		                             "--tokenizer out");
@@ -102,19 +93,19 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 	static const char *const on_divergence[] = { "stop", "go-on", NULL };
 	*o = (struct trit_train_job){ .command = o->distill ? "distill" : "train", .distill = o->distill,
 		                     .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
-		                     .embedding_type = "auto", .save_every = 500, .patience = 600, .val_every = 250 };
+		                     .embedding_type = "auto", .save_every = 500, .patience = 600,
+		                     .run.val_every = 250 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
 	o->run.max_skipped = 10;
-	struct trit_opt options[MAX_OPTIONS], fixed[] = {
+	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE|DIR...",
 		  .help = "text to learn from (UTF-8, JSON lines, packed), or what trit data prepared;\n"
 		          "PATH:0.7 gives a source a share of the tokens" },
 		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
 		  .help = "folder of the run; the result is DIR/model.gguf" },
 		{ 0, "resume", TRIT_OPT_FLAG, &o->resume, .help = "go on with the run in DIR, with its settings" },
-		{ 0, "resume-from", TRIT_OPT_STRING, &o->run.resume_from, .metavar = "STEP|FILE",
-		  .help = "go on from this checkpoint instead of the newest sound one" },
+		TRIT_ROW_RESUME_FROM(o->run.resume_from),
 		{ 'i', "init", TRIT_OPT_STRING, &o->run.init, .metavar = "MODEL",
 		  .help = o->distill ? "start from this model, of the teacher's vocabulary, not from the teacher"
 		                     : "start from a model that exists (GGUF, Hugging Face folder,\n"
@@ -122,24 +113,14 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		{ 0, "tokenizer", TRIT_OPT_STRING, &o->run.tokenizer, .metavar = "FILE",
 		  .help = o->distill ? "vocabulary of a teacher that has none: of a GGUF model or a tokenizer.json"
 		                     : "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
-		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
-		  .help = "steps between validations (0: only at the end)" },
-		{ 0, "val-windows", TRIT_OPT_INT, &o->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",
-		  .help = "sequences of held-out text a validation uses at most (0: all)" },
-		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
-		  .help = "steps between checkpoints" },
+		TRIT_ROWS_INTERVALS(o, "text"),
 		{ 0, "max-skipped", TRIT_OPT_INT, &o->run.max_skipped, .min = 1, .max = 1000000, .metavar = "N",
 		  .help = "steps in a row whose gradient may be not finite, and which are skipped" },
 		{ 0, "on-divergence", TRIT_OPT_CHOICE, &o->on_divergence, .metavar = "WHAT",
 		  .help = "when the loss has gone up for good: stop with a diagnosis, or go on", .choices = on_divergence },
 		{ 0, "keep", TRIT_OPT_INT, &o->run.keep, .min = 1, .max = 1000, .metavar = "N",
 		  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },
-		TRIT_ROW_RECOMPUTE(o->run.recompute),
-		TRIT_ROW_PATIENCE(o->patience),
-		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
-		TRIT_ROW_THREADS(o->run.n_threads),
-		TRIT_ROW_CPU(o->run.cpu),
-		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
+		TRIT_ROWS_RUN(o),
 		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME",
 		  .help = trit_recipe_sizes() },
 	};
@@ -152,7 +133,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 	memcpy(options + n, fixed, sizeof fixed);
 	n += TRIT_N(fixed);
 	first_setting = n - 1; /* --size */
-	for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
+	for (int i = 0; i < trit_n_settings && n < TRIT_TRAIN_OPTIONS; i++)
 		if (!trit_setting_is_tuning(&trit_settings[i]) && !trit_setting_of_labels(&trit_settings[i]) &&
 		    (o->distill || !trit_setting_of_teacher(&trit_settings[i])))
 			options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
@@ -168,16 +149,12 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		.options = options,
 		.n_options = n,
 	};
-	int status = trit_opt_parse(&table, argc, argv);
+	int status = trit_train_parse(o, &table, first_setting, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
-		return status;
 	o->run.heedless = o->on_divergence != 0;
-	o->run.val_every = o->val_every;
-	o->resume |= o->run.resume_from != NULL;
 	if (o->resume)
-		return check_resume(&table, o, first_setting);
+		return check_resume(&table, o);
 	if (!o->data.n)
 		return trit_opt_error(&table, "no text: give --data FILE or folder, or --resume");
 	struct trit_error err;
@@ -227,11 +204,11 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 {
 	*o = (struct trit_train_job){ .command = "finetune", .tune = true, .recipe = trit_finetune_defaults(),
 		                     .type = "auto", .embedding_type = "auto", .save_every = 100, .patience = 600,
-		                     .val_every = 50 };
+		                     .run.val_every = 50 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
 	o->run.examples = true;
-	struct trit_opt options[MAX_OPTIONS], fixed[] = {
+	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
 		{ 'm', "model", TRIT_OPT_STRING, &o->run.init, .metavar = "FILE",
 		  .help = "model to train further: GGUF, Hugging Face folder, .safetensors" },
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE...",
@@ -247,23 +224,13 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 		{ 0, "skip-bad", TRIT_OPT_FLAG, &o->run.skip_bad,
 		  .help = "leave out and count records that cannot be used, instead of an error" },
 		TRIT_ROW_TOKENIZER(o->run.tokenizer),
-		{ 0, "val-every", TRIT_OPT_INT, &o->val_every, .min = 0, .max = INT_MAX, .metavar = "N",
-		  .help = "steps between validations (0: only at the end)" },
-		{ 0, "val-windows", TRIT_OPT_INT, &o->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",
-		  .help = "sequences of held-out examples a validation uses at most (0: all)" },
-		{ 0, "save-every", TRIT_OPT_INT, &o->save_every, .min = 1, .max = INT_MAX, .metavar = "N",
-		  .help = "steps between checkpoints" },
-		TRIT_ROW_RECOMPUTE(o->run.recompute),
-		TRIT_ROW_PATIENCE(o->patience),
-		TRIT_ROWS_EXPORT(o->type, o->embedding_type),
-		TRIT_ROW_THREADS(o->run.n_threads),
-		TRIT_ROW_CPU(o->run.cpu),
-		{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" },
+		TRIT_ROWS_INTERVALS(o, "examples"),
+		TRIT_ROWS_RUN(o),
 	};
 	int n = TRIT_N(fixed), first_setting = n;
 	memcpy(options, fixed, sizeof fixed);
 	for (int tuning = 1; tuning >= 0; tuning--)
-		for (int i = 0; i < trit_n_settings && n < MAX_OPTIONS; i++)
+		for (int i = 0; i < trit_n_settings && n < TRIT_TRAIN_OPTIONS; i++)
 			if (trit_setting_is_tuning(&trit_settings[i]) == tuning && !trit_setting_is_shape(&trit_settings[i]) &&
 			    !trit_setting_of_teacher(&trit_settings[i]) && !trit_setting_of_labels(&trit_settings[i]))
 				options[n++] = trit_setting_row(&o->recipe, &trit_settings[i]);
@@ -277,15 +244,9 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 		.options = options,
 		.n_options = n,
 	};
-	int status = trit_opt_parse(&table, argc, argv);
+	int status = trit_train_parse(o, &table, first_setting, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(&table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
-		return status;
-	for (int i = first_setting; o->resume && i < n; i++)
-		if (options[i].given)
-			return trit_opt_error(&table, "--%s: a resumed run keeps the settings it began with; leave it out",
-			                      options[i].name);
 	if (o->resume && o->data.n)
 		return trit_opt_error(&table, "--resume goes on with the data in --out; leave --data out");
 	if (o->resume)

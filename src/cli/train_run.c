@@ -333,7 +333,7 @@ static int run(struct trit_trainer *t, const struct trit_train_job *o, struct di
 		struct trit_step_report r;
 		int next = t->progress.step + 1;
 		bool last = next == t->progress.steps;
-		if ((e = trit_trainer_step(t, last || (o->val_every && next % o->val_every == 0), &r, err)))
+		if ((e = trit_trainer_step(t, last || (o->run.val_every && next % o->run.val_every == 0), &r, err)))
 			return e;
 		if (first)
 			show_step(d, &r);
@@ -421,6 +421,21 @@ static void release_job(struct trit_train_job *o)
 	trit_free(o->val.items);
 	trit_free(o->labels.items);
 	trit_free(o->words.items);
+}
+
+int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv)
+{
+	int status = trit_opt_parse(table, argc, argv);
+	if (status >= 0)
+		return status;
+	if ((status = trit_export_types_parse(table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
+		return status;
+	o->resume |= o->run.resume_from != NULL;
+	for (int i = first_setting; o->resume && i < table->n_options; i++)
+		if (table->options[i].given)
+			return trit_opt_error(table, "--%s: a resumed run keeps the settings it began with; leave it out",
+			                      table->options[i].name);
+	return -1;
 }
 
 int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)

@@ -27,7 +27,7 @@ struct trit_train_job {
 	int layers; /* of the teacher's that the student is to have; 0: all */
 	int on_divergence;
 	int patience; /* seconds that processes wait for each other */
-	int val_every, save_every;
+	int save_every;
 	struct trit_export_options export;
 };
 
@@ -39,6 +39,31 @@ struct trit_train_job {
 	{ 0, "patience", TRIT_OPT_INT, &(seconds), .min = 0, .max = INT_MAX, .metavar = "N",                               \
 	  .help = "with several processes: seconds that one waits in a step for the others\nbefore it gives them up "      \
 	          "(0: for ever)" }
+
+#define TRIT_ROW_RESUME_FROM(checkpoint)                                                                              \
+	{ 0, "resume-from", TRIT_OPT_STRING, &(checkpoint), .metavar = "STEP|FILE",                                        \
+	  .help = "go on from this checkpoint instead of the newest sound one" }
+/** held_out: what validations read, as a string. */
+#define TRIT_ROWS_INTERVALS(o, held_out)                                                                              \
+	{ 0, "val-every", TRIT_OPT_INT, &(o)->run.val_every, .min = 0, .max = INT_MAX, .metavar = "N",                     \
+	  .help = "steps between validations (0: only at the end)" },                                                      \
+	{ 0, "val-windows", TRIT_OPT_INT, &(o)->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",             \
+	  .help = "sequences of held-out " held_out " a validation uses at most (0: all)" },                               \
+	{ 0, "save-every", TRIT_OPT_INT, &(o)->save_every, .min = 1, .max = INT_MAX, .metavar = "N",                       \
+	  .help = "steps between checkpoints" }
+/** What all these commands end with; settings come after it. */
+#define TRIT_ROWS_RUN(o)                                                                                              \
+	TRIT_ROW_RECOMPUTE((o)->run.recompute), TRIT_ROW_PATIENCE((o)->patience),                                          \
+	    TRIT_ROWS_EXPORT((o)->type, (o)->embedding_type), TRIT_ROW_THREADS((o)->run.n_threads),                        \
+	    TRIT_ROW_CPU((o)->run.cpu),                                                                                    \
+	{ .type = TRIT_OPT_HEADING, .help = "Settings of a new run" }
+
+/** Most rows of a table with settings. */
+enum { TRIT_TRAIN_OPTIONS = 128 };
+
+/** Parses, and what all these commands check: types of the result, and that a resumed run is given none of the rows
+ * from first_setting on, since they are its checkpoint's. As trit_opt_parse. */
+int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv);
 
 /** Fills in *o, zeroed but for what the command has put there. As trit_opt_parse. */
 typedef int trit_train_parse_fn(struct trit_train_job *o, int argc, char **argv);

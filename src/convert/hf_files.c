@@ -32,12 +32,9 @@ bool trit_hf_is_weights(const char *name)
 static int write_file(const struct trit_folder *f, const char *name, size_t len, const char *text,
                       struct trit_error *err)
 {
-	struct trit_writer w = { .fd = -1 };
 	char *path = trit_folder_file(f, name);
-	int e = path ? trit_writer_open(&w, path, err) : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a name");
-	if (!e && !(e = trit_writer_write(&w, len, text, err)))
-		e = trit_writer_commit(&w, err);
-	trit_writer_close(&w);
+	int e = path ? trit_file_write(path, len, text, err)
+	             : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a name");
 	trit_free(path);
 	return e;
 }

@@ -131,7 +131,6 @@ static int write_config(const char *dir, const struct trit_lora *l, const struct
 {
 	char path[PATH_BYTES];
 	struct trit_buf text;
-	struct trit_writer w = { 0 };
 	trit_buf_init(&text, 1 << 16);
 	struct trit_json j = { .out = &text, .err = err };
 	trit_json_begin(&j, NULL, '{');
@@ -152,10 +151,8 @@ static int write_config(const char *dir, const struct trit_lora *l, const struct
 	trit_json_end(&j, ']');
 	trit_json_end(&j, '}');
 	int e = j.status;
-	if (!e && !(e = path_of(path, dir, "adapter_config.json", err)) && !(e = trit_writer_open(&w, path, err)) &&
-	    !(e = trit_writer_write(&w, text.len, text.data, err)))
-		e = trit_writer_commit(&w, err);
-	trit_writer_close(&w);
+	if (!e && !(e = path_of(path, dir, "adapter_config.json", err)))
+		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);
 	return e;
 }

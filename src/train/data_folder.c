@@ -141,13 +141,9 @@ static int write_manifest(const char *dir, char *const *paths, const struct trit
 	trit_json_end(&j, '}');
 	trit_json_end(&j, '}');
 	int e = j.status;
-	struct trit_writer w;
 	snprintf(path, sizeof path, "%s/" TRIT_MANIFEST, dir);
-	if (!e && !(e = trit_writer_open(&w, path, err))) {
-		if (!(e = trit_writer_write(&w, text.len, text.data, err)))
-			e = trit_writer_commit(&w, err);
-		trit_writer_close(&w);
-	}
+	if (!e)
+		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);
 	return e;
 }

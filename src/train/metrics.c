@@ -30,16 +30,12 @@ static size_t kept_length(const char *text, size_t len, int keep)
 int trit_metrics_open(FILE **out, const char *path, int keep, struct trit_error *err)
 {
 	struct trit_buf old;
-	struct trit_writer w;
 	int e = TRIT_OK;
 	trit_buf_init(&old, MAX_METRICS_BYTES);
 	if (keep > 0 && trit_path_kind(path) == 0)
 		e = trit_file_read(&old, path, err);
-	if (!e && !(e = trit_writer_open(&w, path, err))) {
-		if (!(e = trit_writer_write(&w, kept_length(old.data, old.len, keep), old.data, err)))
-			e = trit_writer_commit(&w, err);
-		trit_writer_close(&w);
-	}
+	if (!e)
+		e = trit_file_write(path, kept_length(old.data, old.len, keep), old.data, err);
 	trit_buf_release(&old);
 	if (e)
 		return e;

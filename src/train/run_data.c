@@ -193,7 +193,6 @@ static int write_list(const struct sources *s, const char *out, int n_vocab, str
 {
 	char path[PATH_BYTES], number[32], name[32];
 	struct trit_buf text;
-	struct trit_writer w;
 	trit_buf_init(&text, (size_t)1 << 26);
 	struct trit_json j = { .out = &text, .err = err };
 	trit_json_begin(&j, NULL, '{');
@@ -219,11 +218,8 @@ static int write_list(const struct sources *s, const char *out, int n_vocab, str
 	trit_json_end(&j, ']');
 	trit_json_end(&j, '}');
 	int e = j.status ? j.status : path_of(path, out, "data.json", err);
-	if (!e && !(e = trit_writer_open(&w, path, err))) {
-		if (!(e = trit_writer_write(&w, text.len, text.data, err)))
-			e = trit_writer_commit(&w, err);
-		trit_writer_close(&w);
-	}
+	if (!e)
+		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);
 	return e;
 }
