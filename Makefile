@@ -64,16 +64,9 @@ debug asan tsan clang: %: build-%
 arm64: release build-arm64
 	@ctest --test-dir build/arm64 --output-on-failure -R '^tools_qemu-arm$$'
 
-# What libFuzzer finds new is kept in build/fuzz/found; an input that fails is kept there as well and ends the run.
 fuzz: build-fuzz
-	@for target in build/fuzz/tests/fuzz/fuzz_*; do \
-		[ -x $$target ] && [ ! -d $$target ] || continue; \
-		name=$${target##*/fuzz_}; found=build/fuzz/found/$$name; \
-		mkdir -p $$found; \
-		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 -print_final_stats=1 -artifact_prefix=$$found- \
-			$$found tests/fuzz/corpus/$$name > $$found.log 2>&1 || { cat $$found.log; exit 1; }; \
-		echo "fuzz_$$name: $$(sed -n 's/.*number_of_executed_units: *//p' $$found.log) inputs, nothing found"; \
-	done
+	@find build/fuzz/tests/fuzz -maxdepth 1 -name 'fuzz_*' -type f -perm -u+x | sort | \
+		xargs -n 1 -P $(JOBS) tools/fuzz-target $(FUZZ_SECONDS)
 
 check: release
 	@tools/check-layers
