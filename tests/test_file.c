@@ -547,7 +547,11 @@ static void test_leftovers(void **state)
 	(void)state;
 	snprintf(temporary, sizeof temporary, "open.tmp.%ld", (long)getpid());
 	snprintf(another, sizeof another, "left.tmp.%ld.1", (long)getpid());
+	put_file("open.tmp.1", "half");
+	put_file("opens.tmp.1", "of another target");
 	assert_int_equal(trit_writer_open(&w, "open", &err), 0);
+	assert_int_equal(trit_path_kind("open.tmp.1"), -1);
+	assert_int_equal(trit_path_kind("opens.tmp.1"), 0);
 	assert_int_equal(trit_writer_write(&w, 3, "yes", &err), 0);
 	put_file("left.tmp.1", "half");
 	put_file(another, "half");

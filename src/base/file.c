@@ -230,6 +230,62 @@ static int flush(struct trit_writer *w, struct trit_error *err)
 	return 0;
 }
 
+/* Whether the name is TARGET.tmp.PID or TARGET.tmp.PID.N; of any target for NULL. */
+static bool is_temporary(const char *name, const char *target)
+{
+	const char *at = NULL;
+	for (const char *p = name; (p = strstr(p, ".tmp.")); p++)
+		at = p + 5;
+	char *end;
+	long pid = at ? strtol(at, &end, 10) : 0;
+	if (pid > 0 && *end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	return pid > 0 && *end == 0 &&
+	       (!target || (strlen(target) == (size_t)(at - 5 - name) && !strncmp(name, target, strlen(target))));
+}
+
+/* Whether nothing writes this temporary file any more. The number in its name does not say: the process may be of
+ * another machine or container, have ended and be waited for by nobody, or its number be that of a new one. */
+static bool is_leftover(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool yes = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
+static void remove_leftovers(const char *dir, const char *target)
+{
+	DIR *d = opendir(dir);
+	if (!d)
+		return;
+	for (struct dirent *entry; (entry = readdir(d));)
+		if (is_temporary(entry->d_name, target) && is_leftover(dirfd(d), entry->d_name))
+			unlinkat(dirfd(d), entry->d_name, 0);
+	closedir(d);
+}
+
+void trit_remove_leftovers(const char *dir)
+{
+	remove_leftovers(dir, NULL);
+}
+
+/* Those of one target, which a process that was killed could not remove. */
+static void remove_leftovers_of(char *path)
+{
+	char *slash = strrchr(path, '/');
+	if (!slash) {
+		remove_leftovers(".", path);
+	} else if (slash == path) {
+		remove_leftovers("/", slash + 1);
+	} else {
+		*slash = 0;
+		remove_leftovers(path, slash + 1);
+		*slash = '/';
+	}
+}
+
 /* Makes the temporary file beside w->path; PATH.tmp.PID, and .1, .2, ... when that is there. */
 static int open_temporary(struct trit_writer *w, struct trit_error *err)
 {
@@ -238,6 +294,7 @@ static int open_temporary(struct trit_writer *w, struct trit_error *err)
 	w->temporary = trit_calloc(room, 1);
 	if (!w->temporary)
 		return trit_fail(err, TRIT_ERR_MEMORY, "%s: not enough memory to write it", w->path);
+	remove_leftovers_of(w->path);
 	for (int i = 0; w->fd < 0 && i < 100; i++) {
 		snprintf(w->temporary, room, i ? "%s.tmp.%ld.%d" : "%s.tmp.%ld", w->path, (long)getpid(), i);
 		w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -441,41 +498,6 @@ void trit_writer_close(struct trit_writer *w)
 	trit_free(w->path);
 	trit_free(w->buffer);
 	*w = (struct trit_writer){ .fd = -1 };
-}
-
-/* Whether the name ends in ".tmp.PID" or ".tmp.PID.N". */
-static bool is_temporary(const char *name)
-{
-	const char *at = NULL;
-	for (const char *p = name; (p = strstr(p, ".tmp.")); p++)
-		at = p + 5;
-	char *end;
-	long pid = at ? strtol(at, &end, 10) : 0;
-	if (pid > 0 && *end == '.')
-		end += 1 + strspn(end + 1, "0123456789");
-	return pid > 0 && *end == 0;
-}
-
-/* Whether nothing writes this temporary file any more. The number in its name does not say: the process may be of
- * another machine or container, have ended and be waited for by nobody, or its number be that of a new one. */
-static bool is_leftover(int dir, const char *name)
-{
-	int fd = is_temporary(name) ? openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
-	bool yes = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-	if (fd >= 0)
-		close(fd);
-	return yes;
-}
-
-void trit_remove_leftovers(const char *dir)
-{
-	DIR *d = opendir(dir);
-	if (!d)
-		return;
-	for (struct dirent *entry; (entry = readdir(d));)
-		if (is_leftover(dirfd(d), entry->d_name))
-			unlinkat(dirfd(d), entry->d_name, 0);
-	closedir(d);
 }
 
 int trit_file_write(const char *path, size_t len, const void *bytes, struct trit_error *err)

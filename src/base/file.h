@@ -34,8 +34,8 @@ uint64_t trit_free_space(const char *path);
 
 /**
  * An atomic writer: bytes go to PATH.tmp.PID beside the target, which commit flushes to the disk and renames over it.
- * close without commit removes the temporary file, so a failure or a full disk leaves what was there before. Small
- * writes are buffered.
+ * close without commit removes the temporary file, so a failure or a full disk leaves what was there before; what a
+ * killed process left of the same target goes when it is written again. Small writes are buffered.
  */
 struct trit_writer {
 	int fd;           /* -1 when not open */

@@ -123,7 +123,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 	if (find_labels(o, &err))
 		return trit_cmd_fail(o->command, &err);
 	int e = complete(o, template, &err);
-	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(&table, "%s", err.message) : trit_cmd_fail(o->command, &err);
+	return trit_train_parsed(o, &table, e, &err);
 }
 
 static int classify_train(int argc, char **argv)

@@ -162,8 +162,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		return status;
 	if (o->run.init && o->run.init != o->run.teacher && (status = check_init(&table, first_setting)) >= 0)
 		return status;
-	int e = complete(o, &err);
-	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(&table, "%s", err.message) : trit_cmd_fail(o->command, &err);
+	return trit_train_parsed(o, &table, complete(o, &err), &err);
 }
 
 /* A small set of examples, a few times over, by a model that knows much already: short, gentle, without decay. What
@@ -254,7 +253,7 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 	if (!o->run.init || !o->data.n)
 		return trit_opt_error(&table, "give --model and --data, or --resume");
 	struct trit_error err;
-	return trit_finetune_complete(o, &err) ? trit_opt_error(&table, "%s", err.message) : -1;
+	return trit_train_parsed(o, &table, trit_finetune_complete(o, &err), &err);
 }
 
 /* ---- the commands ------------------------------------------------------------------------------------------------ */

@@ -438,6 +438,12 @@ int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int
 	return -1;
 }
 
+int trit_train_parsed(const struct trit_train_job *o, const struct trit_opt_table *table, int e,
+                      const struct trit_error *err)
+{
+	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(table, "%s", err->message) : trit_cmd_fail(o->command, err);
+}
+
 int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)
 {
 	struct trit_train_job o = { 0 };

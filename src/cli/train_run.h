@@ -65,6 +65,11 @@ enum { TRIT_TRAIN_OPTIONS = 128 };
  * from first_setting on, since they are its checkpoint's. As trit_opt_parse. */
 int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv);
 
+/** What parsing ends with after looking at files: e of TRIT_ERR_ARG is a wrong option, else the command has failed. As
+ * trit_opt_parse. */
+int trit_train_parsed(const struct trit_train_job *o, const struct trit_opt_table *table, int e,
+                      const struct trit_error *err);
+
 /** Fills in *o, zeroed but for what the command has put there. As trit_opt_parse. */
 typedef int trit_train_parse_fn(struct trit_train_job *o, int argc, char **argv);
 /** Parses, trains, shows how it goes; several processes take turns as mpirun has it. Returns the exit status. */
