@@ -190,7 +190,7 @@ static void test_census(void **state)
 	assert_non_null(strstr(err.message, "\"3\" is not known; known are 2, 10, x"));
 	trit_labels_release(&labels);
 	scratch_write(path, sizeof one - 1, one);
-	assert_int_equal(trit_label_census(&labels, 1, paths, &plain, &err), TRIT_ERR_ARG);
+	assert_int_equal(trit_label_census(&labels, 1, paths, &plain, &err), TRIT_ERR_FORMAT);
 }
 
 /* ---- templates -------------------------------------------------------------------------------------------------- */

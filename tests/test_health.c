@@ -103,6 +103,8 @@ static void test_space(void **state)
 	s.checkpoints = 1e19;
 	assert_int_equal(trit_space_check(&s, ".", &err), TRIT_ERR_IO);
 	assert_non_null(strstr(err.message, "--keep"));
+	s.there = 1e19; /* what is to be written takes the place of what is there */
+	assert_int_equal(trit_space_check(&s, ".", &err), 0);
 }
 
 int main(void)

@@ -214,6 +214,33 @@ static void test_read(void **state)
 	trit_metrics_release(&m);
 }
 
+/* A skipped step has no loss; a file begun anew in the middle of a run is gone on with. */
+static void test_gaps(void **state)
+{
+	static const char text[] = "{\"step\": 7, \"tokens\": 7, \"loss\": 2, \"grad_norm\": 1}\n"
+	                           "{\"step\": 8, \"tokens\": 8, \"loss\": null, \"grad_norm\": null}\n"
+	                           "{\"step\": 9, \"tokens\": 9, \"loss\": 3, \"grad_norm\": 1}\n";
+	struct trit_error err;
+	struct trit_metrics m;
+	FILE *f;
+	(void)state;
+	scratch_write("gaps.jsonl", sizeof text - 1, text);
+	assert_int_equal(trit_metrics_open(&f, "gaps.jsonl", 8, &err), 0);
+	fclose(f);
+	assert_int_equal(trit_metrics_read(&m, "gaps.jsonl", 100, &err), 0);
+	assert_int_equal(m.n, 2);
+	assert_int_equal(m.points[1].step, 8);
+	trit_metrics_release(&m);
+	assert_int_equal(trit_metrics_read(&m, "gaps.jsonl", 1, &err), 0);
+	assert_true(m.n == 1 && m.points[0].loss == 2 && m.points[0].grad_norm == 1);
+	trit_metrics_release(&m);
+	assert_int_equal(trit_metrics_open(&f, "gaps.jsonl", 6, &err), 0);
+	fclose(f);
+	assert_int_equal(trit_metrics_read(&m, "gaps.jsonl", 100, &err), 0);
+	assert_int_equal(m.n, 0);
+	trit_metrics_release(&m);
+}
+
 static void check_bad(const char *text, const char *message)
 {
 	struct trit_error err;
@@ -250,7 +277,7 @@ int main(void)
 		cmocka_unit_test(test_crc),
 		cmocka_unit_test(test_events),
 #ifdef TRIT_HAVE_JANSSON
-		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_read), cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_bad),
 #endif
 	};

@@ -621,7 +621,7 @@ static void test_huge_lr(void **state)
 	resume(&t, "huge", 1);
 	assert_int_equal(t.progress.step, 0);
 	t.heedless = true;
-	for (e = 0; !e && t.progress.step < 60 && t.skipped == 0;)
+	for (e = 0; !e && t.progress.step < 60 && t.progress.health.skipped == 0;)
 		e = trit_trainer_step(&t, false, &report, &err);
 	assert_int_equal(e, 0);
 	trit_trainer_close(&t);

@@ -126,6 +126,14 @@ int trit_file_read(struct trit_buf *b, const char *path, struct trit_error *err)
 
 /* ---- directories ------------------------------------------------------------------------------------------------ */
 
+int trit_path_join(char path[TRIT_PATH_BYTES], const char *dir, const char *name, struct trit_error *err)
+{
+	bool whole = *name == '/';
+	if (snprintf(path, TRIT_PATH_BYTES, "%s%s%s", whole ? "" : dir, whole ? "" : "/", name) < TRIT_PATH_BYTES)
+		return 0;
+	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", dir);
+}
+
 int trit_path_kind(const char *path)
 {
 	struct stat st;

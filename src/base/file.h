@@ -27,6 +27,10 @@ TRIT_MUST_CHECK int trit_file_read(struct trit_buf *b, const char *path, struct 
 
 /** Makes the directory and its missing parents (mode 0777 less umask). Fine if it is there already. */
 TRIT_MUST_CHECK int trit_make_dirs(const char *path, struct trit_error *err);
+enum { TRIT_PATH_BYTES = 4096 };
+/** path = dir/name, or a name that begins with / as it is. Errors: ARG (too long). */
+TRIT_MUST_CHECK int trit_path_join(char path[TRIT_PATH_BYTES], const char *dir, const char *name,
+                                   struct trit_error *err);
 /** 1 directory, 0 other existing file, -1 not there (or not reachable). */
 int trit_path_kind(const char *path);
 /** Free bytes of the file system that holds `path` (an existing file or directory); UINT64_MAX when unknown. */

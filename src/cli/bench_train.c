@@ -128,7 +128,14 @@ int trit_bench_train(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	struct trit_recipe given = o.test.recipe;
+	struct trit_config ignored;
 	int kinds[] = { o.one ? given.weights : TRIT_WEIGHT_TERNARY, TRIT_WEIGHT_FULL };
+	o.test.recipe.weights = TRIT_WEIGHT_FULL;
+	if (!o.one && (trit_recipe_apply_size(&o.test.recipe, o.size, &err) ||
+	               trit_recipe_config(&o.test.recipe, &ignored, &err))) {
+		trit_cmd_note("bench", "ternary weights alone: in full precision %s", err.message);
+		o.one = true;
+	}
 	for (int i = 0; i < (o.one ? 1 : 2); i++) {
 		o.test.recipe = given;
 		o.test.recipe.weights = kinds[i];

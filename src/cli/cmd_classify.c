@@ -61,10 +61,11 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 {
 	*o = (struct trit_train_job){ .command = "classify train", .tune = true, .is_classifier = true,
 		                          .recipe = classify_defaults(), .type = "auto", .embedding_type = "auto",
-		                          .save_every = 200, .patience = 600, .run.val_every = 50 };
+		                          .patience = 600, .run.save_every = 200, .run.val_every = 50 };
 	const char *template = NULL;
 	int form = TRIT_LABEL_FORM_AUTO;
 	o->run.keep = 2;
+	o->run.max_skipped = 10;
 	o->run.examples = true;
 	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
 		{ 'm', "model", TRIT_OPT_STRING, &o->run.init, .metavar = "FILE",
@@ -120,10 +121,8 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 	if (!o->run.init || !o->data.n)
 		return trit_opt_error(&table, "give --model and --data, or --resume");
 	struct trit_error err;
-	if (find_labels(o, &err))
-		return trit_cmd_fail(o->command, &err);
-	int e = complete(o, template, &err);
-	return trit_train_parsed(o, &table, e, &err);
+	int e = find_labels(o, &err);
+	return trit_train_parsed(o, e ? e : complete(o, template, &err), &err);
 }
 
 static int classify_train(int argc, char **argv)

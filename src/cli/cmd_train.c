@@ -90,11 +90,10 @@ static const char distill_about[] =
 
 static int parse(struct trit_train_job *o, int argc, char **argv)
 {
-	static const char *const on_divergence[] = { "stop", "go-on", NULL };
 	*o = (struct trit_train_job){ .command = o->distill ? "distill" : "train", .distill = o->distill,
 		                     .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
-		                     .embedding_type = "auto", .save_every = 500, .patience = 600,
-		                     .run.val_every = 250 };
+		                     .embedding_type = "auto", .patience = 600,
+		                     .run.save_every = 500, .run.val_every = 250 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
 	o->run.max_skipped = 10;
@@ -114,12 +113,6 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		  .help = o->distill ? "vocabulary of a teacher that has none: of a GGUF model or a tokenizer.json"
 		                     : "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
 		TRIT_ROWS_INTERVALS(o, "text"),
-		{ 0, "max-skipped", TRIT_OPT_INT, &o->run.max_skipped, .min = 1, .max = 1000000, .metavar = "N",
-		  .help = "steps in a row whose gradient may be not finite, and which are skipped" },
-		{ 0, "on-divergence", TRIT_OPT_CHOICE, &o->on_divergence, .metavar = "WHAT",
-		  .help = "when the loss has gone up for good: stop with a diagnosis, or go on", .choices = on_divergence },
-		{ 0, "keep", TRIT_OPT_INT, &o->run.keep, .min = 1, .max = 1000, .metavar = "N",
-		  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },
 		TRIT_ROWS_RUN(o),
 		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME",
 		  .help = trit_recipe_sizes() },
@@ -152,7 +145,6 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 	int status = trit_train_parse(o, &table, first_setting, argc, argv);
 	if (status >= 0)
 		return status;
-	o->run.heedless = o->on_divergence != 0;
 	if (o->resume)
 		return check_resume(&table, o);
 	if (!o->data.n)
@@ -162,7 +154,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		return status;
 	if (o->run.init && o->run.init != o->run.teacher && (status = check_init(&table, first_setting)) >= 0)
 		return status;
-	return trit_train_parsed(o, &table, complete(o, &err), &err);
+	return trit_train_parsed(o, complete(o, &err), &err);
 }
 
 /* A small set of examples, a few times over, by a model that knows much already: short, gentle, without decay. What
@@ -202,10 +194,11 @@ int trit_finetune_complete(struct trit_train_job *o, struct trit_error *err)
 static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 {
 	*o = (struct trit_train_job){ .command = "finetune", .tune = true, .recipe = trit_finetune_defaults(),
-		                     .type = "auto", .embedding_type = "auto", .save_every = 100, .patience = 600,
-		                     .run.val_every = 50 };
+		                     .type = "auto", .embedding_type = "auto", .patience = 600,
+		                     .run.save_every = 100, .run.val_every = 50 };
 	o->run.max_val_windows = 256;
 	o->run.keep = 2;
+	o->run.max_skipped = 10;
 	o->run.examples = true;
 	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
 		{ 'm', "model", TRIT_OPT_STRING, &o->run.init, .metavar = "FILE",
@@ -217,6 +210,7 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 		  .help = "folder of the run; the result is DIR/model.gguf, or DIR/adapter.gguf" },
 		{ 0, "resume", TRIT_OPT_FLAG, &o->resume,
 		  .help = "go on with the run in DIR, with its settings (of adapters: and --model)" },
+		TRIT_ROW_RESUME_FROM(o->run.resume_from),
 		{ 0, "chat-template", TRIT_OPT_STRING, &o->run.chat_template, .metavar = "NAME",
 		  .help = "how conversations are written: see trit chat --help; the result keeps it",
 		  .shown = "the model's own" },
@@ -246,14 +240,15 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 	int status = trit_train_parse(o, &table, first_setting, argc, argv);
 	if (status >= 0)
 		return status;
-	if (o->resume && o->data.n)
-		return trit_opt_error(&table, "--resume goes on with the data in --out; leave --data out");
+	if (o->resume && (o->data.n || o->run.chat_template || o->run.skip_bad || (o->run.tokenizer && !o->run.init)))
+		return trit_opt_error(&table, "--resume goes on with the data in --out; leave --data, --chat-template, "
+		                      "--skip-bad and --tokenizer out");
 	if (o->resume)
 		return -1;
 	if (!o->run.init || !o->data.n)
 		return trit_opt_error(&table, "give --model and --data, or --resume");
 	struct trit_error err;
-	return trit_train_parsed(o, &table, trit_finetune_complete(o, &err), &err);
+	return trit_train_parsed(o, trit_finetune_complete(o, &err), &err);
 }
 
 /* ---- the commands ------------------------------------------------------------------------------------------------ */

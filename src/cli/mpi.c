@@ -150,20 +150,16 @@ static void look_around(void)
 {
 	MPI_Comm local;
 	cpu_set_t set;
-	uint64_t cores = 0, *all;
+	static uint64_t all[TRIT_MAX_RANKS];
+	uint64_t cores = 0;
 	if (sched_getaffinity(0, sizeof set, &set) == 0)
 		cores = trit_hash_bytes(0, &set, sizeof set);
 	MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, mpi.transport.rank, MPI_INFO_NULL, &local);
 	MPI_Comm_size(local, &mpi.transport.local_ranks);
-	mpi.sharers = mpi.transport.local_ranks;
-	all = trit_calloc((size_t)mpi.transport.local_ranks, sizeof *all);
-	if (all) {
-		MPI_Allgather(&cores, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, local);
-		mpi.sharers = 0;
-		for (int i = 0; i < mpi.transport.local_ranks; i++)
-			mpi.sharers += all[i] == cores;
-	}
-	trit_free(all);
+	MPI_Allgather(&cores, 1, MPI_UINT64_T, all, 1, MPI_UINT64_T, local);
+	mpi.sharers = 0;
+	for (int i = 0; i < mpi.transport.local_ranks; i++)
+		mpi.sharers += all[i] == cores;
 	MPI_Comm_free(&local);
 }
 
@@ -189,8 +185,11 @@ int trit_mpi_open(const struct trit_transport **out, double patience, struct tri
 	gethostname(mpi.transport.host, sizeof mpi.transport.host - 1);
 	look_around();
 	mpi.requests = trit_calloc((size_t)ranks, TRIT_EXCHANGES * 2 * sizeof(MPI_Request));
-	if (!mpi.requests)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %d processes", ranks);
+	if (!mpi.requests) { /* the others wait for this one */
+		trit_cmd_failf("train", "process %d on %s: not enough memory for %d processes", rank, mpi.transport.host,
+		               ranks);
+		MPI_Abort(MPI_COMM_WORLD, 1);
+	}
 	*out = &mpi.transport;
 	return TRIT_OK;
 }

@@ -225,6 +225,11 @@ static int set_value(const struct trit_opt_table *t, struct trit_opt *o, const c
 	return -1;
 }
 
+int trit_opt_set(const struct trit_opt_table *t, struct trit_opt *o, const char *name, char *value)
+{
+	return set_value(t, o, name, value);
+}
+
 /* A flag in the environment is on for anything but these. */
 static bool is_off(const char *value)
 {
@@ -365,13 +370,9 @@ int trit_opt_parse(struct trit_opt_table *t, int argc, char **argv)
 #define HELP_COLUMN 30
 #define HELP_WIDTH 100
 
-static void default_text(const struct trit_opt *o, size_t size, char *text)
+void trit_opt_value(const struct trit_opt *o, size_t size, char *text)
 {
 	text[0] = 0;
-	if (o->shown) {
-		snprintf(text, size, "%s", o->shown);
-		return;
-	}
 	switch (o->type) {
 	case TRIT_OPT_INT:
 		snprintf(text, size, "%d", *(const int *)o->value);
@@ -435,7 +436,10 @@ static void help_option(const struct trit_opt *o, FILE *f)
 	size_t at = (size_t)snprintf(right, sizeof right, "%s", o->help);
 	for (int i = 0; o->type == TRIT_OPT_CHOICE && o->choices[i] && at < sizeof right; i++)
 		at += (size_t)snprintf(right + at, sizeof right - at, "%s%s", i ? ", " : ": ", o->choices[i]);
-	default_text(o, sizeof text, text);
+	if (o->shown)
+		snprintf(text, sizeof text, "%s", o->shown);
+	else
+		trit_opt_value(o, sizeof text, text);
 	if (at < sizeof right && o->required)
 		at += (size_t)snprintf(right + at, sizeof right - at, " (required)");
 	else if (at < sizeof right && text[0])

@@ -78,6 +78,10 @@ struct trit_opt_table {
 /** Parses argv[1..argc-1]. Returns -1 to go on, or the exit status: 0 after --help (printed on stdout), 2 after an
  * error (one line on stderr). Reorders argv. */
 int trit_opt_parse(struct trit_opt_table *t, int argc, char **argv);
+/** Gives an option a value as if it were given as `name`; a string is pointed to. Returns as trit_opt_parse. */
+int trit_opt_set(const struct trit_opt_table *t, struct trit_opt *o, const char *name, char *value);
+/** The value that an option's variable holds, as it would be given; "" for flags and lists. */
+void trit_opt_value(const struct trit_opt *o, size_t size, char *text);
 /** What --help prints. */
 void trit_opt_help(const struct trit_opt_table *t, FILE *f);
 /** One line on stderr: "trit COMMAND: MESSAGE (trit COMMAND --help lists all)". Returns 2. */

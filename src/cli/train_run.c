@@ -318,7 +318,7 @@ static int save_on_the_way(struct trit_trainer *t, const struct trit_train_job *
 	d->open = false;
 	if (trit_dist_rank(t->transport) == 0)
 		trit_cmd_note(o->command, "not saved: %s; training goes on and tries again in %d steps", err->message,
-		              o->save_every);
+		              o->run.save_every);
 	return TRIT_OK;
 }
 
@@ -337,7 +337,7 @@ static int run(struct trit_trainer *t, const struct trit_train_job *o, struct di
 			return e;
 		if (first)
 			show_step(d, &r);
-		if (next % o->save_every == 0 && !last) {
+		if (next % o->run.save_every == 0 && !last) {
 			if ((e = save_on_the_way(t, o, d, &saved, err)))
 				return e;
 		}
@@ -352,7 +352,19 @@ static int fail(const struct trit_train_job *o, const struct trit_error *err)
 	if (trit_dist_rank(o->run.transport) == 0)
 		trit_cmd_fail(o->command, err);
 	trit_mpi_close();
-	return 1;
+	return trit_interrupts ? 130 : 1;
+}
+
+/* The same for what was found wrong with the files named on the command line. */
+static int refuse(const struct trit_train_job *o, int e, const struct trit_error *err)
+{
+	const struct trit_opt_table table = { .command = o->command };
+	if (e != TRIT_ERR_ARG)
+		return fail(o, err);
+	if (trit_dist_rank(o->run.transport) == 0)
+		trit_opt_error(&table, "%s", err->message);
+	trit_mpi_close();
+	return 2;
 }
 
 static void show_notes(const struct trit_trainer *t, const char *name, size_t first)
@@ -371,6 +383,8 @@ static int train(struct trit_train_job *o, struct display *d)
 	trit_progress_end(&d->preparing);
 	if (e)
 		return fail(o, &err);
+	if (first && trit_run_options_write(&o->kept, o->run.out, &err))
+		trit_cmd_note(o->command, "%s; a resumed run will need its options again", err.message);
 	if (t.recipe.n_labels && !o->is_classifier)
 		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit classify train", o->run.out);
 	else if (t.examples != o->tune || (o->is_classifier && !t.recipe.n_labels))
@@ -423,14 +437,19 @@ static void release_job(struct trit_train_job *o)
 	trit_free(o->words.items);
 }
 
+const char *const trit_on_divergence[] = { "stop", "go-on", NULL };
+
 int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv)
 {
 	int status = trit_opt_parse(table, argc, argv);
 	if (status >= 0)
 		return status;
-	if ((status = trit_export_types_parse(table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
-		return status;
 	o->resume |= o->run.resume_from != NULL;
+	if ((o->resume && (status = trit_run_options_take(&o->kept, table, o->run.out)) >= 0) ||
+	    (status = trit_export_types_parse(table, o->type, o->embedding_type, "auto", &o->export)) >= 0)
+		return status;
+	o->run.heedless = o->on_divergence != 0;
+	trit_run_options_note(&o->kept, table);
 	for (int i = first_setting; o->resume && i < table->n_options; i++)
 		if (table->options[i].given)
 			return trit_opt_error(table, "--%s: a resumed run keeps the settings it began with; leave it out",
@@ -438,10 +457,11 @@ int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int
 	return -1;
 }
 
-int trit_train_parsed(const struct trit_train_job *o, const struct trit_opt_table *table, int e,
-                      const struct trit_error *err)
+int trit_train_parsed(struct trit_train_job *o, int e, const struct trit_error *err)
 {
-	return !e ? -1 : e == TRIT_ERR_ARG ? trit_opt_error(table, "%s", err->message) : trit_cmd_fail(o->command, err);
+	if ((o->refused = e))
+		o->why = *err;
+	return -1;
 }
 
 int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)
@@ -462,8 +482,11 @@ int trit_train_command(trit_train_parse_fn *parse, int argc, char **argv)
 	trit_progress_init(&d.preparing);
 	o.run.progress = trit_progress_show;
 	o.run.progress_arg = &d.preparing;
-	if (trit_mpi_open(&o.run.transport, o.patience, &err)) {
+	int e = trit_mpi_open(&o.run.transport, o.patience, &err);
+	if (e) {
 		status = fail(&o, &err);
+	} else if ((e = trit_dist_agree(o.run.transport, o.refused, &o.why))) {
+		status = refuse(&o, e, &o.why);
 	} else {
 		if (o.run.transport && o.run.n_threads == 0)
 			o.run.n_threads = trit_mpi_threads();

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "cli/cmd.h"
+#include "cli/run_options.h"
 #include "convert/export.h"
 #include "train/trainer.h"
 
@@ -27,8 +28,10 @@ struct trit_train_job {
 	int layers; /* of the teacher's that the student is to have; 0: all */
 	int on_divergence;
 	int patience; /* seconds that processes wait for each other */
-	int save_every;
 	struct trit_export_options export;
+	struct trit_run_options kept;
+	int refused; /* a status: the files that were named will not do, as `why` says */
+	struct trit_error why;
 };
 
 #define TRIT_ROW_RECOMPUTE(value)                                                                                     \
@@ -43,14 +46,21 @@ struct trit_train_job {
 #define TRIT_ROW_RESUME_FROM(checkpoint)                                                                              \
 	{ 0, "resume-from", TRIT_OPT_STRING, &(checkpoint), .metavar = "STEP|FILE",                                        \
 	  .help = "go on from this checkpoint instead of the newest sound one" }
-/** held_out: what validations read, as a string. */
+extern const char *const trit_on_divergence[];
+/** How often what is done, and when the run ends before its time. held_out: what validations read, as a string. */
 #define TRIT_ROWS_INTERVALS(o, held_out)                                                                              \
 	{ 0, "val-every", TRIT_OPT_INT, &(o)->run.val_every, .min = 0, .max = INT_MAX, .metavar = "N",                     \
 	  .help = "steps between validations (0: only at the end)" },                                                      \
 	{ 0, "val-windows", TRIT_OPT_INT, &(o)->run.max_val_windows, .min = 0, .max = INT_MAX, .metavar = "N",             \
 	  .help = "sequences of held-out " held_out " a validation uses at most (0: all)" },                               \
-	{ 0, "save-every", TRIT_OPT_INT, &(o)->save_every, .min = 1, .max = INT_MAX, .metavar = "N",                       \
-	  .help = "steps between checkpoints" }
+	{ 0, "save-every", TRIT_OPT_INT, &(o)->run.save_every, .min = 1, .max = INT_MAX, .metavar = "N",                   \
+	  .help = "steps between checkpoints" },                                                                           \
+	{ 0, "keep", TRIT_OPT_INT, &(o)->run.keep, .min = 1, .max = 1000, .metavar = "N",                                  \
+	  .help = "checkpoints to keep: the newest, and older ones as DIR/checkpoint-STEP.safetensors" },                  \
+	{ 0, "max-skipped", TRIT_OPT_INT, &(o)->run.max_skipped, .min = 1, .max = 1000000, .metavar = "N",                 \
+	  .help = "steps in a row whose gradient may be not finite, and which are skipped" },                              \
+	{ 0, "on-divergence", TRIT_OPT_CHOICE, &(o)->on_divergence, .metavar = "WHAT",                                     \
+	  .help = "when the loss has gone up for good: stop with a diagnosis, or go on", .choices = trit_on_divergence }
 /** What all these commands end with; settings come after it. */
 #define TRIT_ROWS_RUN(o)                                                                                              \
 	TRIT_ROW_RECOMPUTE((o)->run.recompute), TRIT_ROW_PATIENCE((o)->patience),                                          \
@@ -65,10 +75,9 @@ enum { TRIT_TRAIN_OPTIONS = 128 };
  * from first_setting on, since they are its checkpoint's. As trit_opt_parse. */
 int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv);
 
-/** What parsing ends with after looking at files: e of TRIT_ERR_ARG is a wrong option, else the command has failed. As
- * trit_opt_parse. */
-int trit_train_parsed(const struct trit_train_job *o, const struct trit_opt_table *table, int e,
-                      const struct trit_error *err);
+/** What parsing ends with after looking at files, which may be others for each process: e is told when all know of it,
+ * TRIT_ERR_ARG as a wrong option. Returns -1. */
+int trit_train_parsed(struct trit_train_job *o, int e, const struct trit_error *err);
 
 /** Fills in *o, zeroed but for what the command has put there. As trit_opt_parse. */
 typedef int trit_train_parse_fn(struct trit_train_job *o, int argc, char **argv);

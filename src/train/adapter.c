@@ -12,15 +12,6 @@
 #include "format/safetensors.h"
 #include "model/rope.h"
 
-enum { PATH_BYTES = 4096 };
-
-static int path_of(char path[PATH_BYTES], const char *out, const char *name, struct trit_error *err)
-{
-	if (snprintf(path, PATH_BYTES, "%s/%s", out, name) < PATH_BYTES)
-		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", out);
-}
-
 /* Row of an adapter's B in memory that is row r in a file where rotary pairs are halves of heads, or not: the rows of
  * queries and keys are those of their projection. */
 static size_t source_row(const struct trit_param *t, const struct trit_config *c, bool half, size_t r)
@@ -77,9 +68,9 @@ static int fill_gguf(struct trit_gguf_writer *w, const struct trit_lora *l, cons
 
 static int write_gguf(const char *out, const struct trit_lora *l, const struct trit_config *c, struct trit_error *err)
 {
-	char path[PATH_BYTES];
+	char path[TRIT_PATH_BYTES];
 	struct trit_gguf_writer *w;
-	int e = path_of(path, out, "adapter.gguf", err);
+	int e = trit_path_join(path, out, "adapter.gguf", err);
 	if (e || (e = trit_gguf_writer_new(&w, path, err)))
 		return e;
 	e = fill_gguf(w, l, c, err);
@@ -116,9 +107,9 @@ static int fill_safetensors(struct trit_st_writer *w, const struct trit_lora *l,
 static int write_safetensors(const char *dir, const struct trit_lora *l, const struct trit_config *c,
                              struct trit_error *err)
 {
-	char path[PATH_BYTES];
+	char path[TRIT_PATH_BYTES];
 	struct trit_st_writer *w;
-	int e = path_of(path, dir, "adapter_model.safetensors", err);
+	int e = trit_path_join(path, dir, "adapter_model.safetensors", err);
 	if (e || (e = trit_st_writer_new(&w, path, err)))
 		return e;
 	e = fill_safetensors(w, l, c, err);
@@ -129,7 +120,7 @@ static int write_safetensors(const char *dir, const struct trit_lora *l, const s
 static int write_config(const char *dir, const struct trit_lora *l, const struct trit_config *c,
                         struct trit_error *err)
 {
-	char path[PATH_BYTES];
+	char path[TRIT_PATH_BYTES];
 	struct trit_buf text;
 	trit_buf_init(&text, 1 << 16);
 	struct trit_json j = { .out = &text, .err = err };
@@ -151,7 +142,7 @@ static int write_config(const char *dir, const struct trit_lora *l, const struct
 	trit_json_end(&j, ']');
 	trit_json_end(&j, '}');
 	int e = j.status;
-	if (!e && !(e = path_of(path, dir, "adapter_config.json", err)))
+	if (!e && !(e = trit_path_join(path, dir, "adapter_config.json", err)))
 		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);
 	return e;
@@ -159,9 +150,9 @@ static int write_config(const char *dir, const struct trit_lora *l, const struct
 
 int trit_adapter_write(const char *out, const struct trit_lora *l, const struct trit_config *c, struct trit_error *err)
 {
-	char dir[PATH_BYTES];
+	char dir[TRIT_PATH_BYTES];
 	int e;
-	if ((e = write_gguf(out, l, c, err)) || (e = path_of(dir, out, "adapter", err)))
+	if ((e = write_gguf(out, l, c, err)) || (e = trit_path_join(dir, out, "adapter", err)))
 		return e;
 	if (!trit_tensor_hf_name(c->arch, TRIT_TENSOR_ATTN_Q)) /* an architecture of GGUF alone */
 		return TRIT_OK;

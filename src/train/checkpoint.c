@@ -12,6 +12,7 @@
 #include "model/config_keys.h"
 
 #define VERSION "2"
+#define BASE "base.print"
 
 /* Weights, then first, then second moments. */
 static const char *const prefixes[] = { "", "m.", "v." };
@@ -89,7 +90,10 @@ static int describe(struct trit_st_writer *w, const struct trit_params *p, const
 	snprintf(text, sizeof text, "%llu", (unsigned long long)progress.train_tokens);
 	if ((e = trit_st_put_meta(w, "train-tokens", text, err)))
 		return e;
-	if ((e = trit_teaching_put(&progress.teaching, w, err)))
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)progress.base);
+	if (progress.base && (e = trit_st_put_meta(w, BASE, text, err)))
+		return e;
+	if ((e = trit_teaching_put(&progress.teaching, w, err)) || (e = trit_health_put(&progress.health, w, err)))
 		return e;
 	for (int i = 0; i < trit_n_settings; i++) {
 		trit_setting_print(text, &trit_settings[i], r);
@@ -131,11 +135,6 @@ int trit_checkpoint_save(const char *path, const struct trit_params *p, const st
 	return e;
 }
 
-uint64_t trit_checkpoint_bytes(const struct trit_params *p)
-{
-	return (uint64_t)p->total * 3 * sizeof(float) + 65536;
-}
-
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 static bool has_format(const struct trit_safetensors *s)
@@ -157,6 +156,8 @@ bool trit_checkpoint_is(const char *path)
 static int open_checkpoint(struct trit_safetensors *s, const char *path, struct trit_error *err)
 {
 	int e = trit_safetensors_open(s, path, err);
+	if (e == TRIT_ERR_UNSUPPORTED) /* a dtype that no trit writes: damage, and an older one may be sound */
+		return trit_fail_prefix(err, TRIT_ERR_FORMAT, "%s", "no training checkpoint, or a damaged one");
 	if (e)
 		return e;
 	const char *version = trit_safetensors_meta(s, "version");
@@ -164,12 +165,12 @@ static int open_checkpoint(struct trit_safetensors *s, const char *path, struct 
 		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: not a training checkpoint", path);
 	else if (!version)
 		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: no version; the file is damaged", path);
-	else if (strcmp(version, "1") && strcmp(version, VERSION))
+	else if (strcmp(version, "1") || trit_st_has_checksums(s)) /* first, or a damaged version would be a newer one */
+		e = trit_st_check_header(s, err) ? trit_fail_prefix(err, TRIT_ERR_FORMAT, "%s", path) : TRIT_OK;
+	if (!e && strcmp(version, "1") && strcmp(version, VERSION))
 		e = trit_fail(err, TRIT_ERR_UNSUPPORTED,
 		              "%s: checkpoint version %.16s is not known, " VERSION " and 1 are; it needs a newer trit", path,
 		              version);
-	else if (strcmp(version, "1") || trit_st_has_checksums(s))
-		e = trit_st_check_header(s, err) ? trit_fail_prefix(err, TRIT_ERR_FORMAT, "%s", path) : TRIT_OK;
 	if (e)
 		trit_safetensors_close(s);
 	return e;
@@ -187,6 +188,16 @@ static int read_count(const struct trit_safetensors *s, const char *name, long l
 	return TRIT_OK;
 }
 
+static int read_base(const struct trit_safetensors *s, uint64_t *print, struct trit_error *err)
+{
+	const char *text = trit_safetensors_meta(s, BASE);
+	char *end = NULL;
+	*print = text ? strtoull(text, &end, 16) : 0;
+	if (text && (strlen(text) != 16 || *end))
+		return trit_fail(err, TRIT_ERR_FORMAT, "\"" BASE "\" is not 16 hexadecimal digits");
+	return TRIT_OK;
+}
+
 static int read_progress(const struct trit_safetensors *s, struct trit_progress *progress, struct trit_error *err)
 {
 	long long step = 0, steps = 0, tokens = 0;
@@ -196,7 +207,9 @@ static int read_progress(const struct trit_safetensors *s, struct trit_progress 
 	    !(e = read_count(s, "train-tokens", LLONG_MAX, &tokens, err)) && (steps < 1 || step > steps))
 		e = trit_fail(err, TRIT_ERR_FORMAT, "step %lld of %lld", step, steps);
 	*progress = (struct trit_progress){ .step = (int)step, .steps = (int)steps, .train_tokens = (uint64_t)tokens };
-	return e ? e : trit_teaching_read(&progress->teaching, s, err);
+	if (e || (e = read_base(s, &progress->base, err)) || (e = trit_teaching_read(&progress->teaching, s, err)))
+		return e;
+	return trit_health_read(&progress->health, s, err);
 }
 
 /* Whether a name of metadata is one that this trit writes. */

@@ -3,8 +3,9 @@
  *
  * Tensors, all F32: the master weights under their GGUF names ("blk.0.attn_q.weight") and AdamW's moments under "m."
  * and "v." + name. Metadata: "format" "trit-checkpoint", "version" "2", "step" (optimiser steps done), "total-steps",
- * every setting of the recipe by name, and the configuration by its GGUF keys, which have dots. The vocabulary is
- * vocab.gguf beside it; random numbers need no state (train/data.h).
+ * "base.print" of frozen weights, "health.steps" (health.h), every setting of the recipe by name, and the configuration
+ * by its GGUF keys, which have dots. The vocabulary is vocab.gguf beside it; random numbers need no state
+ * (train/data.h).
  *
  * Written to a temporary file, flushed to the disk and renamed: a killed process leaves the previous checkpoint or the
  * new one, whole. Version 2 carries checksums of header and tensors (format/st_checksum.h), which are checked before
@@ -16,6 +17,7 @@
 #ifndef TRIT_TRAIN_CHECKPOINT_H
 #define TRIT_TRAIN_CHECKPOINT_H
 
+#include "train/health.h"
 #include "train/params.h"
 #include "train/recipe.h"
 #include "train/teaching.h"
@@ -24,7 +26,9 @@ struct trit_progress {
 	int step;  /* optimiser steps done */
 	int steps; /* of the whole run */
 	uint64_t train_tokens; /* in the training shards, to notice when they are others */
+	uint64_t base; /* hash of the weights that the run leaves as they are; 0: it trains all */
 	struct trit_teaching teaching;
+	struct trit_health health; /* of the steps done */
 };
 
 /** Puts the checkpoint in place of `path`. Errors: IO, MEMORY; FORMAT when a weight or moment is not finite: then what
@@ -44,7 +48,5 @@ TRIT_MUST_CHECK int trit_checkpoint_check(const char *path, struct trit_progress
 /** Reads weights and moments into p, laid out for that recipe. Errors: IO, FORMAT (missing tensor, other shape,
  * a number that is not finite). */
 TRIT_MUST_CHECK int trit_checkpoint_load(const char *path, struct trit_params *p, struct trit_error *err);
-/** Bytes a checkpoint takes on disk, roughly. */
-uint64_t trit_checkpoint_bytes(const struct trit_params *p);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "train/health.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -85,4 +86,54 @@ double trit_health_median(const struct trit_health *h, int half)
 	for (int i = 0; i < count; i++)
 		values[i] = h->losses[(h->next - h->n + from + i + TRIT_HEALTH_WINDOW) % TRIT_HEALTH_WINDOW];
 	return (double)median(values, count);
+}
+
+/* ---- in a checkpoint --------------------------------------------------------------------------------------------- */
+
+#define KEY "health.steps"
+
+int trit_health_put(const struct trit_health *h, struct trit_st_writer *w, struct trit_error *err)
+{
+	char text[7 * 16 + 2 * TRIT_HEALTH_WINDOW * 18];
+	int at = snprintf(text, sizeof text, "%d %d %d %d %d %d %.9g", h->n, h->next, h->far_losses, h->far_norms,
+	                  h->skipped, h->skipped_in_a_row, (double)h->best);
+	for (int i = 0; i < h->n; i++)
+		at += snprintf(text + at, sizeof text - (size_t)at, " %.9g %.9g", (double)h->losses[i], (double)h->norms[i]);
+	return trit_st_put_meta(w, KEY, text, err);
+}
+
+/* The next count of a text, at most `most`; moves on. */
+static bool take_count(const char **text, int most, int *count)
+{
+	char *end;
+	long v = strtol(*text, &end, 10);
+	bool ok = end != *text && v >= 0 && v <= most;
+	*count = ok ? (int)v : 0;
+	*text = end;
+	return ok;
+}
+
+static bool take_number(const char **text, float *number)
+{
+	char *end;
+	*number = strtof(*text, &end);
+	bool ok = end != *text && !isnan(*number);
+	*text = end;
+	return ok;
+}
+
+int trit_health_read(struct trit_health *h, const struct trit_safetensors *s, struct trit_error *err)
+{
+	const char *text = trit_safetensors_meta(s, KEY);
+	*h = (struct trit_health){ 0 };
+	if (!text)
+		return TRIT_OK;
+	bool ok = take_count(&text, TRIT_HEALTH_WINDOW, &h->n) && take_count(&text, TRIT_HEALTH_WINDOW - 1, &h->next) &&
+	          take_count(&text, INT_MAX, &h->far_losses) && take_count(&text, INT_MAX, &h->far_norms) &&
+	          take_count(&text, INT_MAX, &h->skipped) && take_count(&text, INT_MAX, &h->skipped_in_a_row) &&
+	          take_number(&text, &h->best);
+	for (int i = 0; ok && i < h->n; i++)
+		ok = take_number(&text, &h->losses[i]) && take_number(&text, &h->norms[i]) && isfinite(h->losses[i]) &&
+		     isfinite(h->norms[i]);
+	return ok && !*text ? TRIT_OK : trit_fail(err, TRIT_ERR_FORMAT, "\"" KEY "\" is not whole");
 }

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+#include "format/safetensors.h"
+
 enum { TRIT_HEALTH_WINDOW = 128, TRIT_HEALTH_FEWEST = 32, TRIT_HEALTH_PATIENCE = 20 };
 
 enum trit_verdict {
@@ -30,11 +32,16 @@ struct trit_health {
 	int next;        /* place of the next one */
 	float best;      /* lowest median of the losses so far */
 	int far_losses, far_norms; /* in a row */
+	int skipped, skipped_in_a_row; /* steps whose gradient was not finite, counted by the trainer */
 };
 
 /** Takes a step whose loss and norm are finite. */
 enum trit_verdict trit_health_add(struct trit_health *h, double loss, double norm);
 /** Median of the newest (half 1) or the older half (half 0) of the window's losses; NaN with fewer than 8. */
 double trit_health_median(const struct trit_health *h, int half);
+
+/** To and from the metadata of a checkpoint, exactly; zeroed where there is none. Errors: FORMAT. */
+TRIT_MUST_CHECK int trit_health_put(const struct trit_health *h, struct trit_st_writer *w, struct trit_error *err);
+TRIT_MUST_CHECK int trit_health_read(struct trit_health *h, const struct trit_safetensors *s, struct trit_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -95,6 +96,29 @@ bool trit_kept_any(const char *dir)
 	any = next_step(d) >= 0;
 	closedir(d);
 	return any;
+}
+
+/* Of a file, or of its share of one with several names. */
+static double bytes_of(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) ? 0 : (double)st.st_size / (double)st.st_nlink;
+}
+
+double trit_kept_bytes(const char *dir)
+{
+	char path[TRIT_KEPT_PATH_BYTES];
+	struct trit_kept k;
+	double bytes = 0;
+	if (trit_kept_list(&k, dir, NULL))
+		return 0;
+	for (int i = -1; i < k.n; i++)
+		if (!trit_kept_path(path, dir, i < 0 ? -1 : k.steps[i], NULL))
+			bytes += bytes_of(path);
+	trit_kept_release(&k);
+	if (snprintf(path, sizeof path, "%s/model.gguf", dir) < (int)sizeof path)
+		bytes += bytes_of(path);
+	return bytes;
 }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------ */

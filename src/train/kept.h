@@ -32,6 +32,8 @@ void trit_kept_release(struct trit_kept *k);
 TRIT_MUST_CHECK int trit_kept_path(char path[TRIT_KEPT_PATH_BYTES], const char *dir, int step, struct trit_error *err);
 /** Whether the folder holds any checkpoint. */
 bool trit_kept_any(const char *dir);
+/** What all checkpoints of the folder and its model.gguf take on the disk. */
+double trit_kept_bytes(const char *dir);
 
 /** Saves as the newest of DIR and keeps `keep` >= 1 in all. Errors: as trit_checkpoint_save; what was there stays. */
 TRIT_MUST_CHECK int trit_kept_save(const char *dir, int keep, const struct trit_params *p, const struct trit_recipe *r,

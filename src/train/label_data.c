@@ -415,7 +415,7 @@ int trit_label_census(struct trit_labels *labels, size_t n_paths, char *const *p
 	*labels = (struct trit_labels){ 0 };
 	int e = trit_label_rows_each(n_paths, paths, o, count_row, labels, &counts, err);
 	if (!e && labels->n < 2)
-		e = trit_fail(err, TRIT_ERR_ARG, "%s: all texts have the label \"%s\"; a classifier needs two at least",
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: all texts have the label \"%s\"; a classifier needs two at least",
 		              paths[0], labels->names[0]);
 	if (e)
 		trit_labels_release(labels);

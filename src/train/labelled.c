@@ -20,7 +20,6 @@ struct maker {
 	struct trit_classify_counts *counts;
 	size_t n_paths;
 	char *const *paths;
-	const struct trit_tokenizer *tokenizer;
 	struct trit_encoder *encoder;
 	struct trit_tokens tokens;
 	bool *loss; /* [S + 1] */
@@ -86,7 +85,7 @@ int trit_classify_prepare(const struct trit_classify_options *o, size_t n_paths,
                           struct trit_classify_counts *counts, struct trit_error *err)
 {
 	struct trit_windows_options options = *wo;
-	struct maker m = { .o = o, .wo = &options, .counts = counts, .n_paths = n_paths, .paths = paths, .tokenizer = t };
+	struct maker m = { .o = o, .wo = &options, .counts = counts, .n_paths = n_paths, .paths = paths };
 	if (o->n_val)
 		options.val_share = 0.5; /* above the key of one side and below the other's */
 	*counts = (struct trit_classify_counts){ 0 };

@@ -21,6 +21,7 @@ struct trit_memory_plan trit_memory_plan_of(const struct trit_memory_users *u)
 		        (double)trit_lora_bytes(u->lora) + (double)u->batch,
 		.exchange = trit_dist_bytes(u->dist),
 		.teacher = (double)trit_teacher_bytes(u->teacher),
+		.used = (double)trit_teacher_used_bytes(u->teacher),
 	};
 }
 
@@ -83,7 +84,7 @@ int trit_memory_plan_check(const struct trit_memory_plan *p, const struct trit_n
                            struct trit_error *err)
 {
 	char parts[TRIT_PLAN_BYTES], remedy[TRIT_PLAN_BYTES], each[64] = "";
-	double have = (double)free / processes + p->teacher, need = trit_memory_plan_total(p);
+	double have = (double)free / processes + p->used, need = trit_memory_plan_total(p);
 	if (need <= have)
 		return TRIT_OK;
 	trit_memory_plan_describe(parts, p);

@@ -22,7 +22,8 @@ struct trit_memory_plan {
 	double activations; /* kept for the backward pass */
 	double work;        /* the rest of the network, the optimiser, adapters, the batch */
 	double exchange;    /* with other processes */
-	double teacher;     /* there already when the plan is made */
+	double teacher;
+	double used;        /* of all that, when the plan is made: no longer free */
 };
 
 /** What a plan is made from. Those that a run does not have are zeroed. */

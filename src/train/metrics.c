@@ -12,11 +12,21 @@
 
 #define MAX_METRICS_BYTES ((size_t)1 << 32)
 
-/* Length of the whole lines at the beginning of text whose step is 1, 2, ..., keep. */
+/* The first line's step: 1, or a later one of a file that was begun anew since; 0: it is no such line. */
+static int first_step(const char *text, size_t len)
+{
+	char begin[32] = "";
+	int step = 0;
+	memcpy(begin, text, len < sizeof begin ? len : sizeof begin - 1);
+	return sscanf(begin, "{\"step\": %9d,", &step) == 1 && step > 0 ? step : 0;
+}
+
+/* Length of the whole lines at the beginning of text whose steps rise by one, up to `keep`. */
 static size_t kept_length(const char *text, size_t len, int keep)
 {
 	size_t at = 0;
-	for (int step = 1; step <= keep; step++) {
+	int first = first_step(text, len);
+	for (int step = first; first && step <= keep; step++) {
 		char begin[32];
 		int n = snprintf(begin, sizeof begin, "{\"step\": %d,", step);
 		const char *end = at < len ? memchr(text + at, '\n', len - at) : NULL;

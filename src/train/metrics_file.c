@@ -47,10 +47,13 @@ static int read_scales(struct trit_step_report *r, const json_t *list, struct tr
 	return TRIT_OK;
 }
 
-/* Running mean of the `before` lines of a point and one more. */
+/* Running mean of a point's lines, of which `before` came earlier, and one more; a line without the number, as of a
+ * step that was skipped, changes nothing. */
 static double mean(double so_far, size_t before, double v)
 {
-	return before ? so_far + (v - so_far) / (double)(before + 1) : v;
+	if (!before || isnan(so_far))
+		return v;
+	return isnan(v) ? so_far : so_far + (v - so_far) / (double)(before + 1);
 }
 
 /* Adds a line to the point, which stands for `before` others already. */

@@ -130,13 +130,3 @@ size_t trit_owners_own(const struct trit_owners *o)
 		own += o->units[u].owner == o->rank ? o->units[u].n : 0;
 	return own;
 }
-
-size_t trit_owners_largest(const struct trit_owners *o)
-{
-	size_t most = 0;
-	for (int b = 0; b < o->n_buckets; b++) {
-		size_t n = o->buckets[b].end - o->buckets[b].begin;
-		most = n > most ? n : most;
-	}
-	return most;
-}

@@ -57,7 +57,5 @@ void trit_owners_release(struct trit_owners *o);
 void trit_owners_piece(const struct trit_owners *o, int bucket, int rank, size_t *begin, size_t *end);
 /** Elements that belong to this process. */
 size_t trit_owners_own(const struct trit_owners *o);
-/** The largest bucket. */
-size_t trit_owners_largest(const struct trit_owners *o);
 
 #endif

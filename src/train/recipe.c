@@ -49,7 +49,8 @@ const struct trit_setting trit_settings[] = {
 	{ "seq-len", TRIT_SETTING_INT, AT(seq_len), 8, 65536, "N", "tokens a sequence, the model's context", NULL },
 	{ "batch", TRIT_SETTING_INT, AT(batch), 1, 65536, "N", "sequences a step", NULL },
 	{ "micro-batch", TRIT_SETTING_INT, AT(micro_batch), 0, 65536, "N",
-	  "sequences computed at once (0: about 2048 tokens); less memory, same gradient", NULL },
+	  "sequences computed at once (0: about 2048 tokens); less memory, the same\n"
+	  "gradient but for rounding", NULL },
 	{ "parts", TRIT_SETTING_INT, AT(parts), 0, 65536, "N",
 	  "equal parts of a batch whose gradients are summed in a fixed tree: what as\n"
 	  "many processes would do (0: as many as there are processes)", NULL },

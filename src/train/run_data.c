@@ -9,13 +9,12 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "format/json_file.h"
 #include "format/json_text.h"
 #include "format/vocab_file.h"
 #include "train/data_folder.h"
-
-enum { PATH_BYTES = 4096 };
 
 /* A source as --data has it. */
 struct source {
@@ -30,13 +29,6 @@ struct sources {
 	size_t n;
 	size_t n_folders; /* to be prepared */
 };
-
-static int path_of(char path[PATH_BYTES], const char *out, const char *name, struct trit_error *err)
-{
-	if (snprintf(path, PATH_BYTES, "%s%s%s", *name == '/' ? "" : out, *name == '/' ? "" : "/", name) < PATH_BYTES)
-		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", out);
-}
 
 /* Name of the folder of the shards: "data-2", in the run's folder, or an absolute path. */
 static const char *dir_of(const struct source *s, char name[32])
@@ -129,13 +121,13 @@ static int same_file(const char *a, const char *b, bool *same, struct trit_error
 
 static int check_prepared(const struct sources *s, const char *vocab_path, struct trit_error *err)
 {
-	char path[PATH_BYTES];
+	char path[TRIT_PATH_BYTES];
 	bool same = true;
 	int e = TRIT_OK;
 	for (size_t i = 0; i < s->n && !e; i++) {
 		if (!s->items[i].prepared)
 			continue;
-		if (!(e = path_of(path, s->items[i].path, "vocab.gguf", err)) &&
+		if (!(e = trit_path_join(path, s->items[i].path, "vocab.gguf", err)) &&
 		    !(e = same_file(path, vocab_path, &same, err)) && !same)
 			e = trit_fail(err, TRIT_ERR_FORMAT,
 			              "%s: prepared with another vocabulary than the run's; prepare it again with --tokenizer",
@@ -191,7 +183,7 @@ static int count_tokens(const char *dir, int n_vocab, uint64_t *tokens, struct t
 
 static int write_list(const struct sources *s, const char *out, int n_vocab, struct trit_error *err)
 {
-	char path[PATH_BYTES], number[32], name[32];
+	char path[TRIT_PATH_BYTES], number[32], name[32];
 	struct trit_buf text;
 	trit_buf_init(&text, (size_t)1 << 26);
 	struct trit_json j = { .out = &text, .err = err };
@@ -204,7 +196,7 @@ static int write_list(const struct sources *s, const char *out, int n_vocab, str
 		if (!it->prepared && it->number <= listed) /* all text without weights is one */
 			continue;
 		listed = it->prepared ? listed : it->number;
-		if ((j.status = path_of(path, out, dir, err)) || (j.status = count_tokens(path, n_vocab, &tokens, err)))
+		if ((j.status = trit_path_join(path, out, dir, err)) || (j.status = count_tokens(path, n_vocab, &tokens, err)))
 			break;
 		trit_json_begin(&j, NULL, '{');
 		trit_json_string(&j, "path", dir);
@@ -217,7 +209,7 @@ static int write_list(const struct sources *s, const char *out, int n_vocab, str
 	}
 	trit_json_end(&j, ']');
 	trit_json_end(&j, '}');
-	int e = j.status ? j.status : path_of(path, out, "data.json", err);
+	int e = j.status ? j.status : trit_path_join(path, out, "data.json", err);
 	if (!e)
 		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);
@@ -228,13 +220,13 @@ static int prepare_texts(const struct sources *s, const char *out, char **texts,
                          const struct trit_prepare_settings *settings, const struct trit_tokenizer *t,
                          struct trit_error *err)
 {
-	char path[PATH_BYTES], name[32];
+	char path[TRIT_PATH_BYTES], name[32];
 	int e = TRIT_OK;
 	for (size_t number = 1; number <= s->n_folders && !e; number++) {
 		struct source folder = { .number = number };
 		struct trit_corpus corpus;
 		struct trit_prepare_report report = { 0 };
-		if ((e = path_of(path, out, dir_of(&folder, name), err)) ||
+		if ((e = trit_path_join(path, out, dir_of(&folder, name), err)) ||
 		    (e = trit_corpus_open(&corpus, list_texts(s, number, texts), texts, err)))
 			break;
 		e = trit_prepare_shards(&corpus, settings, t, path, &report, err);
@@ -267,14 +259,15 @@ int trit_run_data_make(const char *out, size_t n_paths, char *const *paths, cons
                        struct trit_vocab *take_vocab, int n_vocab, const struct trit_prepare_settings *s,
                        struct trit_tokenizer **t, struct trit_error *err)
 {
-	char vocab_path[PATH_BYTES], list_path[PATH_BYTES];
+	char vocab_path[TRIT_PATH_BYTES], list_path[TRIT_PATH_BYTES];
 	struct sources sources = { 0 };
 	struct trit_vocab vocab = take_vocab ? *take_vocab : (struct trit_vocab){ 0 };
 	char **texts = trit_calloc(n_paths, sizeof *texts);
 	int e = texts ? TRIT_OK : trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a list of sources");
 	if (take_vocab)
 		*take_vocab = (struct trit_vocab){ 0 };
-	if (!e && !(e = path_of(vocab_path, out, "vocab.gguf", err)) && !(e = path_of(list_path, out, "data.json", err)))
+	if (!e && !(e = trit_path_join(vocab_path, out, "vocab.gguf", err)) &&
+	    !(e = trit_path_join(list_path, out, "data.json", err)))
 		unlink(list_path); /* of an earlier try */
 	if (!e && !(e = parse_sources(&sources, n_paths, paths, err)) &&
 	    (take_vocab || !(e = find_vocab(&sources, tokenizer, n_vocab, texts, s, &vocab, err))) &&
@@ -293,18 +286,18 @@ int trit_run_data_make(const char *out, size_t n_paths, char *const *paths, cons
 
 void trit_run_data_remove(const char *out)
 {
-	char path[PATH_BYTES], name[32];
+	char path[TRIT_PATH_BYTES], name[32];
 	struct trit_error ignored;
 	for (int i = 1; i <= TRIT_MIX_BLOCK; i++) {
 		struct source folder = { .number = (size_t)i };
-		if (path_of(path, out, dir_of(&folder, name), &ignored) || (trit_path_kind(path) != 1 && i > 1))
+		if (trit_path_join(path, out, dir_of(&folder, name), &ignored) || (trit_path_kind(path) != 1 && i > 1))
 			break;
 		trit_shards_remove(path);
 		rmdir(path);
 	}
-	if (!path_of(path, out, "data.json", &ignored))
+	if (!trit_path_join(path, out, "data.json", &ignored))
 		unlink(path);
-	if (!path_of(path, out, "vocab.gguf", &ignored))
+	if (!trit_path_join(path, out, "vocab.gguf", &ignored))
 		unlink(path);
 }
 
@@ -312,7 +305,7 @@ void trit_run_data_remove(const char *out)
 
 #ifdef TRIT_HAVE_JANSSON
 static int parse_list_item(const json_t *item, const char *out, struct trit_data_source *s, uint64_t *tokens,
-                           char dir[PATH_BYTES], struct trit_error *err)
+                           char dir[TRIT_PATH_BYTES], struct trit_error *err)
 {
 	const char *path = json_string_value(json_object_get(item, "path"));
 	const char *weight = json_string_value(json_object_get(item, "weight"));
@@ -324,7 +317,7 @@ static int parse_list_item(const json_t *item, const char *out, struct trit_data
 	if (weight && (end == weight || *end || !(s->weight > 0) || !isfinite(s->weight)))
 		return trit_fail(err, TRIT_ERR_FORMAT, "data.json: weight \"%.32s\" is no number above 0", weight);
 	*tokens = (uint64_t)json_integer_value(count);
-	return path_of(dir, out, path, err);
+	return trit_path_join(dir, out, path, err);
 }
 
 static int open_list(struct trit_data *d, const char *path, const char *out, int n_vocab, int seq_len, uint64_t seed,
@@ -337,7 +330,7 @@ static int open_list(struct trit_data *d, const char *path, const char *out, int
 	const json_t *list = json_object_get(root, "sources");
 	size_t n = json_array_size(list);
 	struct trit_data_source *sources = trit_calloc(n, sizeof *sources);
-	char(*dirs)[PATH_BYTES] = trit_calloc(n, sizeof *dirs);
+	char(*dirs)[TRIT_PATH_BYTES] = trit_calloc(n, sizeof *dirs);
 	uint64_t *tokens = trit_calloc(n, sizeof *tokens), all = 0;
 	if (!sources || !dirs || !tokens)
 		e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu sources of data", n);
@@ -372,11 +365,11 @@ static int open_list(struct trit_data *d, const char *path, const char *out, int
 int trit_run_data_open(struct trit_data *d, const char *out, int n_vocab, int seq_len, uint64_t seed,
                        struct trit_error *err)
 {
-	char path[PATH_BYTES];
-	int e = path_of(path, out, "data.json", err);
+	char path[TRIT_PATH_BYTES];
+	int e = trit_path_join(path, out, "data.json", err);
 	if (e)
 		return e;
 	if (trit_path_kind(path) == 0)
 		return open_list(d, path, out, n_vocab, seq_len, seed, err);
-	return (e = path_of(path, out, "data", err)) ? e : trit_data_open(d, path, n_vocab, seq_len, seed, err);
+	return (e = trit_path_join(path, out, "data", err)) ? e : trit_data_open(d, path, n_vocab, seq_len, seed, err);
 }

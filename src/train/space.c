@@ -27,11 +27,13 @@ struct trit_space trit_space_of(const struct trit_config *c, uint64_t text_bytes
 int trit_space_check(const struct trit_space *s, const char *folder, struct trit_error *err)
 {
 	const double mb = 1e6;
-	double need = s->shards + s->checkpoints + s->metrics + s->model, have = (double)trit_free_space(folder);
+	double need = s->shards + s->checkpoints + s->metrics + s->model - s->there;
+	double have = (double)trit_free_space(folder);
 	if (need <= have)
 		return TRIT_OK;
 	return trit_fail(err, TRIT_ERR_IO,
-	                 "%s: the run will write %.1f MB (tokens %.1f, checkpoints %.1f, metrics %.1f, model %.1f) and "
-	                 "%.1f are free; free some, choose another --out or a smaller --keep",
-	                 folder, need / mb, s->shards / mb, s->checkpoints / mb, s->metrics / mb, s->model / mb, have / mb);
+	                 "%s: the run will write %.1f MB (tokens %.1f, checkpoints %.1f, metrics %.1f, model %.1f, of "
+	                 "which %.1f are there) and %.1f are free; free some, choose another --out or a smaller --keep",
+	                 folder, need / mb, s->shards / mb, s->checkpoints / mb, s->metrics / mb, s->model / mb,
+	                 s->there / mb, have / mb);
 }

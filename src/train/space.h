@@ -15,6 +15,7 @@ struct trit_space {
 	double checkpoints; /* all kept, and the one being written beside them */
 	double metrics;     /* metrics.jsonl and events */
 	double model;       /* the packed result, and the one being written beside it */
+	double there;       /* what of that the folder has already, whose place the new takes */
 };
 
 /** text_bytes of text to cut into tokens (0: done), `steps` more to come, of which every val_every-th (0: the last) is

@@ -26,7 +26,7 @@ static bool has_relation(const struct trit_recipe *r)
 	return r->relation_weight > 0 || r->relation_share > 0;
 }
 
-bool trit_recipe_distils(const struct trit_recipe *r)
+static bool distils(const struct trit_recipe *r)
 {
 	return has_kl(r) || has_relation(r);
 }
@@ -99,7 +99,7 @@ static int check_vocab(const char *path, const struct trit_vocab *theirs, int n_
 static int check(const char *path, const struct trit_config *teacher, const struct trit_config *student,
                  const struct trit_recipe *r, struct trit_error *err)
 {
-	if (!trit_recipe_distils(r))
+	if (!distils(r))
 		return trit_fail(err, TRIT_ERR_ARG, "nothing is learnt from the teacher: --kl-share, --kl-weight, "
 		                 "--relation-share and --relation-weight are all 0");
 	if (r->relation_layer > student->n_layers)
@@ -207,6 +207,11 @@ size_t trit_teacher_bytes(const struct trit_teacher *t)
 	if (!t->model)
 		return 0;
 	return trit_distill_bytes(&t->distill) + t->model->arena.size + (size_t)t->model->stats.mapped_bytes;
+}
+
+size_t trit_teacher_used_bytes(const struct trit_teacher *t)
+{
+	return t->model ? t->model->arena.size : 0;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */

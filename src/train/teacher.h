@@ -31,9 +31,6 @@ struct trit_teacher {
 	bool at_work;                /* in that step */
 };
 
-/** Whether a recipe compares anything with a teacher. */
-bool trit_recipe_distils(const struct trit_recipe *r);
-
 /** The teacher's vocabulary, or that of the file `tokenizer` unless NULL, for a student that is made anew; and how many
  * rows the teacher's embedding has, which may be more than tokens. Errors: as of trit_model_file_open; FORMAT where
  * there is no vocabulary or not the room for it. */
@@ -55,6 +52,8 @@ TRIT_MUST_CHECK int trit_teacher_open(struct trit_teacher *t, const char *path, 
 void trit_teacher_close(struct trit_teacher *t);
 /** Bytes it needs beside the student: scratch memory and weights, mapped or not. */
 size_t trit_teacher_bytes(const struct trit_teacher *t);
+/** Those of them that are written already when it is open. */
+size_t trit_teacher_used_bytes(const struct trit_teacher *t);
 
 /** Before a step's passes: decides whether the teacher is there and what its losses weigh. n sequences of the step's
  * batch, with weights or NULL, measure the norms when none are known yet, those of the first process; the gradient is

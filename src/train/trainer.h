@@ -4,7 +4,7 @@
  * The output folder:
  *     data/train-*.safetensors, data/val-*.safetensors   tokens             vocab.gguf   the vocabulary
  *     checkpoint.safetensors   weights, moments, settings, step              metrics.jsonl   a line a step
- *     checkpoint-STEP.safetensors   older ones (kept.h)
+ *     checkpoint-STEP.safetensors   older ones (kept.h)                options.json   (cli/run_options.h)
  *     events.out.tfevents.*    the same numbers for TensorBoard
  * model.gguf, the packed result, is made from the checkpoint by convert/.
  *
@@ -47,7 +47,8 @@ struct trit_train_options {
 	const char *cpu;           /* kernel tier; NULL: best */
 	int n_threads;             /* 0: all cores */
 	int max_val_windows;       /* validate on at most so many */
-	int val_every;             /* steps between validations, to foretell the size of the metrics; 0: none */
+	int val_every;             /* steps between validations, by the caller; 0: none */
+	int save_every;            /* steps between checkpoints, likewise */
 	int keep;                  /* checkpoints to keep; 0: 2 */
 	int max_skipped;           /* steps in a row whose gradient may be not finite; 0: 10 */
 	bool heedless;             /* go on when the run diverges */
@@ -95,10 +96,10 @@ struct trit_trainer {
 	int lock; /* the folder, locked against another trainer; -1 before */
 	int max_val_windows;
 	int keep; /* checkpoints */
+	uint64_t habits; /* hash of what must be the same in all processes besides settings */
 	struct trit_notes notes; /* what resuming found odd; the diagnosis of a run that cannot go on */
-	int skipped, skipped_in_a_row, max_skipped;
+	int max_skipped;
 	bool heedless;
-	struct trit_health health;
 	float *scales; /* [L, TRIT_NET_LINEARS] */
 	float *loads;  /* [L, E], behind them */
 	FILE *metrics;

@@ -7,18 +7,10 @@
 
 #include <time.h>
 
+#include "base/file.h"
 #include "format/gguf_labels.h"
 #include "format/vocab_file.h"
 #include "model/label_words.h"
-
-enum { PATH_BYTES = 4096 };
-
-static int path_of(char path[PATH_BYTES], const char *out, const char *name, struct trit_error *err)
-{
-	if (snprintf(path, PATH_BYTES, "%s/%s", out, name) < PATH_BYTES)
-		return TRIT_OK;
-	return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", out);
-}
 
 /* ---- data -------------------------------------------------------------------------------------------------------- */
 
@@ -35,8 +27,8 @@ static int put_chat_template(struct trit_vocab *v, const struct trit_chat_templa
 /* The vocabulary goes to OUT/vocab.gguf, then to the tokenizer. */
 static int keep_vocab(struct trit_trainer *t, struct trit_vocab *take_vocab, struct trit_error *err)
 {
-	char path[PATH_BYTES];
-	int e = path_of(path, t->out, "vocab.gguf", err);
+	char path[TRIT_PATH_BYTES];
+	int e = trit_path_join(path, t->out, "vocab.gguf", err);
 	if (!e)
 		e = trit_vocab_file_write(path, take_vocab, err);
 	if (!e)
@@ -50,13 +42,13 @@ static int prepare_labelled(struct trit_trainer *t, struct trit_vocab *take_voca
                             const struct trit_classify_options *o, const struct trit_windows_options *wo,
                             const char *dir, struct trit_error *err)
 {
-	char path[PATH_BYTES];
+	char path[TRIT_PATH_BYTES];
 	if (o->labels.template)
 		take_vocab->add_eos = false;
 	else if (t->recipe.label_pooling == TRIT_LABEL_LAST && take_vocab->eos >= 0)
 		take_vocab->add_eos = true;
 	int e = keep_vocab(t, take_vocab, err);
-	if (!e && !(e = path_of(path, t->out, "labels.gguf", err)) &&
+	if (!e && !(e = trit_path_join(path, t->out, "labels.gguf", err)) &&
 	    !(e = trit_labels_file_write(path, &o->labels, err)))
 		e = trit_classify_prepare(o, n_paths, paths, t->tokenizer, wo, dir, &t->label_counts, err);
 	return e;
@@ -86,11 +78,11 @@ static int prepare_records(struct trit_trainer *t, struct trit_vocab *take_vocab
 int trit_trainer_prepare_examples(struct trit_trainer *t, struct trit_init *init, size_t n_paths, char *const *paths,
                                   const struct trit_train_options *o, struct trit_error *err)
 {
-	char dir[PATH_BYTES];
+	char dir[TRIT_PATH_BYTES];
 	struct trit_windows_options wo = { .seq_len = t->recipe.seq_len, .padded = t->recipe.padded,
 		                               .val_share = (double)t->recipe.val_share, .progress = o->progress,
 		                               .progress_arg = o->progress_arg };
-	int e = path_of(dir, t->out, "data", err);
+	int e = trit_path_join(dir, t->out, "data", err);
 	if (e)
 		return e;
 	struct trit_vocab vocab = init->file.vocab;

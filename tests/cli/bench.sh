@@ -141,5 +141,8 @@ expect 0 "$T" bench $small -o csv
 [ "$(wc -l <out)" -eq 3 ] || fail "not three lines of CSV"
 expect 0 "$T" bench $small -o json
 has out '^\[$' '^\]$' '"weights": "full"'
+expect 0 "$T" bench $small --scales row -o json
+has out '^\]$' '"weights": "ternary"'
+has err 'ternary weights alone'
 expect 2 "$T" bench --train --batch 0
 exit 0

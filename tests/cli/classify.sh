@@ -119,8 +119,8 @@ expect 0 "$T" classify train -m $m --data bad.csv --val data.tsv --labels x y fl
 has err "1 texts are empty" "2 rows could not be used; the first: bad.csv:4: 1 columns"
 printf 'a\tx\nb\tx\n' >one.tsv
 refuse 1 'all texts have the label "x"' "$T" classify train -m $m --data one.tsv --out new
-refuse 1 'neither .csv, .tsv nor .jsonl' "$T" classify train -m $m --data stones.txt --out new
-refuse 1 'no column is called "grade"' "$T" classify train -m $m --data data.csv --label-column grade --out new
+refuse 2 'neither .csv, .tsv nor .jsonl' "$T" classify train -m $m --data stones.txt --out new
+refuse 2 'no column is called "grade"' "$T" classify train -m $m --data data.csv --label-column grade --out new
 refuse 2 'give --model and --data' "$T" classify train --data data.csv --out new
 refuse 2 'give it with --template' "$T" classify train -m $m --data data.csv --words a b --out new
 refuse 2 '--words has 3 and there are 2' \

@@ -44,6 +44,10 @@ wait $pid
 if [ $? -eq 130 ]; then
 	has err "trit finetune --resume --out cut --model FILE"
 	refuse 1 'needs its model to go on: give --model' "$T" finetune --resume --out cut
+	"$T" train --init full/model.gguf --data $DATA/train/garden.txt --out other --seq-len 32 --batch 2 \
+		--steps 1 2>err
+	refuse 1 'other/model.gguf: not the model that the run in cut began with' "$T" finetune --resume --out cut \
+		--model other/model.gguf
 	expect 0 "$T" finetune --resume --out cut --model full/model.gguf --val-every 3
 fi
 same lora/checkpoint.safetensors cut/checkpoint.safetensors "interrupted and resumed"

@@ -37,7 +37,8 @@ status=$?
 [ $status -eq 130 ] || [ $status -eq 0 ] || fail "an interrupted run ends with $status"
 if [ $status -eq 130 ]; then
 	has err "stopped at step [0-9]+ of 12 and saved; go on with: trit train --resume --out cut"
-	expect 0 "$T" train --resume --out cut --val-every 6
+	expect 0 "$T" train --resume --out cut # with the intervals it began with
+	grep -q '"save-every": "1000"' cut/options.json || fail "options.json has not what was given"
 fi
 same whole/checkpoint.safetensors cut/checkpoint.safetensors "interrupted and resumed"
 for run in whole cut; do
@@ -52,7 +53,13 @@ has err 'memory: .* of .* free \(weights [0-9]+, gradients' 'disk: .* for 3 chec
 expect 0 "$T" train --data "$text" --out again2 $small --layers 3 --steps 6 --recompute
 has err 'activations computed again'
 same again/checkpoint.safetensors again2/checkpoint.safetensors "with activations computed again"
-expect 0 "$T" train --resume --resume-from 3 --recompute --out again
+expect 0 "$T" train --resume --resume-from 3 --recompute --out again --type f16
+[ -e again/checkpoint-3.safetensors ] && [ -e again/checkpoint-0.safetensors ] || fail "--keep is forgotten"
+grep -q '"type": "f16"' again/options.json || fail "an option given later is not kept"
+echo '{"keep": "many"}' >again/options.json
+refuse 2 'again/options.json, keep: "many" is not a whole number' "$T" train --resume --out again
+echo '{"keep": ' >again/options.json
+refuse 1 'again/options.json.*line 2' "$T" train --resume --out again
 same again/checkpoint.safetensors again2/checkpoint.safetensors "resumed with activations computed again"
 refuse 1 'not enough memory for the parameters: 4 x [0-9]+ MiB; choose a smaller --size' \
 	"$T" train --data "$text" --out new --size 700m --layers 512 --d-model 65536 --d-ff 65536
