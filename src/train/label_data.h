@@ -56,7 +56,7 @@ TRIT_MUST_CHECK int trit_label_rows_each(size_t n_paths, char *const *paths, con
                                          trit_label_row_fn *fn, void *arg, struct trit_label_counts *counts,
                                          struct trit_error *err);
 
-/** Which labels there are, in order. *labels is the caller's to release. Errors: as above; ARG (only one). */
+/** Which labels there are, in order. *labels is the caller's to release. Errors: as above; FORMAT (only one). */
 TRIT_MUST_CHECK int trit_label_census(struct trit_labels *labels, size_t n_paths, char *const *paths,
                                       const struct trit_label_options *o, struct trit_error *err);
 
