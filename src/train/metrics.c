@@ -17,7 +17,8 @@ static int first_step(const char *text, size_t len)
 {
 	char begin[32] = "";
 	int step = 0;
-	memcpy(begin, text, len < sizeof begin ? len : sizeof begin - 1);
+	if (len)
+		memcpy(begin, text, len < sizeof begin ? len : sizeof begin - 1);
 	return sscanf(begin, "{\"step\": %9d,", &step) == 1 && step > 0 ? step : 0;
 }
 
