@@ -653,6 +653,9 @@ static void test_no_memory(void **state)
 	int e = -1;
 
 	(void)state;
+#ifdef __SANITIZE_THREAD__
+	skip(); /* one thread, and minutes there */
+#endif
 	for (uint64_t n = 1; e; n += n < 150 ? 1 : 7) {
 		trit_mem_fail_after(n);
 		e = trit_trainer_create(&t, &r, 1, paths, &o, &err);
