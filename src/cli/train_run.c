@@ -383,8 +383,6 @@ static int train(struct trit_train_job *o, struct display *d)
 	trit_progress_end(&d->preparing);
 	if (e)
 		return fail(o, &err);
-	if (first && trit_run_options_write(&o->kept, o->run.out, &err))
-		trit_cmd_note(o->command, "%s; a resumed run will need its options again", err.message);
 	if (t.recipe.n_labels && !o->is_classifier)
 		e = trit_fail(&err, TRIT_ERR_ARG, "%s is a run of trit classify train", o->run.out);
 	else if (t.examples != o->tune || (o->is_classifier && !t.recipe.n_labels))
@@ -395,6 +393,8 @@ static int train(struct trit_train_job *o, struct display *d)
 		trit_trainer_close(&t);
 		return fail(o, &err);
 	}
+	if (first && trit_run_options_write(&o->kept, o->run.out, &err))
+		trit_cmd_note(o->command, "%s; a resumed run will need its options again", err.message);
 	if (first)
 		show_notes(&t, o->command, 0);
 	size_t n_notes = t.notes.n;

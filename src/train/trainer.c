@@ -83,12 +83,12 @@ void trit_trainer_give_back(struct trit_trainer *t)
 	t->pool = NULL;
 }
 
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
 static void layer_ready(void *arg, int layer)
 {
 	trit_dist_ready(((struct trit_trainer *)arg)->dist, layer);
 }
-
-/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* Sum of the weights of n sequences' losses: how many losses their sum counts. */
 static double total_weight(const struct trit_trainer *t, int n)

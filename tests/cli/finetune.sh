@@ -73,6 +73,7 @@ refuse 2 'give --model and --data' "$T" finetune --data chat.jsonl --out new
 refuse 2 'the result is an adapter' \
 	"$T" finetune --model base/model.gguf --data chat.jsonl --out new --lora 2 --type q8_0
 refuse 2 '--lr: a resumed run keeps' "$T" finetune --resume --out full --lr 1
-refuse 1 'full is a run of trit finetune' "$T" train --resume --out full
+refuse 1 'full is a run of trit finetune' "$T" train --resume --out full --keep 9
+grep -q '"keep": "9"' full/options.json && fail "a refused command changes the run's options"
 [ -e new ] && fail "a refused run leaves its folder"
 exit 0
