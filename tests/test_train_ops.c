@@ -691,11 +691,41 @@ static void test_impossible_recipes(void **state)
 	}
 }
 
+/* Probabilities that are nothing beside others are 0, in every tier: no product of them is subnormal. */
+static void test_small_probabilities(void **state)
+{
+	static const float below[] = { 0, -40, -44.3f, -44.5f, -60, -87, -95, -110, -INFINITY };
+	enum { N = sizeof below / sizeof *below, KEPT = 3 };
+
+	(void)state;
+	for (int tier = 0; tier < TRIT_N_TIERS; tier++) {
+		struct trit_kernels k;
+		float x[N], ds[N], max;
+
+		if (!trit_tier_here((enum trit_tier)tier))
+			continue;
+		trit_kernels_fill(&k, (enum trit_tier)tier);
+		for (int i = 0; i < N; i++)
+			x[i] = 7 + below[i];
+		assert_true(k.exp_sum(&max, x, N) == 1 && max == 7);
+		for (int i = 0; i < N; i++)
+			assert_true(i < KEPT ? fabs((double)x[i] / exp((double)below[i]) - 1) < 1e-5 : x[i] == 0);
+		for (int i = 0; i < N; i++) {
+			x[i] = below[i];
+			ds[i] = 1;
+		}
+		k.scores_backward(x, ds, 0, 0, N);
+		for (int i = KEPT; i < N; i++)
+			assert_true(x[i] == 0 && ds[i] == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attention),
 		cmocka_unit_test(test_many_heads),
+		cmocka_unit_test(test_small_probabilities),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_bitlinear),
 		cmocka_unit_test(test_adamw),

@@ -15,12 +15,13 @@
 struct session {
 	const struct trit_recipe *recipe;
 	struct trit_config config;
-	struct trit_kernels kernels;
+	struct trit_kernels kernels, step_kernels;
 	struct trit_pool *pool;
 	struct trit_params params;
 	struct trit_net net;
 	struct trit_optim optim;
 	trit_token *batch; /* [batch, S + 1] */
+	bool bf16;
 	int step;
 };
 
@@ -57,16 +58,19 @@ static double peak_of(const struct session *s, trit_int8_peak_fn *fn)
 static int open_session(struct session *s, const struct trit_training_test *t, struct trit_error *err)
 {
 	const struct trit_recipe *r = &t->recipe;
-	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .recompute = t->recompute };
+	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .recompute = t->recompute,
+		                                .steps = &s->step_kernels };
 	struct trit_rng rng;
 	size_t n = (size_t)r->batch * ((size_t)r->seq_len + 1);
 	int e;
 	*s = (struct session){ .recipe = r };
-	if ((e = trit_recipe_config(r, &s->config, err)) || (e = trit_kernels_select(&s->kernels, t->cpu, err)) ||
-	    (e = trit_pool_new(&s->pool, t->n_threads, err)) || (e = trit_params_init(&s->params, &s->config, err)) ||
+	if ((e = trit_recipe_config(r, &s->config, err)) || (e = trit_kernels_select(&s->kernels, t->cpu, err)))
+		return e;
+	s->bf16 = trit_recipe_kernels(&s->step_kernels, r, &s->kernels);
+	if ((e = trit_pool_new(&s->pool, t->n_threads, err)) || (e = trit_params_init(&s->params, &s->config, err)) ||
 	    (e = trit_net_init(&s->net, &s->config, trit_recipe_method(r), &s->params, &s->kernels, s->pool, r->seq_len,
 	                       r->micro_batch, &options, err)) ||
-	    (e = trit_optim_init(&s->optim, &s->params, &s->kernels, s->pool, r, NULL, err)))
+	    (e = trit_optim_init(&s->optim, &s->params, &s->step_kernels, s->pool, r, NULL, err)))
 		return e;
 	s->batch = trit_calloc(n, sizeof *s->batch);
 	if (!s->batch)
@@ -120,6 +124,7 @@ int trit_training_run(struct trit_training_result *out, const struct trit_traini
 	int e = open_session(&s, t, err);
 	if (!e) {
 		out->tier = trit_tier_name(s.kernels.tier);
+		out->bf16 = s.bf16;
 		out->parameters = (double)trit_config_parameters(&s.config);
 		out->tokens = (double)t->recipe.batch * t->recipe.seq_len;
 		out->operations = operations(&s);

@@ -23,6 +23,7 @@ struct trit_training_test {
 
 struct trit_training_result {
 	const char *tier;
+	bool bf16;             /* of the products that have no integers */
 	double parameters;
 	double tokens;         /* of a step */
 	double operations;     /* of a step */

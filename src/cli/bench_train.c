@@ -77,7 +77,7 @@ static void print_head(int form)
 		printf("| model | weights | threads | kernels | tokens/s | GFLOP/s | of fp32 peak | of int8 peak | memory | "
 		       "peak memory |\n|---|---|---|---|---|---|---|---|---|---|\n");
 	else if (form == CSV)
-		printf("\"size\",\"weights\",\"n_threads\",\"kernels\",\"seq_len\",\"batch\",\"tokens_per_s\","
+		printf("\"size\",\"weights\",\"n_threads\",\"kernels\",\"precision\",\"seq_len\",\"batch\",\"tokens_per_s\","
 		       "\"tokens_per_s_stddev\",\"flops\",\"f32_peak\",\"int8_peak\",\"memory_bytes\",\"peak_rss_bytes\","
 		       "\"loss\"\n");
 	else
@@ -88,6 +88,7 @@ static void print_result(const struct train_bench_options *o, const char *weight
                          bool first)
 {
 	const struct trit_training_test *t = &o->test;
+	const char *precision = r->bf16 ? "bf16" : "f32";
 	double speeds[TRIT_TRAINING_MOST];
 	char memory[TRIT_NUMBER_BYTES], peak[TRIT_NUMBER_BYTES];
 	for (int i = 0; i < r->n_samples; i++)
@@ -95,21 +96,23 @@ static void print_result(const struct train_bench_options *o, const char *weight
 	struct trit_statistics s = trit_statistics_of(speeds, r->n_samples);
 	double flops = s.median * r->operations / r->tokens;
 	if (o->output == MD) {
-		printf("| %s | %s | %d | %s | %.0f ± %.0f | %.0f |", o->size, weights, t->n_threads, r->tier, s.median,
-		       s.deviation, flops / 1e9);
+		printf("| %s | %s | %d | %s%s | %.0f ± %.0f | %.0f |", o->size, weights, t->n_threads, r->tier,
+		       r->bf16 ? ", bf16" : "", s.median, s.deviation, flops / 1e9);
 		printf(" %.0f %% of %.0f | %.1f %% of %.0f | %s | %s |\n", 100 * flops / r->f32_peak, r->f32_peak / 1e9,
 		       100 * flops / r->int8_peak, r->int8_peak / 1e9, trit_text_bytes(memory, r->memory),
 		       trit_text_bytes(peak, r->peak_memory));
 	} else if (o->output == CSV) {
-		printf("\"%s\",\"%s\",\"%d\",\"%s\",\"%d\",\"%d\",", o->size, weights, t->n_threads, r->tier,
+		printf("\"%s\",\"%s\",\"%d\",\"%s\",\"%s\",\"%d\",\"%d\",", o->size, weights, t->n_threads, r->tier, precision,
 		       t->recipe.seq_len, t->recipe.batch);
 		printf("\"%.2f\",\"%.2f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.6f\"\n", s.median, s.deviation,
 		       flops, r->f32_peak, r->int8_peak, r->memory, r->peak_memory, r->loss);
 	} else {
-		printf("%s\n  {\"size\": \"%s\", \"weights\": \"%s\", \"n_threads\": %d, \"kernels\": \"%s\", \"seq_len\": %d,",
-		       first ? "" : ",", o->size, weights, t->n_threads, r->tier, t->recipe.seq_len);
-		printf(" \"batch\": %d, \"tokens_per_s\": %.2f, \"tokens_per_s_stddev\": %.2f, \"flops\": %.0f, ",
-		       t->recipe.batch, s.median, s.deviation, flops);
+		printf("%s\n  {\"size\": \"%s\", \"weights\": \"%s\", \"n_threads\": %d, \"kernels\": \"%s\",",
+		       first ? "" : ",", o->size, weights, t->n_threads, r->tier);
+		printf(" \"precision\": \"%s\", \"seq_len\": %d, \"batch\": %d, ", precision, t->recipe.seq_len,
+		       t->recipe.batch);
+		printf("\"tokens_per_s\": %.2f, \"tokens_per_s_stddev\": %.2f, \"flops\": %.0f, ", s.median, s.deviation,
+		       flops);
 		printf("\"f32_peak\": %.0f, \"int8_peak\": %.0f, \"memory_bytes\": %.0f, \"peak_rss_bytes\": %.0f, ",
 		       r->f32_peak, r->int8_peak, r->memory, r->peak_memory);
 		printf("\"loss\": %.6f}", r->loss);

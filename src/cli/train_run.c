@@ -235,10 +235,10 @@ static void show_start(const struct trit_trainer *t, const char *command)
 	snprintf(epochs, sizeof epochs, "%.2f", (double)t->progress.steps * r->batch / (double)t->data.n_windows);
 	fprintf(stderr,
 	        "%s: %s parameters, %d layers of %d (feed-forward %d, heads %d/%d), vocabulary %d\n"
-	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %d threads, %s%s\n",
+	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %d threads, %s%s%s\n",
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
 	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs,
-	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier),
+	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier), t->bf16 ? ", bf16" : "",
 	        t->net.options.recompute ? ", activations computed again" : "");
 	show_plan(t);
 	if (t->dist)

@@ -48,8 +48,8 @@ unsigned trit_cpu_flags(void)
 	const unsigned leaf7_b = bit_AVX2 | bit_BMI | bit_BMI2;
 	const unsigned leaf7_b_512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
 	const unsigned leaf7_c_512 = bit_AVX512VNNI | bit_AVX512VBMI;
-	const unsigned leaf7_d_amx = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
-	const unsigned leaf7_1_a_vnni = 1u << 4;
+	const unsigned leaf7_d_amx = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
+	const unsigned leaf7_1_a_vnni = 1u << 4, leaf7_1_a_bf16 = 1u << 5;
 	/* xmm, ymm | opmask, zmm 0-15, zmm 16-31 | tile configuration, tile data */
 	const unsigned states = 0x06, states_512 = 0xE6, states_amx = 0x60000;
 	unsigned a, b, c, d, flags = 0;
@@ -62,10 +62,13 @@ unsigned trit_cpu_flags(void)
 	flags |= TRIT_CPU_AVX2;
 	if (has(b, leaf7_b_512) && has(c, leaf7_c_512) && has((unsigned)saved, states_512))
 		flags |= TRIT_CPU_AVX512;
-	if ((flags & TRIT_CPU_AVX512) && has(d, leaf7_d_amx) && has((unsigned)saved, states_amx) && tiles_allowed())
-		flags |= TRIT_CPU_AMX;
-	if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && has(a, leaf7_1_a_vnni))
+	bool tiles = (flags & TRIT_CPU_AVX512) && has(d, leaf7_d_amx) && has((unsigned)saved, states_amx);
+	if (!__get_cpuid_count(7, 1, &a, &b, &c, &d))
+		return flags;
+	if (has(a, leaf7_1_a_vnni))
 		flags |= TRIT_CPU_AVXVNNI;
+	if (tiles && has(a, leaf7_1_a_bf16) && tiles_allowed())
+		flags |= TRIT_CPU_AMX;
 	return flags;
 }
 

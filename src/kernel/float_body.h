@@ -311,10 +311,12 @@ static float largest(const float *x, int n)
 	return vec_max_all(max);
 }
 
-/** e^(x_i - max) of the m elements at x, zeros after them. */
+/** e^(x_i - max) of the m elements at x, zeros after them; what is below 2^-64 is 0 (kernel.h). */
 VEC_INLINE struct vec exp_below(const float *x, int m, float max)
 {
-	return vec_exp(vec_sub(vec_fill(vec_load_n(x, m), m, -INFINITY), vec_set1(max)));
+	struct vec d = vec_sub(vec_fill(vec_load_n(x, m), m, -INFINITY), vec_set1(max));
+
+	return vec_zero_below(vec_exp(vec_max(vec_set1(-45), d)), vec_set1(0x1p-64f)); /* e^-45 < 2^-64 */
 }
 
 static float sum_exp(float *max, const float *x, int n)

@@ -73,6 +73,13 @@ void trit_kernels_fill(struct trit_kernels *k, enum trit_tier tier)
 		}
 }
 
+bool trit_kernels_have_bf16(const struct trit_kernels *k)
+{
+	struct trit_kernels c;
+	trit_kernels_fill(&c, TRIT_TIER_C);
+	return k->gemm_bf16 != c.gemm_bf16;
+}
+
 int trit_kernels_select(struct trit_kernels *k, const char *cpu, struct trit_error *err)
 {
 	enum trit_tier best = trit_best_tier(), tier = best;

@@ -100,6 +100,15 @@ typedef void trit_row_dense_fn(float *y, const void *w, int cols);
 typedef void trit_gemm_f32_fn(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
                               size_t b_row, size_t b_col, int m, int n, int k, bool accumulate, float *scratch);
 #define TRIT_GEMM_SCRATCH (512 * 1024)
+/**
+ * The same product of A and B rounded to bfloat16, half to even, in two chains for each 32 steps of k:
+ *     for each block of 32 p, from the first on:  C[i][j] += even + odd,
+ * even being the chain over the even p of the block, odd that over the odd ones, both from 0; their sum is rounded,
+ * then added. That is what AMX computes (Intel's manual, volume 2, TDPBF16PS). Where a product or a sum is below 2^-126
+ * it may count as 0, and tests allow for other orders within a block. Cutting m and n changes no bit, nor does cutting
+ * k at multiples of 32. Only the tier AMX has a fast form; elsewhere gemm_f32 is faster as well as more precise.
+ */
+typedef trit_gemm_f32_fn trit_gemm_bf16_fn;
 
 /* ---- float kernels ----------------------------------------------------------------------------------------------- */
 
@@ -137,6 +146,11 @@ typedef void trit_rope_fn(float *x, const float *cos, const float *sin, int head
                           bool inverse);
 /** In place: x_i = cap * tanh(x_i * (1 / cap)), error of tanh below 2 ulp. cap > 0. */
 typedef void trit_softcap_fn(float *x, float cap, int n);
+/*
+ * Wherever exp(x_i - max), or minus the logarithm of the sum, is below 2^-64 it counts as 0, here and in the kernels of
+ * training: beside 1 it is nothing, but products with such numbers become subnormal, and with these the CPU needs a
+ * hundred cycles for each multiply-add.
+ */
 /** In place: x_i = exp(x_i - max) / sum. n >= 1. */
 typedef void trit_softmax_fn(float *x, int n);
 /** sum of exp(x_i - max) as a 16-sum reduction; *max receives max. For log-sum-exp. */
@@ -285,6 +299,7 @@ struct trit_kernels {
 	trit_gemm_dense_fn *gemm_dense[TRIT_N_DENSE];
 	trit_row_dense_fn *row_dense[TRIT_N_DENSE];
 	trit_gemm_f32_fn *gemm_f32;
+	trit_gemm_bf16_fn *gemm_bf16;
 
 	trit_rmsnorm_fn *rmsnorm;
 	trit_layernorm_fn *layernorm;
@@ -327,6 +342,8 @@ const char *trit_tier_name(enum trit_tier tier);
 bool trit_tier_here(enum trit_tier tier);
 /** The best one they can. */
 enum trit_tier trit_best_tier(void);
+/** Whether gemm_bf16 is more than its plain C form: faster than gemm_f32. */
+bool trit_kernels_have_bf16(const struct trit_kernels *k);
 /** Fills a table with plain C, then raises it by every tier that is here, up to `tier`. */
 void trit_kernels_fill(struct trit_kernels *k, enum trit_tier tier);
 /**

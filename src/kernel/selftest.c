@@ -27,7 +27,7 @@ enum {
 };
 
 struct input {
-	float a[N_PADDED], b[N_PADDED], positive[N_PADDED], many[TOKENS * N_PADDED];
+	float a[N_PADDED], b[N_PADDED], positive[N_PADDED], many[TOKENS * N_PADDED], whole[TOKENS * N_PADDED];
 	int8_t q[TOKENS * N_PADDED], values[ROWS * N];
 	int32_t sum[TOKENS];
 	float step[TOKENS];
@@ -122,6 +122,17 @@ static void gemm_f32(const struct trit_kernels *k, const struct input *in, struc
 		return;
 	k->gemm_f32(o->f, 40, in->many, N_PADDED, 1, in->many + 3, 1, N_PADDED - 7, TOKENS, 5, N - 8, false, in->scratch);
 	k->gemm_f32(o->f + 5, 40, in->many, 1, N_PADDED, in->many, N_PADDED, 1, TOKENS, 35, TOKENS, true, in->scratch);
+}
+
+/* Of integers, exact in any order of the sums. */
+static void gemm_bf16(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+{
+	(void)arg;
+	if (!in->scratch)
+		return;
+	const float *x = in->whole;
+	k->gemm_bf16(o->f, 40, x, N_PADDED, 1, x + 3, 1, N_PADDED - 7, TOKENS, 5, N - 8, false, in->scratch);
+	k->gemm_bf16(o->f + 5, 40, x, 1, N_PADDED, x, N_PADDED, 1, TOKENS, 35, TOKENS, true, in->scratch);
 }
 
 static void rmsnorm(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -375,6 +386,7 @@ static const struct self_case {
 	CASE_OF(row_dense[TRIT_DENSE_BF16], row_dense, TRIT_DENSE_BF16),
 	CASE_OF(row_dense[TRIT_DENSE_Q8_0], row_dense, TRIT_DENSE_Q8_0),
 	CASE(gemm_f32),
+	CASE(gemm_bf16),
 	CASE(rmsnorm),
 	CASE(layernorm),
 	CASE(add),
@@ -433,8 +445,10 @@ static void fill_input(struct input *in)
 		in->b[i] = trit_rng_normal(&rng);
 		in->positive[i] = trit_rng_uniform(&rng);
 	}
-	for (int i = 0; i < TOKENS * N_PADDED; i++)
+	for (int i = 0; i < TOKENS * N_PADDED; i++) {
 		in->many[i] = trit_rng_normal(&rng);
+		in->whole[i] = (float)trit_rng_below(&rng, 17) - 8;
+	}
 	for (int t = 0; t < TOKENS; t++) {
 		in->step[t] = trit_rng_normal(&rng);
 		for (int i = 0; i < N; i++) {

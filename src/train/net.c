@@ -350,22 +350,25 @@ static bool is_head_alone(const struct trit_net *n)
 }
 
 /* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
- * are never stored. Leaves in dx the gradient of the last layer's output. */
+ * are never stored. Leaves in dx the gradient of the last layer's output. Threads share the vocabulary or the width
+ * rather than the tokens, of which there are few: the head is what takes time to read. */
 static void head_and_loss(const struct part *p)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, ldn = n->ldn, c0, c1, r0, r1;
+	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, ldn = n->ldn, c0, c1, d0, d1, r0, r1;
 	trit_part(v, 16, p->index, p->threads, &r0, &r1);
+	trit_part(d, 16, p->index, p->threads, &d0, &d1);
 	final_norm(p);
 	for (int chunk = 0; chunk < n->tokens; chunk += n->head_chunk) {
 		int size = n->tokens - chunk < n->head_chunk ? n->tokens - chunk : n->head_chunk;
 		barrier(p);
 		trit_part((size_t)size, 1, p->index, p->threads, &c0, &c1);
 		const float *xn = n->xn + (size_t)chunk * ldn;
-		if (c1 > c0)
-			p->k->gemm_f32(n->logits + c0 * v, v, xn + c0 * ldn, ldn, 1, n->head, 1, d, (int)(c1 - c0), c->n_vocab,
-			               c->d_model, false, p->scratch);
+		if (r1 > r0)
+			p->k->gemm_f32(n->logits + r0, v, xn, ldn, 1, n->head + r0 * d, 1, d, size, (int)(r1 - r0), c->d_model,
+			               false, p->scratch);
+		barrier(p);
 		if (n->teacher) {
 			trit_distill_head(n->teacher, chunk, size, p->index, p->threads);
 			barrier(p);
@@ -374,10 +377,10 @@ static void head_and_loss(const struct part *p)
 			n->losses[(size_t)chunk + i] = token_loss(p, (size_t)chunk + i, n->logits + i * v);
 		if (!n->backward)
 			continue;
-		if (c1 > c0)
-			p->k->gemm_f32(n->dn + ((size_t)chunk + c0) * d, d, n->logits + c0 * v, v, 1, n->head, d, 1, (int)(c1 - c0),
-			               c->d_model, c->n_vocab, false, p->scratch);
 		barrier(p);
+		if (d1 > d0)
+			p->k->gemm_f32(n->dn + (size_t)chunk * d + d0, d, n->logits, v, 1, n->head + d0, d, 1, size, (int)(d1 - d0),
+			               c->n_vocab, false, p->scratch);
 		if (r1 > r0 && n->d_head)
 			p->k->gemm_f32(n->d_head + r0 * d, d, n->logits + r0, 1, v, xn, ldn, 1, (int)(r1 - r0), c->d_model, size,
 			               true, p->scratch);
@@ -587,7 +590,8 @@ static void pass_thread(void *arg, int index, int threads)
 	struct trit_net *n = arg;
 	size_t t0, t1;
 	trit_part((size_t)n->tokens, 1, index, threads, &t0, &t1);
-	struct part part = { n, n->config, n->kernels, index, threads, (int)t0, (int)t1,
+	const struct trit_kernels *k = n->backward && n->options.steps ? n->options.steps : n->kernels;
+	struct part part = { n, n->config, k, index, threads, (int)t0, (int)t1,
 		             n->scratch + (size_t)index * n->thread_scratch };
 	if (n->teacher) {
 		trit_distill_layers(n->teacher, index, threads);

@@ -23,6 +23,7 @@ static const char *const label_pooling_names[] = { "last", "mean", NULL };
 static const char *const label_trains_names[] = { "all", "head", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
 static const char *const backward_names[] = { "int16", "f32", NULL };
+static const char *const precision_names[] = { "auto", "bf16", "f32", NULL };
 
 #define AT(member) offsetof(struct trit_recipe, member)
 
@@ -104,6 +105,9 @@ const struct trit_setting trit_settings[] = {
 	  "arithmetic of the backward products of ternary and binary weights: gradients\n"
 	  "in 16-bit fixed point with exact sums, or all in fp32",
 	  backward_names },
+	{ "precision", TRIT_SETTING_CHOICE, AT(precision), 0, 0, "NAME",
+	  "of all other products of a training step: what they multiply in fp32, or\n"
+	  "rounded to bfloat16, which is fast with AMX (auto: there)", precision_names },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
 	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },
@@ -242,6 +246,16 @@ int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_
 struct trit_weight_method trit_recipe_method(const struct trit_recipe *r)
 {
 	return (struct trit_weight_method){ (enum trit_weight_kind)r->weights, trit_scalings[r->scales] };
+}
+
+bool trit_recipe_kernels(struct trit_kernels *steps, const struct trit_recipe *r, const struct trit_kernels *k)
+{
+	bool bf16 = r->precision == TRIT_PRECISION_BF16 ||
+	            (r->precision == TRIT_PRECISION_AUTO && trit_kernels_have_bf16(k));
+	*steps = *k;
+	if (bf16)
+		steps->gemm_f32 = k->gemm_bf16;
+	return bf16;
 }
 
 /* Groups of columns are whole in every matrix: other programs know no others. */

@@ -9,12 +9,14 @@
 #ifndef TRIT_TRAIN_RECIPE_H
 #define TRIT_TRAIN_RECIPE_H
 
+#include "kernel/kernel.h"
 #include "model/quant.h"
 
 enum trit_optimizer { TRIT_OPTIMIZER_ADAMW, TRIT_OPTIMIZER_MUON, TRIT_OPTIMIZER_NORMUON };
 enum trit_schedule { TRIT_SCHEDULE_TWO_STAGE, TRIT_SCHEDULE_LINEAR, TRIT_SCHEDULE_COSINE, TRIT_SCHEDULE_WSD };
 enum trit_decay { TRIT_DECAY_LINEAR, TRIT_DECAY_SQRT };
 enum trit_ramp { TRIT_RAMP_LINEAR, TRIT_RAMP_EXPONENTIAL, TRIT_RAMP_SIGMOID };
+enum trit_precision { TRIT_PRECISION_AUTO, TRIT_PRECISION_BF16, TRIT_PRECISION_F32 };
 
 enum trit_sub_norm { TRIT_SUB_NORM_AUTO, TRIT_SUB_NORM_YES, TRIT_SUB_NORM_NO };
 
@@ -56,6 +58,7 @@ struct trit_recipe {
 	int quant_warmup;      /* steps from full precision to quantised */
 	int quant_ramp;        /* enum trit_ramp */
 	int backward;          /* enum trit_backward */
+	int precision;         /* enum trit_precision */
 	float val_share;    /* of the documents, held out */
 	uint64_t seed;
 	/* fine-tuning */
@@ -125,6 +128,9 @@ const char *trit_recipe_sizes(void);
 /** Derives the configuration and checks it; n_vocab as learnt may be smaller than asked for. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err);
 struct trit_weight_method trit_recipe_method(const struct trit_recipe *r);
+/** The kernels of training steps, k being those of everything else: with gemm_bf16 in the place of gemm_f32 if that is
+ * the recipe's precision. Returns whether it is. */
+bool trit_recipe_kernels(struct trit_kernels *steps, const struct trit_recipe *r, const struct trit_kernels *k);
 
 #define TRIT_SETTING_BYTES 40
 /** A setting's value as text (floats with 9 digits, exact) and back. Errors: FORMAT. */

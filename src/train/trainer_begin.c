@@ -172,7 +172,7 @@ static int open_params(struct trit_trainer *t, const struct trit_train_options *
 		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "what stands beside a model is trained by one process; leave "
 		                 "mpirun out");
 	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .warms_up = r->quant_warmup > 0,
-		                                .recompute = o->recompute };
+		                                .steps = &t->step_kernels, .recompute = o->recompute };
 	bool frozen = trit_recipe_is_frozen(r);
 	int e = frozen ? trit_params_init_frozen(&t->base, &t->config, err)
 	               : trit_params_init(&t->params, &t->config, err);
@@ -191,8 +191,9 @@ static int open_params(struct trit_trainer *t, const struct trit_train_options *
 static int reserve(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
+	t->bf16 = trit_recipe_kernels(&t->step_kernels, &t->recipe, &t->kernels);
 	if ((e = divide_batch(t, err)) || (e = trit_pool_new(&t->pool, threads, err)) || (e = open_params(t, o, err)) ||
-	    (e = trit_optim_init(&t->optim, &t->params, &t->kernels, t->pool, &t->recipe, t->transport, err)))
+	    (e = trit_optim_init(&t->optim, &t->params, &t->step_kernels, t->pool, &t->recipe, t->transport, err)))
 		return e;
 	return trit_part_sums_init(&t->sums, t->parts / trit_dist_ranks(t->transport), t->params.total, &t->kernels,
 	                           t->pool, err);
@@ -305,6 +306,7 @@ static int check_same(struct trit_trainer *t, struct trit_error *err)
 	if ((e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
 	    (e = trit_dist_same(t->transport, "intervals and limits (--val-every, --save-every, ...)", t->habits, err)) ||
 	    (e = trit_dist_same(t->transport, "kernels (--cpu NAME)", (uint64_t)t->kernels.tier, err)) ||
+	    (e = trit_dist_same(t->transport, "precision (--precision NAME)", (uint64_t)t->bf16, err)) ||
 	    (e = trit_dist_same(t->transport, "training data", hash_of_data(t), err)) ||
 	    (e = trit_dist_same(t->transport, "teacher", t->progress.teaching.print, err)))
 		return e;

@@ -160,18 +160,9 @@ static void gemm_case(struct check *ck, int m, int n, int k, bool accumulate)
 	check_same_f32(ck, "C in parts", c, d, len);
 }
 
-static void test_gemm_f32(struct check *ck)
+/* The shapes of training. */
+static void time_products(struct check *ck, bool bf16)
 {
-	for (int number = 0; number < 150; number++)
-		gemm_case(ck, check_size(ck, 1, 70), check_size(ck, 1, 70), check_size(ck, 0, 70), number % 2);
-	/* Beyond a block in each direction. */
-	gemm_case(ck, 700, 33, 20, false);
-	gemm_case(ck, 17, 1100, 20, true);
-	gemm_case(ck, 15, 34, 600, false);
-	gemm_case(ck, 14, 32, 513, true);
-	gemm_case(ck, 0, 5, 5, false);
-	gemm_case(ck, 5, 0, 5, false);
-
 	static const struct {
 		int m, n, k;
 		bool a_transposed, b_transposed;
@@ -194,9 +185,94 @@ static void test_gemm_f32(struct check *ck)
 		check_fill_normal(ck, a, (size_t)m * k, 1);
 		check_fill_normal(ck, b, (size_t)n * k, 1);
 		CHECK_BENCH(ck, shapes[i].label, 2.0 * m * n * k, "FLOP", 4.0 * (m * k + n * k + m * n),
-		            ck->now->gemm_f32(c, n, a, at ? 1 : k, at ? m : 1, b, bt ? 1 : n, bt ? k : 1, m, n, k,
-		                              false, scratch));
+		            (bf16 ? ck->now->gemm_bf16 : ck->now->gemm_f32)(
+		                c, n, a, at ? 1 : k, at ? m : 1, b, bt ? 1 : n, bt ? k : 1, m, n, k, false, scratch));
 	}
+}
+
+static void test_gemm_f32(struct check *ck)
+{
+	for (int number = 0; number < 150; number++)
+		gemm_case(ck, check_size(ck, 1, 70), check_size(ck, 1, 70), check_size(ck, 0, 70), number % 2);
+	/* Beyond a block in each direction. */
+	gemm_case(ck, 700, 33, 20, false);
+	gemm_case(ck, 17, 1100, 20, true);
+	gemm_case(ck, 15, 34, 600, false);
+	gemm_case(ck, 14, 32, 513, true);
+	gemm_case(ck, 0, 5, 5, false);
+	gemm_case(ck, 5, 0, 5, false);
+	time_products(ck, false);
+}
+
+/* Integers, whose products and sums are exact in any order; or numbers whose sums may differ by roundings. */
+static void gemm_bf16_case(struct check *ck, int m, int n, int k, bool accumulate, bool integers)
+{
+	size_t ldc = n + trit_rng_below(&ck->rng, 3), len = m && n ? (m - 1) * ldc + n : 0;
+
+	check_case(ck, "m %d, n %d, k %d, accumulate %d, integers %d", m, n, k, accumulate, integers);
+	struct operand a = operand(ck, m, k), b = operand(ck, k, n);
+	size_t a_len = m && k ? (m - 1) * a.row + (k - 1) * a.col + 1 : 0;
+	size_t b_len = k && n ? (k - 1) * b.row + (n - 1) * b.col + 1 : 0;
+	float *c = check_out(ck, len * sizeof *c), *d = check_out(ck, len * sizeof *d);
+	float *scratch = check_aligned(ck, TRIT_GEMM_SCRATCH * sizeof *scratch);
+
+	check_fill_normal(ck, a.at, a_len, integers ? 40 : 1);
+	check_fill_normal(ck, b.at, b_len, integers ? 40 : 1);
+	for (size_t i = 0; integers && i < a_len; i++)
+		a.at[i] = rintf(a.at[i]);
+	for (size_t i = 0; integers && i < b_len; i++)
+		b.at[i] = rintf(b.at[i]);
+	for (int i = 0; i < m && accumulate; i++) {
+		check_fill_normal(ck, c + i * ldc, n, 1);
+		for (int j = 0; integers && j < n; j++)
+			c[i * ldc + j] = rintf(c[i * ldc + j]);
+		memcpy(d + i * ldc, c + i * ldc, n * sizeof *c);
+	}
+	ck->c->gemm_bf16(c, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k, accumulate, scratch);
+	ck->k->gemm_bf16(d, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k, accumulate, scratch);
+	for (int i = 0; i < m; i++)
+		for (int j = 0; j < n; j++) {
+			float *x = c + i * ldc + j, *y = d + i * ldc + j;
+			double size = 1;
+
+			for (int p = 0; p < k && !integers; p++)
+				size += fabs((double)a.at[i * a.row + p * a.col] * (double)b.at[p * b.row + j * b.col]);
+			if (integers ? *x != *y : !(fabs((double)*x - (double)*y) <= size * 0x1p-20))
+				check_fail(ck, "C[%d][%d] is %.9g, not %.9g", i, j, (double)*y, (double)*x);
+			*y = *x;
+		}
+	check_same_f32(ck, "C and what lies between its rows", c, d, len);
+}
+
+/* Roundings of one operand to even, to infinity and to nothing. */
+static void gemm_bf16_roundings(struct check *ck)
+{
+	static const float from[] = {1.00390625f, 1.01171875f, -1.00390625f, 1.00390637f, 3.4e38f, 1e-39f, 0.3f};
+	static const float to[] = {1, 1.015625f, -1, 1.0078125f, HUGE_VALF, 0, 0.30078125f};
+	enum { N = sizeof from / sizeof *from };
+
+	check_case(ck, "roundings");
+	float *scratch = check_aligned(ck, TRIT_GEMM_SCRATCH * sizeof *scratch), one = 1, got[2][N];
+	ck->k->gemm_bf16(got[0], N, &one, 1, 1, from, N, 1, 1, N, 1, false, scratch);
+	ck->k->gemm_bf16(got[1], 1, from, 1, 1, &one, 1, 1, N, 1, 1, false, scratch);
+	for (int i = 0; i < 2 * N; i++)
+		if (got[i / N][i % N] != to[i % N])
+			check_fail(ck, "%.9g became %.9g", (double)from[i % N], (double)got[i / N][i % N]);
+}
+
+static void test_gemm_bf16(struct check *ck)
+{
+	for (int number = 0; number < 100; number++)
+		gemm_bf16_case(ck, check_size(ck, 1, 70), check_size(ck, 1, 70), check_size(ck, 0, 100), number % 2,
+		               number % 3);
+	/* Beyond a block in each direction. */
+	gemm_bf16_case(ck, 520, 33, 20, false, true);
+	gemm_bf16_case(ck, 17, 1030, 40, true, true);
+	gemm_bf16_case(ck, 33, 34, 1060, false, false);
+	gemm_bf16_case(ck, 0, 5, 5, false, true);
+	gemm_bf16_case(ck, 5, 0, 5, false, true);
+	gemm_bf16_roundings(ck);
+	time_products(ck, true);
 }
 
 const struct check_test check_gemm[] = {
@@ -209,5 +285,6 @@ const struct check_test check_gemm[] = {
 	CHECK_ARRAY(row_dense, TRIT_DENSE_BF16, test_row_dense),
 	CHECK_ARRAY(row_dense, TRIT_DENSE_Q8_0, test_row_dense),
 	CHECK(gemm_f32, test_gemm_f32),
+	CHECK(gemm_bf16, test_gemm_bf16),
 	CHECK_END,
 };

@@ -7,7 +7,7 @@
 
 #include "kernel/tiers.h"
 
-trit_tier_init_fn trit_ternary_init_emulated;
+trit_tier_init_fn trit_ternary_init_emulated, trit_gemm_init_emulated;
 
 bool check_tier_here(enum trit_tier tier)
 {
@@ -20,5 +20,7 @@ void check_tier_fill(struct trit_kernels *k, enum trit_tier tier)
 	if (tier == TRIT_TIER_AMX) {
 		k->tier = tier;
 		trit_ternary_init_emulated(k);
+		if (__builtin_cpu_supports("avx512bf16"))
+			trit_gemm_init_emulated(k);
 	}
 }

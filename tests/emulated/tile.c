@@ -8,6 +8,8 @@
  */
 #define TRIT_MAY_PRINT
 #define TRIT_TILE_EMULATED
+#include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,16 +107,59 @@ static void dot_row(uint8_t *c, const uint8_t *a, uint8_t (*b)[ROW_BYTES], int s
 	memset(c + 4 * n, 0, ROW_BYTES - 4 * (size_t)n);
 }
 
-void trit_emulated_dot(int c, int a, int b)
+/* A denormal number counts as zero, before an operation and after. */
+static float flushed(float x)
+{
+	return fabsf(x) < FLT_MIN ? copysignf(0, x) : x;
+}
+static float bf16(const uint8_t *at)
+{
+	uint32_t bits = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 24;
+	float x;
+
+	memcpy(&x, &bits, sizeof x);
+	return flushed(x);
+}
+
+/* One row of C: 16 sums of two chains of fused steps. */
+static void dot_row_bf16(uint8_t *c, const uint8_t *a, uint8_t (*b)[ROW_BYTES], int steps, int n)
+{
+	for (int i = 0; i < n; i++) {
+		float sum, chain[2] = {0, 0};
+
+		for (int k = 0; k < steps; k++)
+			for (int j = 0; j < 2; j++)
+				chain[j] = flushed(fmaf(bf16(a + 4 * k + 2 * j), bf16(b[k] + 4 * i + 2 * j), chain[j]));
+		memcpy(&sum, c + 4 * i, sizeof sum);
+		sum = flushed(flushed(sum) + flushed(chain[0] + chain[1]));
+		memcpy(c + 4 * i, &sum, sizeof sum);
+	}
+	memset(c + 4 * n, 0, ROW_BYTES - 4 * (size_t)n);
+}
+
+typedef void dot_row_fn(uint8_t *c, const uint8_t *a, uint8_t (*b)[ROW_BYTES], int steps, int n);
+
+/* Either product: the shapes are bound by the same rules. */
+static void dot(int c, int a, int b, dot_row_fn *row)
 {
 	int rows = rows_of(c), steps = rows_of(b), n = row_bytes_of(c) / 4;
 
-	require(c != a && c != b && a != b, "TDPBSSD: a tile twice");
-	require(rows_of(a) == rows, "TDPBSSD: rows of A and C");
-	require(row_bytes_of(b) == row_bytes_of(c), "TDPBSSD: row bytes of B and C");
-	require(row_bytes_of(a) == 4 * steps, "TDPBSSD: row bytes of A, rows of B");
-	require(row_bytes_of(c) % 4 == 0, "TDPBSSD: row bytes of C");
+	require(c != a && c != b && a != b, "a product: a tile twice");
+	require(rows_of(a) == rows, "a product: rows of A and C");
+	require(row_bytes_of(b) == row_bytes_of(c), "a product: row bytes of B and C");
+	require(row_bytes_of(a) == 4 * steps, "a product: row bytes of A, rows of B");
+	require(row_bytes_of(c) % 4 == 0, "a product: row bytes of C");
 	for (int r = 0; r < rows; r++)
-		dot_row(unit.tile[c][r], unit.tile[a][r], unit.tile[b], steps, n);
+		row(unit.tile[c][r], unit.tile[a][r], unit.tile[b], steps, n);
 	memset(unit.tile[c][rows], 0, (size_t)(ROWS - rows) * ROW_BYTES);
+}
+
+void trit_emulated_dot(int c, int a, int b)
+{
+	dot(c, a, b, dot_row);
+}
+
+void trit_emulated_dot_bf16(int c, int a, int b)
+{
+	dot(c, a, b, dot_row_bf16);
 }

@@ -27,4 +27,5 @@ void trit_x86_init_avxvnni(struct trit_kernels *k)
 void trit_x86_init_amx(struct trit_kernels *k)
 {
 	trit_ternary_init_amx(k);
+	trit_gemm_init_amx(k);
 }

@@ -42,6 +42,7 @@ void trit_emulated_zero(int tile);
 void trit_emulated_load(int tile, const void *from, size_t stride);
 void trit_emulated_store(int tile, void *to, size_t stride);
 void trit_emulated_dot(int c, int a, int b);
+void trit_emulated_dot_bf16(int c, int a, int b);
 
 #define TRIT_TILE_CONFIGURE(config) trit_emulated_configure(config)
 #define TRIT_TILE_RELEASE() trit_emulated_release()
@@ -49,6 +50,7 @@ void trit_emulated_dot(int c, int a, int b);
 #define TRIT_TILE_LOAD(tile, from, stride) trit_emulated_load(tile, from, stride)
 #define TRIT_TILE_STORE(tile, to, stride) trit_emulated_store(tile, to, stride)
 #define TRIT_TILE_DOT(c, a, b) trit_emulated_dot(c, a, b)
+#define TRIT_TILE_DOT_BF16(c, a, b) trit_emulated_dot_bf16(c, a, b)
 
 #else
 
@@ -62,6 +64,8 @@ void trit_emulated_dot(int c, int a, int b);
 	__asm__ volatile("tilestored %%tmm" #tile ", (%0,%1,1)" : : "r"(to), "r"((size_t)(stride)) : "memory")
 /** c[m][n] += sum over k, j of a[m][4 k + j] * b[k][4 n + j]: 32-bit sums of products of signed bytes. */
 #define TRIT_TILE_DOT(c, a, b) __asm__ volatile("tdpbssd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+/** c[m][n] += sum over k of a[m][2 k] * b[k][2 n] + the same of a[m][2 k + 1] * b[k][2 n + 1]: of bfloat16 in fp32. */
+#define TRIT_TILE_DOT_BF16(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
 #endif
 
