@@ -509,6 +509,57 @@ static void test_muon(void **state)
 	assert_true(trit_muon_scratch(SIZE_MAX / 2, 3) == SIZE_MAX);
 }
 
+/* What a step takes from weights 0 for a gradient whose singular values fall as 1 / k. */
+static float *muon_direction(int n, int m, const struct trit_kernels *k)
+{
+	struct trit_muon o = { .lr = 1, .g_scale = 1 };
+	float *w = trit_calloc((size_t)n * (size_t)m, 4), *mom = trit_calloc((size_t)n * (size_t)m, 4), *left, *right;
+	float *g = trit_calloc((size_t)n * (size_t)m, 4), *v = trit_calloc((size_t)n, 4);
+	float *scratch = trit_calloc(trit_muon_scratch((size_t)n, (size_t)m), sizeof *scratch);
+	int s = n < m ? n : m;
+
+	assert_true(w && mom && g && v && scratch);
+	trit_rng_init(&rng, 3);
+	left = normals((size_t)n * (size_t)s, 1);
+	right = normals((size_t)s * (size_t)m, 1);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < m; j++)
+			for (int p = 0; p < s; p++)
+				g[i * m + j] += left[i * s + p] * right[p * m + j] / (float)(p + 1);
+	trit_muon_step(w, mom, v, g, (size_t)n, (size_t)m, &o, k, scratch);
+	trit_free(mom);
+	trit_free(g);
+	trit_free(v);
+	trit_free(scratch);
+	trit_free(left);
+	trit_free(right);
+	return w;
+}
+
+/* In bfloat16 the direction is that of fp32, also where the gradient is nearly of low rank. */
+static void test_muon_bf16(void **state)
+{
+	static const int shapes[][2] = { { 96, 160 }, { 160, 96 }, { 130, 130 } };
+	struct trit_kernels rounds = kernels;
+
+	(void)state;
+	rounds.gemm_f32 = rounds.gemm_bf16;
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+		int n = shapes[i][0], m = shapes[i][1];
+		float *x = muon_direction(n, m, &kernels), *y = muon_direction(n, m, &rounds);
+		double xy = 0, xx = 0, yy = 0;
+		for (int j = 0; j < n * m; j++) {
+			xy += (double)x[j] * (double)y[j];
+			xx += (double)x[j] * (double)x[j];
+			yy += (double)y[j] * (double)y[j];
+		}
+		if (!(xy > 0.99 * sqrt(xx * yy)))
+			fail_msg("%d x %d: the cosine is %g", n, m, xy / sqrt(xx * yy));
+		trit_free(x);
+		trit_free(y);
+	}
+}
+
 /* The learning rate and momentum of projections by Muon are their own. */
 static void test_muon_settings(void **state)
 {
@@ -731,6 +782,7 @@ int main(void)
 		cmocka_unit_test(test_adamw),
 		cmocka_unit_test(test_optim_threads),
 		cmocka_unit_test(test_muon),
+		cmocka_unit_test(test_muon_bf16),
 		cmocka_unit_test(test_muon_settings),
 		cmocka_unit_test(test_first_weights),
 		cmocka_unit_test(test_schedule),

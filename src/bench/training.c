@@ -13,7 +13,7 @@
 #define PEAK_SECONDS 0.02
 
 struct session {
-	const struct trit_recipe *recipe;
+	struct trit_recipe recipe;
 	struct trit_config config;
 	struct trit_kernels kernels, step_kernels;
 	struct trit_pool *pool;
@@ -21,7 +21,6 @@ struct session {
 	struct trit_net net;
 	struct trit_optim optim;
 	trit_token *batch; /* [batch, S + 1] */
-	bool bf16;
 	int step;
 };
 
@@ -57,16 +56,17 @@ static double peak_of(const struct session *s, trit_int8_peak_fn *fn)
 
 static int open_session(struct session *s, const struct trit_training_test *t, struct trit_error *err)
 {
-	const struct trit_recipe *r = &t->recipe;
-	struct trit_net_options options = { .backward = (enum trit_backward)r->backward, .recompute = t->recompute,
+	const struct trit_recipe *r = &s->recipe;
+	struct trit_net_options options = { .backward = (enum trit_backward)t->recipe.backward, .recompute = t->recompute,
 		                                .steps = &s->step_kernels };
 	struct trit_rng rng;
-	size_t n = (size_t)r->batch * ((size_t)r->seq_len + 1);
+	size_t n = (size_t)t->recipe.batch * ((size_t)t->recipe.seq_len + 1);
 	int e;
-	*s = (struct session){ .recipe = r };
-	if ((e = trit_recipe_config(r, &s->config, err)) || (e = trit_kernels_select(&s->kernels, t->cpu, err)))
+	*s = (struct session){ .recipe = t->recipe };
+	if ((e = trit_recipe_config(r, &s->config, err)) || (e = trit_kernels_select(&s->kernels, t->cpu, err)) ||
+	    (e = trit_recipe_choose_precision(&s->recipe, &s->kernels, err)))
 		return e;
-	s->bf16 = trit_recipe_kernels(&s->step_kernels, r, &s->kernels);
+	s->step_kernels = trit_recipe_kernels(r, &s->kernels);
 	if ((e = trit_pool_new(&s->pool, t->n_threads, err)) || (e = trit_params_init(&s->params, &s->config, err)) ||
 	    (e = trit_net_init(&s->net, &s->config, trit_recipe_method(r), &s->params, &s->kernels, s->pool, r->seq_len,
 	                       r->micro_batch, &options, err)) ||
@@ -95,7 +95,7 @@ static void close_session(struct session *s)
 /* Returns the mean loss. */
 static double step(struct session *s)
 {
-	const struct trit_recipe *r = s->recipe;
+	const struct trit_recipe *r = &s->recipe;
 	double tokens = (double)r->batch * r->seq_len, loss = 0;
 	for (int i = 0; i < r->batch; i += r->micro_batch) {
 		int n = r->batch - i < r->micro_batch ? r->batch - i : r->micro_batch;
@@ -110,11 +110,11 @@ static double step(struct session *s)
 static double operations(const struct session *s)
 {
 	const struct trit_config *c = &s->config;
-	double weights = (double)c->n_vocab * c->d_model, tokens = (double)s->recipe->batch * s->recipe->seq_len;
+	double weights = (double)c->n_vocab * c->d_model, tokens = (double)s->recipe.batch * s->recipe.seq_len;
 	for (int i = 0; i < s->params.n; i++)
 		if (trit_tensors[s->params.list[i].id].kind == TRIT_KIND_LINEAR)
 			weights += (double)s->params.list[i].rows * (double)s->params.list[i].cols;
-	return tokens * (6 * weights + 6.0 * s->recipe->seq_len * c->n_layers * (double)trit_config_q_width(c));
+	return tokens * (6 * weights + 6.0 * s->recipe.seq_len * c->n_layers * (double)trit_config_q_width(c));
 }
 
 int trit_training_run(struct trit_training_result *out, const struct trit_training_test *t, struct trit_error *err)
@@ -124,7 +124,7 @@ int trit_training_run(struct trit_training_result *out, const struct trit_traini
 	int e = open_session(&s, t, err);
 	if (!e) {
 		out->tier = trit_tier_name(s.kernels.tier);
-		out->bf16 = s.bf16;
+		out->bf16 = trit_kernels_round(&s.step_kernels);
 		out->parameters = (double)trit_config_parameters(&s.config);
 		out->tokens = (double)t->recipe.batch * t->recipe.seq_len;
 		out->operations = operations(&s);

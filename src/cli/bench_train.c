@@ -77,9 +77,9 @@ static void print_head(int form)
 		printf("| model | weights | threads | kernels | tokens/s | GFLOP/s | of fp32 peak | of int8 peak | memory | "
 		       "peak memory |\n|---|---|---|---|---|---|---|---|---|---|\n");
 	else if (form == CSV)
-		printf("\"size\",\"weights\",\"n_threads\",\"kernels\",\"precision\",\"seq_len\",\"batch\",\"tokens_per_s\","
+		printf("\"size\",\"weights\",\"n_threads\",\"kernels\",\"seq_len\",\"batch\",\"tokens_per_s\","
 		       "\"tokens_per_s_stddev\",\"flops\",\"f32_peak\",\"int8_peak\",\"memory_bytes\",\"peak_rss_bytes\","
-		       "\"loss\"\n");
+		       "\"loss\",\"precision\"\n");
 	else
 		printf("[");
 }
@@ -102,10 +102,10 @@ static void print_result(const struct train_bench_options *o, const char *weight
 		       100 * flops / r->int8_peak, r->int8_peak / 1e9, trit_text_bytes(memory, r->memory),
 		       trit_text_bytes(peak, r->peak_memory));
 	} else if (o->output == CSV) {
-		printf("\"%s\",\"%s\",\"%d\",\"%s\",\"%s\",\"%d\",\"%d\",", o->size, weights, t->n_threads, r->tier, precision,
+		printf("\"%s\",\"%s\",\"%d\",\"%s\",\"%d\",\"%d\",", o->size, weights, t->n_threads, r->tier,
 		       t->recipe.seq_len, t->recipe.batch);
-		printf("\"%.2f\",\"%.2f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.6f\"\n", s.median, s.deviation,
-		       flops, r->f32_peak, r->int8_peak, r->memory, r->peak_memory, r->loss);
+		printf("\"%.2f\",\"%.2f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.6f\",\"%s\"\n", s.median,
+		       s.deviation, flops, r->f32_peak, r->int8_peak, r->memory, r->peak_memory, r->loss, precision);
 	} else {
 		printf("%s\n  {\"size\": \"%s\", \"weights\": \"%s\", \"n_threads\": %d, \"kernels\": \"%s\",",
 		       first ? "" : ",", o->size, weights, t->n_threads, r->tier);

@@ -238,7 +238,8 @@ static void show_start(const struct trit_trainer *t, const char *command)
 	        "%s training tokens, %llu for validation; %d steps of %d x %d tokens, %s epochs; %d threads, %s%s%s\n",
 	        t->config.arch->title, parameters, r->n_layers, r->d_model, r->d_ff, r->n_heads, r->n_kv_heads, r->n_vocab,
 	        tokens, (unsigned long long)t->data.n_val_tokens, t->progress.steps, r->batch, r->seq_len, epochs,
-	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier), t->bf16 ? ", bf16" : "",
+	        trit_pool_size(t->pool), trit_tier_name(t->kernels.tier),
+	        trit_kernels_round(&t->step_kernels) ? ", bf16" : "",
 	        t->net.options.recompute ? ", activations computed again" : "");
 	show_plan(t);
 	if (t->dist)

@@ -316,7 +316,8 @@ VEC_INLINE struct vec exp_below(const float *x, int m, float max)
 {
 	struct vec d = vec_sub(vec_fill(vec_load_n(x, m), m, -INFINITY), vec_set1(max));
 
-	return vec_zero_below(vec_exp(vec_max(vec_set1(-45), d)), vec_set1(0x1p-64f)); /* e^-45 < 2^-64 */
+	/* e^-45 < 2^-64; vec_exp itself would make subnormal numbers far below */
+	return vec_zero_below(vec_exp(vec_max(vec_set1(-45), d)), vec_set1(0x1p-64f));
 }
 
 static float sum_exp(float *max, const float *x, int n)

@@ -104,9 +104,9 @@ typedef void trit_gemm_f32_fn(float *c, size_t ldc, const float *a, size_t a_row
  * The same product of A and B rounded to bfloat16, half to even, in two chains for each 32 steps of k:
  *     for each block of 32 p, from the first on:  C[i][j] += even + odd,
  * even being the chain over the even p of the block, odd that over the odd ones, both from 0; their sum is rounded,
- * then added. That is what AMX computes (Intel's manual, volume 2, TDPBF16PS). Where a product or a sum is below 2^-126
- * it may count as 0, and tests allow for other orders within a block. Cutting m and n changes no bit, nor does cutting
- * k at multiples of 32. Only the tier AMX has a fast form; elsewhere gemm_f32 is faster as well as more precise.
+ * then added. That is what AMX computes (Intel's manual, volume 2, TDPBF16PS). A product or a sum below 2^-126 may
+ * count as 0. Cutting m and n changes no bit, nor does cutting k at multiples of 32. Only the tier AMX has a fast
+ * form; elsewhere gemm_f32 is faster as well as more precise.
  */
 typedef trit_gemm_f32_fn trit_gemm_bf16_fn;
 
@@ -147,9 +147,8 @@ typedef void trit_rope_fn(float *x, const float *cos, const float *sin, int head
 /** In place: x_i = cap * tanh(x_i * (1 / cap)), error of tanh below 2 ulp. cap > 0. */
 typedef void trit_softcap_fn(float *x, float cap, int n);
 /*
- * Wherever exp(x_i - max), or minus the logarithm of the sum, is below 2^-64 it counts as 0, here and in the kernels of
- * training: beside 1 it is nothing, but products with such numbers become subnormal, and with these the CPU needs a
- * hundred cycles for each multiply-add.
+ * In these, in scores_backward and in cross_entropy an exponential below 2^-64 is 0: beside 1 it is nothing, but
+ * products with such numbers become subnormal, and with these a CPU needs a hundred cycles for a multiply-add.
  */
 /** In place: x_i = exp(x_i - max) / sum. n >= 1. */
 typedef void trit_softmax_fn(float *x, int n);
@@ -254,7 +253,8 @@ struct trit_adamw {
 	float correction1, correction2; /* 1 / (1 - beta1^t), 1 / (1 - beta2^t) */
 	float g_scale;                  /* gradient clipping */
 };
-/** m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; w -= lr (m c1 / (sqrt(v c2) + eps) + weight_decay w). */
+/** m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; w -= lr (m c1 / (sqrt(v c2) + eps) + weight_decay w).
+ * m and v below 2^-100 are stored as 0: so moments whose gradient is 0 for long do not become subnormal. */
 typedef void trit_adamw_fn(float *w, float *m, float *v, const float *g, const struct trit_adamw *p, int n);
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -342,6 +342,11 @@ const char *trit_tier_name(enum trit_tier tier);
 bool trit_tier_here(enum trit_tier tier);
 /** The best one they can. */
 enum trit_tier trit_best_tier(void);
+/** Whether products are those of gemm_bf16, in a table made for them (train/recipe.h). */
+static inline bool trit_kernels_round(const struct trit_kernels *k)
+{
+	return k->gemm_f32 == k->gemm_bf16;
+}
 /** Whether gemm_bf16 is more than its plain C form: faster than gemm_f32. */
 bool trit_kernels_have_bf16(const struct trit_kernels *k);
 /** Fills a table with plain C, then raises it by every tier that is here, up to `tier`. */

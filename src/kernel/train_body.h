@@ -131,8 +131,8 @@ static void adamw(float *w, float *m, float *v, const float *g, const struct tri
 		struct vec step = vec_div(vec_mul(mi, vec_set1(p->correction1)), root);
 
 		step = vec_fma(vec_set1(p->weight_decay), wi, step);
-		vec_store_n(m + i, mi, k);
-		vec_store_n(v + i, vi, k);
+		vec_store_n(m + i, vec_zero_below(mi, vec_set1(0x1p-100f)), k);
+		vec_store_n(v + i, vec_zero_below(vi, vec_set1(0x1p-100f)), k);
 		vec_store_n(w + i, vec_fma(vec_set1(-p->lr), step, wi), k);
 	}
 }

@@ -55,7 +55,7 @@ VEC_INLINE struct vec vec_max(struct vec a, struct vec b) { return (struct vec){
 VEC_INLINE struct vec vec_min(struct vec a, struct vec b) { return (struct vec){_mm512_min_ps(a.v, b.v)}; }
 VEC_INLINE struct vec vec_zero_below(struct vec a, struct vec b)
 {
-	return (struct vec){_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_NLT_UQ), a.v)};
+	return (struct vec){_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(a.v), b.v, _CMP_NLT_UQ), a.v)};
 }
 VEC_INLINE struct vec vec_abs(struct vec a) { return (struct vec){_mm512_abs_ps(a.v)}; }
 VEC_INLINE struct vec vec_fma(struct vec a, struct vec b, struct vec c)
@@ -161,7 +161,10 @@ VEC_INLINE struct vec vec_mul(struct vec a, struct vec b) { return VEC_BOTH(_mm2
 VEC_INLINE struct vec vec_div(struct vec a, struct vec b) { return VEC_BOTH(_mm256_div_ps); }
 VEC_INLINE struct vec vec_max(struct vec a, struct vec b) { return VEC_BOTH(_mm256_max_ps); }
 VEC_INLINE struct vec vec_min(struct vec a, struct vec b) { return VEC_BOTH(_mm256_min_ps); }
-VEC_INLINE __m256 vec_zero_below_half(__m256 a, __m256 b) { return _mm256_and_ps(a, _mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+VEC_INLINE __m256 vec_zero_below_half(__m256 a, __m256 b)
+{
+	return _mm256_and_ps(a, _mm256_cmp_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a), b, _CMP_NLT_UQ));
+}
 VEC_INLINE struct vec vec_zero_below(struct vec a, struct vec b) { return VEC_BOTH(vec_zero_below_half); }
 VEC_INLINE struct vec vec_sqrt(struct vec a) { return (struct vec){_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 VEC_INLINE struct vec vec_abs(struct vec a)
@@ -381,7 +384,7 @@ VEC_INLINE struct vec vec_max(struct vec a, struct vec b) { return VEC_QUARTERS_
 VEC_INLINE struct vec vec_min(struct vec a, struct vec b) { return VEC_QUARTERS_2(vec_min_quarter, a, b); }
 VEC_INLINE float32x4_t vec_zero_below_quarter(float32x4_t a, float32x4_t b)
 {
-	return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), vcltq_f32(a, b)));
+	return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), vcltq_f32(vabsq_f32(a), b)));
 }
 VEC_INLINE struct vec vec_zero_below(struct vec a, struct vec b)
 {
@@ -534,8 +537,8 @@ VEC_INLINE struct vec vec_sqrt(struct vec a) { VEC_EACH(sqrtf(a.f[i])); }
 /* As maxps and minps do it: b when either is NaN, or when both are zero. */
 VEC_INLINE struct vec vec_max(struct vec a, struct vec b) { VEC_EACH(a.f[i] > b.f[i] ? a.f[i] : b.f[i]); }
 VEC_INLINE struct vec vec_min(struct vec a, struct vec b) { VEC_EACH(a.f[i] < b.f[i] ? a.f[i] : b.f[i]); }
-/** a, but 0 where a < b. */
-VEC_INLINE struct vec vec_zero_below(struct vec a, struct vec b) { VEC_EACH(a.f[i] < b.f[i] ? 0 : a.f[i]); }
+/** a, but 0 where |a| < b. */
+VEC_INLINE struct vec vec_zero_below(struct vec a, struct vec b) { VEC_EACH(fabsf(a.f[i]) < b.f[i] ? 0 : a.f[i]); }
 VEC_INLINE struct vec vec_abs(struct vec a) { VEC_EACH(fabsf(a.f[i])); }
 /** a * b + c, rounded once. */
 VEC_INLINE struct vec vec_fma(struct vec a, struct vec b, struct vec c) { VEC_EACH(fmaf(a.f[i], b.f[i], c.f[i])); }

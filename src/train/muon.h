@@ -28,7 +28,8 @@ struct trit_muon {
 /** Floats of scratch for matrices up to rows x cols, TRIT_GEMM_SCRATCH included. SIZE_MAX: too many. */
 size_t trit_muon_scratch(size_t rows, size_t cols);
 /** A step for one matrix w [rows, cols] with its momentum m [rows, cols], row moments v [rows] and gradient g [rows,
- * cols]. scratch is 64-byte aligned and the caller's alone. One thread; the same bits on every tier. */
+ * cols]. scratch is 64-byte aligned and the caller's alone. One thread; the same bits on every tier, unless
+ * products are in bfloat16. */
 void trit_muon_step(float *w, float *m, float *v, const float *g, size_t rows, size_t cols, const struct trit_muon *o,
                     const struct trit_kernels *k, float *scratch);
 

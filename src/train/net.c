@@ -350,15 +350,14 @@ static bool is_head_alone(const struct trit_net *n)
 }
 
 /* Final norm, logits, loss and, in the backward pass, their gradients, head_chunk tokens at a time: the T x V logits
- * are never stored. Leaves in dx the gradient of the last layer's output. Threads share the vocabulary or the width
- * rather than the tokens, of which there are few: the head is what takes time to read. */
+ * are never stored. Leaves in dx the gradient of the last layer's output. In products threads share what is longer, so
+ * that the other matrix, which each of them packs, is the smaller one. */
 static void head_and_loss(const struct part *p)
 {
 	struct trit_net *n = p->n;
 	const struct trit_config *c = p->c;
-	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, ldn = n->ldn, c0, c1, d0, d1, r0, r1;
+	size_t d = (size_t)c->d_model, v = (size_t)c->n_vocab, ldn = n->ldn, c0, c1, r0, r1;
 	trit_part(v, 16, p->index, p->threads, &r0, &r1);
-	trit_part(d, 16, p->index, p->threads, &d0, &d1);
 	final_norm(p);
 	for (int chunk = 0; chunk < n->tokens; chunk += n->head_chunk) {
 		int size = n->tokens - chunk < n->head_chunk ? n->tokens - chunk : n->head_chunk;
@@ -377,10 +376,15 @@ static void head_and_loss(const struct part *p)
 			n->losses[(size_t)chunk + i] = token_loss(p, (size_t)chunk + i, n->logits + i * v);
 		if (!n->backward)
 			continue;
+		size_t s0 = 0, s1 = (size_t)size, d0 = 0, d1 = d;
+		if (s1 > d)
+			trit_part(s1, 1, p->index, p->threads, &s0, &s1);
+		else
+			trit_part(d, 16, p->index, p->threads, &d0, &d1);
 		barrier(p);
-		if (d1 > d0)
-			p->k->gemm_f32(n->dn + (size_t)chunk * d + d0, d, n->logits, v, 1, n->head + d0, d, 1, size, (int)(d1 - d0),
-			               c->n_vocab, false, p->scratch);
+		if (d1 > d0 && s1 > s0)
+			p->k->gemm_f32(n->dn + ((size_t)chunk + s0) * d + d0, d, n->logits + s0 * v, v, 1, n->head + d0, d, 1,
+			               (int)(s1 - s0), (int)(d1 - d0), c->n_vocab, false, p->scratch);
 		if (r1 > r0 && n->d_head)
 			p->k->gemm_f32(n->d_head + r0 * d, d, n->logits + r0, 1, v, xn, ldn, 1, (int)(r1 - r0), c->d_model, size,
 			               true, p->scratch);

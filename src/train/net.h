@@ -45,7 +45,7 @@ struct trit_net_layer {
 struct trit_net_options {
 	enum trit_backward backward;
 	bool warms_up;  /* lambda may be below 1 */
-	const struct trit_kernels *steps; /* of passes with a backward half; NULL: the same as of others */
+	const struct trit_kernels *steps; /* of trit_net_step, kept by reference; NULL: the same as of others */
 	bool recompute; /* a layer keeps its input alone, and its forward pass runs again before its backward pass: the same
 	                 * bits with less memory */
 };

@@ -99,15 +99,15 @@ const struct trit_setting trit_settings[] = {
 	{ "momentum-warmup", TRIT_SETTING_INT, AT(momentum_warmup), 0, INT_MAX, "N",
 	  "steps over which it rises from 0.85", NULL },
 	{ "muon-lr", TRIT_SETTING_FLOAT, AT(muon_lr), 0, 10, "X",
-	  "peak learning rate of what goes by Muon (0: four times --lr); its ratio to --lr stays", NULL },
+	  "peak learning rate of what goes by Muon (0: twice --lr); its ratio to --lr stays", NULL },
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
 	{ "backward", TRIT_SETTING_CHOICE, AT(backward), 0, 0, "NAME",
 	  "arithmetic of the backward products of ternary and binary weights: gradients\n"
-	  "in 16-bit fixed point with exact sums, or all in fp32",
+	  "in 16-bit fixed point with exact sums, or like all others",
 	  backward_names },
 	{ "precision", TRIT_SETTING_CHOICE, AT(precision), 0, 0, "NAME",
-	  "of all other products of a training step: what they multiply in fp32, or\n"
-	  "rounded to bfloat16, which is fast with AMX (auto: there)", precision_names },
+	  "of all other products of a training step: fp32, or rounded to bfloat16,\n"
+	  "which is fast with AMX (auto: there)", precision_names },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
 	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },
@@ -165,8 +165,8 @@ bool trit_setting_of_teacher(const struct trit_setting *s)
 
 /* ---- sizes by name ----------------------------------------------------------------------------------------------- */
 
-/* Widths are multiples of 256 from 3m on, so that every ternary file type can hold them. The learning rates fall with
- * size; ternary ones are about five times those of full precision [Tips, table 2]. */
+/* Widths are multiples of 256 from 3m on, so that every ternary file type can hold them. The learning rates, AdamW's,
+ * fall with size; ternary ones are about five times those of full precision [Tips, table 2]. */
 static const struct size {
 	const char *name;
 	int n_vocab, n_layers, d_model, d_ff, n_heads, n_kv_heads;
@@ -195,6 +195,14 @@ static void fill(int *value, int preset)
 		*value = preset;
 }
 
+/* The first peak of the learning rate of a new model. Beside Muon's projections embedding and norms bear twice AdamW's,
+ * in full precision six times (docs/training.md, ablations). */
+static float peak_lr(const struct trit_recipe *r, const struct size *s)
+{
+	bool full = r->weights == TRIT_WEIGHT_FULL, muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;
+	return (full ? s->lr_full : s->lr) * (!muon ? 1.0f : full ? 6.0f : 2.0f);
+}
+
 /* What the run's settings are where they are 0; lr: the first peak of the learning rate. */
 static void fill_run(struct trit_recipe *r, float lr)
 {
@@ -204,7 +212,7 @@ static void fill_run(struct trit_recipe *r, float lr)
 	if (r->lr2 == 0)
 		r->lr2 = full ? r->lr : r->lr * (2.0f / 3.0f);
 	if (r->muon_lr == 0 && r->optimizer != TRIT_OPTIMIZER_ADAMW)
-		r->muon_lr = 4 * r->lr;
+		r->muon_lr = 2 * r->lr;
 	if (r->weight_decay2 < 0)
 		r->weight_decay2 = full ? r->weight_decay : 0;
 	int per_micro = 2048 / r->seq_len;
@@ -239,7 +247,7 @@ int trit_recipe_apply_size(struct trit_recipe *r, const char *name, struct trit_
 	fill(&r->head_dim, r->d_model / r->n_heads);
 	if (r->d_expert == r->d_ff) /* 0 says so, and is what a checkpoint comes back with */
 		r->d_expert = 0;
-	fill_run(r, r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr);
+	fill_run(r, peak_lr(r, s));
 	return TRIT_OK;
 }
 
@@ -248,14 +256,23 @@ struct trit_weight_method trit_recipe_method(const struct trit_recipe *r)
 	return (struct trit_weight_method){ (enum trit_weight_kind)r->weights, trit_scalings[r->scales] };
 }
 
-bool trit_recipe_kernels(struct trit_kernels *steps, const struct trit_recipe *r, const struct trit_kernels *k)
+int trit_recipe_choose_precision(struct trit_recipe *r, const struct trit_kernels *k, struct trit_error *err)
 {
-	bool bf16 = r->precision == TRIT_PRECISION_BF16 ||
-	            (r->precision == TRIT_PRECISION_AUTO && trit_kernels_have_bf16(k));
-	*steps = *k;
-	if (bf16)
-		steps->gemm_f32 = k->gemm_bf16;
-	return bf16;
+	bool fast = trit_kernels_have_bf16(k);
+	if (r->precision == TRIT_PRECISION_BF16 && !fast)
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "--precision bf16 takes a CPU with AMX (in use: %s); leave it out",
+		                 trit_tier_name(k->tier));
+	if (r->precision == TRIT_PRECISION_AUTO)
+		r->precision = fast ? TRIT_PRECISION_BF16 : TRIT_PRECISION_F32;
+	return TRIT_OK;
+}
+
+struct trit_kernels trit_recipe_kernels(const struct trit_recipe *r, const struct trit_kernels *k)
+{
+	struct trit_kernels steps = *k;
+	if (r->precision == TRIT_PRECISION_BF16)
+		steps.gemm_f32 = k->gemm_bf16;
+	return steps;
 }
 
 /* Groups of columns are whole in every matrix: other programs know no others. */
@@ -323,7 +340,8 @@ void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c)
 		r->experts_used = c->moe.n_used;
 	r->rope_base = c->rope_base;
 	r->eps = c->eps;
-	fill_run(r, (r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr) / 4);
+	float lr = r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr;
+	fill_run(r, r->optimizer == TRIT_OPTIMIZER_ADAMW ? lr / 4 : lr / 2);
 }
 
 bool trit_setting_is_shape(const struct trit_setting *s)

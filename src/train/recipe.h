@@ -128,9 +128,12 @@ const char *trit_recipe_sizes(void);
 /** Derives the configuration and checks it; n_vocab as learnt may be smaller than asked for. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_config(const struct trit_recipe *r, struct trit_config *c, struct trit_error *err);
 struct trit_weight_method trit_recipe_method(const struct trit_recipe *r);
+/** Settles the precision that is auto. Errors: UNSUPPORTED (bfloat16 where k is not fast in it). */
+TRIT_MUST_CHECK int trit_recipe_choose_precision(struct trit_recipe *r, const struct trit_kernels *k,
+                                                 struct trit_error *err);
 /** The kernels of training steps, k being those of everything else: with gemm_bf16 in the place of gemm_f32 if that is
- * the recipe's precision. Returns whether it is. */
-bool trit_recipe_kernels(struct trit_kernels *steps, const struct trit_recipe *r, const struct trit_kernels *k);
+ * the recipe's precision. */
+struct trit_kernels trit_recipe_kernels(const struct trit_recipe *r, const struct trit_kernels *k);
 
 #define TRIT_SETTING_BYTES 40
 /** A setting's value as text (floats with 9 digits, exact) and back. Errors: FORMAT. */

@@ -12,8 +12,7 @@
 #include "train/net_parts.h"
 
 enum {
-	ROWS = TRIT_ATTENTION_ROWS, /* whole tiles of gemm_f32 on AVX-512 */
-	COLS = 32,                  /* likewise */
+	COLS = 32, /* whole tiles of gemm_f32 on AVX-512 */
 };
 
 struct work {
@@ -33,10 +32,11 @@ struct block {
 	int k0, keys; /* the keys that one of them sees */
 };
 
-/* Positions of a block. */
-static int positions_at_once(int group)
+/* Positions of a block; at most, if the kernels are not known. */
+static int positions_at_once(const struct trit_kernels *kn, int group)
 {
-	return group < ROWS ? ROWS / group : 1;
+	int rows = kn && !trit_kernels_round(kn) ? TRIT_ATTENTION_ROWS : TRIT_ATTENTION_ROWS_BF16;
+	return group < rows ? rows / group : 1;
 }
 
 /* Of rows of scores: whole tiles may begin anywhere; an odd number of cache lines keeps rows apart in the cache. */
@@ -52,7 +52,8 @@ static size_t padded(size_t n)
 
 size_t trit_self_attention_scratch(int positions, int width, int group)
 {
-	size_t rows = (size_t)positions_at_once(group) * (size_t)group, a = (size_t)width, ld = score_stride(positions);
+	size_t rows = (size_t)positions_at_once(NULL, group) * (size_t)group, a = (size_t)width;
+	size_t ld = score_stride(positions);
 	return TRIT_GEMM_SCRATCH + 3 * rows * ld + 3 * padded(rows * a) + 2 * a * ld;
 }
 
@@ -72,7 +73,7 @@ static void turn(const struct work *w, float *to, const float *from)
 
 static struct work divide(const struct trit_self_attention *a, const struct trit_kernels *kn, float *memory)
 {
-	size_t rows = (size_t)positions_at_once(a->group) * (size_t)a->group, tile = padded(rows * (size_t)a->width);
+	size_t rows = (size_t)positions_at_once(kn, a->group) * (size_t)a->group, tile = padded(rows * (size_t)a->width);
 	struct work w = { .a = a, .kn = kn, .gemm = memory, .ld = score_stride(a->positions) };
 	w.ldt = w.ld;
 	w.p = memory + TRIT_GEMM_SCRATCH;
@@ -93,9 +94,10 @@ static int first_key(const struct trit_self_attention *a, int i)
 	return a->window && i - a->window + 1 > start ? i - a->window + 1 : start;
 }
 
-static struct block block_at(const struct trit_self_attention *a, int i0)
+static struct block block_at(const struct work *w, int i0)
 {
-	int most = positions_at_once(a->group), m = a->positions - i0 < most ? a->positions - i0 : most;
+	const struct trit_self_attention *a = w->a;
+	int most = positions_at_once(w->kn, a->group), m = a->positions - i0 < most ? a->positions - i0 : most;
 	int k0 = first_key(a, i0);
 	return (struct block){ i0, m, m * a->group, k0, i0 + m - k0 };
 }
@@ -191,8 +193,8 @@ void trit_self_attention_forward(const struct trit_self_attention *a, const stru
 {
 	struct work w = divide(a, kn, scratch);
 	turn(&w, w.k, a->k);
-	for (int i0 = 0; i0 < a->positions; i0 += positions_at_once(a->group)) {
-		struct block b = block_at(a, i0);
+	for (int i0 = 0; i0 < a->positions; i0 += positions_at_once(kn, a->group)) {
+		struct block b = block_at(&w, i0);
 		forward_block(&w, &b);
 	}
 }
@@ -226,8 +228,8 @@ void trit_self_attention_backward(const struct trit_self_attention *a, const str
 		memset(dk + (size_t)j * a->ld, 0, width * sizeof *dk);
 		memset(dv + (size_t)j * a->ld, 0, width * sizeof *dv);
 	}
-	for (int i0 = 0; i0 < a->positions; i0 += positions_at_once(a->group)) {
-		struct block b = block_at(a, i0);
+	for (int i0 = 0; i0 < a->positions; i0 += positions_at_once(kn, a->group)) {
+		struct block b = block_at(&w, i0);
 		scores(&w, &b);
 		gather(&w, &b, w.d_o, d_o, a->ldo, 1);
 		against_keys(&w, &b, w.ds, w.d_o, w.v);

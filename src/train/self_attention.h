@@ -21,7 +21,10 @@
 
 #include "kernel/kernel.h"
 
-#define TRIT_ATTENTION_ROWS 56
+enum {
+	TRIT_ATTENTION_ROWS = 56,       /* whole tiles of gemm_f32 on AVX-512 */
+	TRIT_ATTENTION_ROWS_BF16 = 128, /* whole panels of AMX */
+};
 
 /** One key/value head with the `group` query heads that share it. Pointers are at its first position; rows are `ld`
  * elements apart for q, k, v and their gradients, `ldo` for o and its gradient, `lds` for log_sum. Query head h of the

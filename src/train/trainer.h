@@ -64,7 +64,6 @@ struct trit_trainer {
 	struct trit_config config;
 	struct trit_progress progress;
 	struct trit_kernels kernels, step_kernels;
-	bool bf16; /* what distinguishes the latter */
 	struct trit_pool *pool;
 	struct trit_tokenizer *tokenizer;
 	struct trit_data data;

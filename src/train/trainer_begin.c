@@ -191,7 +191,7 @@ static int open_params(struct trit_trainer *t, const struct trit_train_options *
 static int reserve(struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
 	int threads = o->n_threads > 0 ? o->n_threads : trit_cpu_count(), e;
-	t->bf16 = trit_recipe_kernels(&t->step_kernels, &t->recipe, &t->kernels);
+	t->step_kernels = trit_recipe_kernels(&t->recipe, &t->kernels);
 	if ((e = divide_batch(t, err)) || (e = trit_pool_new(&t->pool, threads, err)) || (e = open_params(t, o, err)) ||
 	    (e = trit_optim_init(&t->optim, &t->params, &t->step_kernels, t->pool, &t->recipe, t->transport, err)))
 		return e;
@@ -306,7 +306,6 @@ static int check_same(struct trit_trainer *t, struct trit_error *err)
 	if ((e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
 	    (e = trit_dist_same(t->transport, "intervals and limits (--val-every, --save-every, ...)", t->habits, err)) ||
 	    (e = trit_dist_same(t->transport, "kernels (--cpu NAME)", (uint64_t)t->kernels.tier, err)) ||
-	    (e = trit_dist_same(t->transport, "precision (--precision NAME)", (uint64_t)t->bf16, err)) ||
 	    (e = trit_dist_same(t->transport, "training data", hash_of_data(t), err)) ||
 	    (e = trit_dist_same(t->transport, "teacher", t->progress.teaching.print, err)))
 		return e;
@@ -421,6 +420,8 @@ static int create(struct trit_trainer *t, struct trit_init *init, const struct t
 	if (!t->recipe.parts)
 		t->recipe.parts = trit_dist_ranks(o->transport);
 	if (!e)
+		e = trit_recipe_choose_precision(&t->recipe, &t->kernels, err);
+	if (!e)
 		e = choose_network(t, init, o, err);
 	if (!e && trit_trainer_is_first(t))
 		e = make_folder(t, init, n_paths, paths, o, err);
@@ -469,6 +470,11 @@ static int load(struct trit_trainer *t, struct trit_init *init, const struct tri
 		return e;
 	if (!t->recipe.parts)
 		t->recipe.parts = 1; /* of a time when there were none */
+	if (t->recipe.precision == TRIT_PRECISION_BF16 && !trit_kernels_have_bf16(&t->kernels)) {
+		trit_note(&t->notes, TRIT_NOTE_WARNING, "the run began in bfloat16 with AMX, which is not here: it goes on "
+		          "in fp32");
+		t->recipe.precision = TRIT_PRECISION_F32;
+	}
 	if (o->teacher && !t->progress.teaching.path[0])
 		return trit_fail(err, TRIT_ERR_ARG, "%s: this run began without a teacher; leave --teacher out", t->out);
 	if ((e = open_base(t, init, o, err)) || (e = load_tokenizer(t, err)) || (e = set_up(t, o, err)))

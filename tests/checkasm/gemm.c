@@ -267,7 +267,7 @@ static void test_gemm_bf16(struct check *ck)
 		               number % 3);
 	/* Beyond a block in each direction. */
 	gemm_bf16_case(ck, 520, 33, 20, false, true);
-	gemm_bf16_case(ck, 17, 1030, 40, true, true);
+	gemm_bf16_case(ck, 17, 2060, 40, true, true);
 	gemm_bf16_case(ck, 33, 34, 1060, false, false);
 	gemm_bf16_case(ck, 0, 5, 5, false, true);
 	gemm_bf16_case(ck, 5, 0, 5, false, true);

@@ -112,6 +112,7 @@ static float flushed(float x)
 {
 	return fabsf(x) < FLT_MIN ? copysignf(0, x) : x;
 }
+
 static float bf16(const uint8_t *at)
 {
 	uint32_t bits = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 24;

@@ -13,8 +13,9 @@
  * tile B, 32 steps of one line that lie side by side a row of a tile A; the other tile needs the turn.
  *
  * As in gemm_body.h, blocks of B [KC, NC] and of A [MC, KC] are packed, as whole tiles and with zeros beyond the edges;
- * a panel is two tiles high or wide. Four tiles C stay while a panel of B, 32 KB, meets a panel of A: 4 products for 4
- * tiles loaded, 64 cycles in which 16 + 42 go by for loading B from the first level and A from the second.
+ * a panel is two tiles high or wide. Four tiles C stay while a panel of B meets a panel of A: 4 products for 4 tiles
+ * loaded, 64 cycles. Panels are ten steps long, as in ternary_amx.c and for its reasons: B's 20 KB stay in the first
+ * level, while A's, and C's tiles once in ten steps, come from the second: 58 + 26 cycles a step.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,9 +31,9 @@ enum {
 	LINES = 16,        /* rows of A or columns of B in a tile */
 	STEPS = 32,        /* of k in a tile */
 	PANEL = 2 * LINES,
-	KC = 512,          /* a panel of B: 32 KB of L1 */
-	MC = 512,          /* a block of A: 512 KB of L2 */
-	NC = 1024,         /* a block of B: 1 MB of L2 */
+	KC = 10 * STEPS,   /* a panel of B: 20 KB of L1 */
+	MC = 512,          /* a block of A: 320 KB of L2 */
+	NC = 2048,         /* a block of B: 1.25 MB of L2 */
 	TILE = LINES * STEPS,
 };
 _Static_assert((MC + NC) * KC <= 2 * TRIT_GEMM_SCRATCH, "the packed blocks fit the scratch memory");
@@ -61,11 +62,11 @@ static void rows_of(uint16_t *tile, const struct lines *l, int lines, int steps)
 	__mmask16 low = first(steps), high = first(steps - 16);
 
 	for (int i = 0; i < LINES; i++) {
-		const float *at = l->at + (i < lines ? i : 0) * l->line_step;
+		const float *at = l->at + (i < lines ? i : 0) * l->line_step; /* not beyond the array, even to load nothing */
 		__mmask16 here = i < lines ? 0xffff : 0;
 
 		_mm512_store_si512(tile + i * STEPS, rounded(_mm512_maskz_loadu_ps(low & here, at),
-		                                             _mm512_maskz_loadu_ps(high & here, at + 16)));
+		                                             _mm512_maskz_loadu_ps(high & here, at + (steps > 16 ? 16 : 0))));
 	}
 }
 
@@ -78,9 +79,10 @@ static void pairs_of(uint16_t *tile, const struct lines *l, int lines, int steps
 	__mmask16 there = first(lines);
 
 	for (int q = 0; q < STEPS / 2; q++) {
-		const float *at = l->at + 2 * q * l->k_step;
-		__m512 even = _mm512_maskz_loadu_ps(2 * q < steps ? there : 0, at);
-		__m512 odd = _mm512_maskz_loadu_ps(2 * q + 1 < steps ? there : 0, at + l->k_step);
+		bool has_even = 2 * q < steps, has_odd = 2 * q + 1 < steps;
+		const float *at = l->at + (has_even ? 2 * q : 0) * l->k_step;
+		__m512 even = _mm512_maskz_loadu_ps(has_even ? there : 0, at);
+		__m512 odd = _mm512_maskz_loadu_ps(has_odd ? there : 0, at + (has_odd ? l->k_step : 0));
 
 		_mm512_store_si512(tile + q * STEPS, _mm512_permutexvar_epi16(interleave, rounded(even, odd)));
 	}
@@ -99,7 +101,7 @@ static void rows_from_anywhere(uint16_t *tile, const struct lines *l, int lines,
 }
 
 /* A tile A, or as it is for B with `pairs`. */
-static void pack_tile(uint16_t *tile, const struct lines *l, int lines, int steps, const bool pairs)
+static void pack_tile(uint16_t *tile, const struct lines *l, int lines, int steps, bool pairs)
 {
 	_Alignas(64) uint16_t other[TILE];
 	bool comes_in_pairs = l->line_step == 1 && l->k_step != 1;
@@ -144,7 +146,7 @@ static void pack_block(uint16_t *to, const struct lines *l, int lines, int k, bo
 }
 
 /* C [32, 32] = (load ? C : 0) + a panel of A times one of B. */
-static void multiply_panels(float *c, size_t ldc, const uint16_t *a, const uint16_t *b, int tiles, bool load)
+static void multiply_panels(float *c, size_t ldc, const uint16_t *a, const uint16_t *b, int n_steps, bool load)
 {
 	size_t stride = ldc * sizeof *c;
 
@@ -159,7 +161,7 @@ static void multiply_panels(float *c, size_t ldc, const uint16_t *a, const uint1
 		TRIT_TILE_ZERO(2);
 		TRIT_TILE_ZERO(3);
 	}
-	for (int t = 0; t < tiles; t++, a += 2 * TILE, b += 2 * TILE) {
+	for (int s = 0; s < n_steps; s++, a += 2 * TILE, b += 2 * TILE) {
 		TRIT_TILE_LOAD(6, b, 64);
 		TRIT_TILE_LOAD(4, a, 64);
 		TRIT_TILE_DOT_BF16(0, 4, 6);
@@ -176,32 +178,33 @@ static void multiply_panels(float *c, size_t ldc, const uint16_t *a, const uint1
 }
 
 /* The same where only [rows, cols] of C exist. */
-static void multiply_edge(float *c, size_t ldc, const uint16_t *a, const uint16_t *b, int tiles, bool load, int rows,
+static void multiply_edge(float *c, size_t ldc, const uint16_t *a, const uint16_t *b, int n_steps, bool load, int rows,
                           int cols)
 {
 	_Alignas(64) float copy[PANEL * PANEL] = {0};
 
-	for (int r = 0; load && r < rows; r++)
-		memcpy(copy + r * PANEL, c + r * ldc, cols * sizeof *c);
-	multiply_panels(copy, PANEL, a, b, tiles, load);
+	if (load)
+		for (int r = 0; r < rows; r++)
+			memcpy(copy + r * PANEL, c + r * ldc, cols * sizeof *c);
+	multiply_panels(copy, PANEL, a, b, n_steps, load);
 	for (int r = 0; r < rows; r++)
 		memcpy(c + r * ldc, copy + r * PANEL, cols * sizeof *c);
 }
 
 static void multiply_blocks(float *c, size_t ldc, const uint16_t *a, const uint16_t *b, int m, int n, int k, bool load)
 {
-	int tiles = whole(k, STEPS) / STEPS;
+	int n_steps = whole(k, STEPS) / STEPS;
 
 	for (int j = 0; j < n; j += PANEL)
 		for (int i = 0; i < m; i += PANEL) {
-			const uint16_t *panel_a = a + (size_t)i / PANEL * tiles * 2 * TILE;
-			const uint16_t *panel_b = b + (size_t)j / PANEL * tiles * 2 * TILE;
+			const uint16_t *panel_a = a + (size_t)i / PANEL * n_steps * 2 * TILE;
+			const uint16_t *panel_b = b + (size_t)j / PANEL * n_steps * 2 * TILE;
 			int rows = smaller(m - i, PANEL), cols = smaller(n - j, PANEL);
 
 			if (rows == PANEL && cols == PANEL)
-				multiply_panels(c + i * ldc + j, ldc, panel_a, panel_b, tiles, load);
+				multiply_panels(c + i * ldc + j, ldc, panel_a, panel_b, n_steps, load);
 			else
-				multiply_edge(c + i * ldc + j, ldc, panel_a, panel_b, tiles, load, rows, cols);
+				multiply_edge(c + i * ldc + j, ldc, panel_a, panel_b, n_steps, load, rows, cols);
 		}
 }
 
@@ -212,8 +215,9 @@ static void gemm_bf16(float *c, size_t ldc, const float *a, size_t a_row, size_t
 		.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
 	uint16_t *packed_b = (uint16_t *)(void *)scratch, *packed_a = packed_b + NC * KC;
 
-	for (int i = 0; k == 0 && !accumulate && i < m; i++)
-		memset(c + i * ldc, 0, n * sizeof *c);
+	if (k == 0 && !accumulate)
+		for (int i = 0; i < m; i++)
+			memset(c + i * ldc, 0, n * sizeof *c);
 	if (!m || !n || !k)
 		return;
 	TRIT_TILE_CONFIGURE(&config);
