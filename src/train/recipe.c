@@ -195,12 +195,18 @@ static void fill(int *value, int preset)
 		*value = preset;
 }
 
+/* AdamW's. */
+static float table_lr(const struct trit_recipe *r, const struct size *s)
+{
+	return r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr;
+}
+
 /* The first peak of the learning rate of a new model. Beside Muon's projections embedding and norms bear twice AdamW's,
  * in full precision six times (docs/training.md, ablations). */
 static float peak_lr(const struct trit_recipe *r, const struct size *s)
 {
-	bool full = r->weights == TRIT_WEIGHT_FULL, muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;
-	return (full ? s->lr_full : s->lr) * (!muon ? 1.0f : full ? 6.0f : 2.0f);
+	bool muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;
+	return table_lr(r, s) * (!muon ? 1.0f : r->weights == TRIT_WEIGHT_FULL ? 6.0f : 2.0f);
 }
 
 /* What the run's settings are where they are 0; lr: the first peak of the learning rate. */
@@ -340,8 +346,7 @@ void trit_recipe_take_config(struct trit_recipe *r, const struct trit_config *c)
 		r->experts_used = c->moe.n_used;
 	r->rope_base = c->rope_base;
 	r->eps = c->eps;
-	float lr = r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr;
-	fill_run(r, r->optimizer == TRIT_OPTIMIZER_ADAMW ? lr / 4 : lr / 2);
+	fill_run(r, table_lr(r, s) / (r->optimizer == TRIT_OPTIMIZER_ADAMW ? 4 : 2));
 }
 
 bool trit_setting_is_shape(const struct trit_setting *s)
