@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""common - what the scripts of this folder share: their failures, the program trit, gnuplot."""
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILDS = [os.path.join(ROOT, "build", folder, "trit") for folder in ("release", "", "dev")]
+
+
+class Failure(Exception):
+    """Something the user can act on; the text says what."""
+
+
+def program(named):
+    """Path of trit: the one that was named, or the first of a build here."""
+    if named:
+        return named
+    for path in BUILDS:
+        if os.access(path, os.X_OK):
+            return path
+    raise Failure("no trit in build/; name it with --trit")
+
+
+def run(*command):
+    """What a program prints. Failure holds the last line of what it says otherwise."""
+    command = [str(word) for word in command]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise Failure(f"{' '.join(command)}: {said[-1]}")
+    return done.stdout
+
+
+def gnuplot(script):
+    try:
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as e:
+        raise Failure(f"gnuplot: {e}") from None
+
+
+def end(name, main):
+    """Ends the process with main's status, or with what it failed of."""
+    try:
+        sys.exit(main())
+    except (Failure, OSError) as e:
+        sys.exit(f"{name}: {e}")
