@@ -225,6 +225,9 @@ static void test_gaps(void **state)
 	FILE *f;
 	(void)state;
 	scratch_write("gaps.jsonl", sizeof text - 1, text);
+	assert_int_equal(trit_metrics_read(&m, "gaps.jsonl", 1, &err), 0);
+	assert_true(m.n == 1 && m.points[0].loss == 2.5 && m.points[0].grad_norm == 1 && isnan(m.points[0].flips));
+	trit_metrics_release(&m);
 	assert_int_equal(trit_metrics_open(&f, "gaps.jsonl", 8, &err), 0);
 	fclose(f);
 	assert_int_equal(trit_metrics_read(&m, "gaps.jsonl", 100, &err), 0);

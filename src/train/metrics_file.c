@@ -47,30 +47,40 @@ static int read_scales(struct trit_step_report *r, const json_t *list, struct tr
 	return TRIT_OK;
 }
 
-/* Running mean of a point's lines, of which `before` came earlier, and one more; a line without the number, as of a
- * step that was skipped, changes nothing. */
-static double mean(double so_far, size_t before, double v)
+/* The numbers of which a point has the mean over its lines. */
+enum mean { LOSS, GRAD_NORM, TOKENS_PER_S, FLIPS, KL, RELATION, MEANS };
+
+/* A point that is being read: lines that came earlier, and for each mean how many of them have the number. */
+struct point {
+	struct trit_step_report *r;
+	size_t lines, n[MEANS];
+};
+
+/* Adds a line's number to a mean; a line without it, as of a step that was skipped, changes nothing. */
+static void add_to(struct point *p, double *so_far, enum mean which, const json_t *line, const char *name)
 {
-	if (!before || isnan(so_far))
-		return v;
-	return isnan(v) ? so_far : so_far + (v - so_far) / (double)(before + 1);
+	double v = number_of(line, name);
+	if (isnan(v) && p->lines)
+		return;
+	p->n[which] += !isnan(v);
+	*so_far = p->n[which] > 1 ? *so_far + (v - *so_far) / (double)p->n[which] : v;
 }
 
-/* Adds a line to the point, which stands for `before` others already. */
-static int add_line(struct trit_step_report *r, size_t before, const json_t *line, struct trit_error *err)
+static int add_line(struct point *p, const json_t *line, struct trit_error *err)
 {
+	struct trit_step_report *r = p->r;
 	double step = number_of(line, "step"), tokens = number_of(line, "tokens"), val = number_of(line, "val_loss");
 	const json_t *share = json_object_get(line, "share");
 	if (!(step >= 0 && step <= INT32_MAX) || !(tokens >= 0 && tokens <= 0x1p53))
 		return trit_fail(err, TRIT_ERR_FORMAT, "no sensible \"step\" and \"tokens\"");
 	r->step = (int)step;
 	r->tokens = (uint64_t)tokens;
-	r->loss = mean(r->loss, before, number_of(line, "loss"));
-	r->grad_norm = mean(r->grad_norm, before, number_of(line, "grad_norm"));
-	r->tokens_per_s = mean(r->tokens_per_s, before, number_of(line, "tokens_per_s"));
-	r->flips = mean(r->flips, before, number_of(line, "flips"));
-	r->kl = mean(r->kl, before, number_of(line, "kl"));
-	r->relation = mean(r->relation, before, number_of(line, "relation"));
+	add_to(p, &r->loss, LOSS, line, "loss");
+	add_to(p, &r->grad_norm, GRAD_NORM, line, "grad_norm");
+	add_to(p, &r->tokens_per_s, TOKENS_PER_S, line, "tokens_per_s");
+	add_to(p, &r->flips, FLIPS, line, "flips");
+	add_to(p, &r->kl, KL, line, "kl");
+	add_to(p, &r->relation, RELATION, line, "relation");
 	r->has_kl = !isnan(r->kl);
 	r->has_relation = !isnan(r->relation);
 	r->kl_weight = (float)number_of(line, "kl_weight");
@@ -78,16 +88,17 @@ static int add_line(struct trit_step_report *r, size_t before, const json_t *lin
 	r->lr = (float)number_of(line, "lr");
 	for (size_t i = 0; i < 3; i++)
 		r->share[i] = share ? json_number_value(json_array_get(share, i)) : (double)NAN;
-	if (!before || !isnan(val)) {
+	if (!p->lines || !isnan(val)) {
 		r->val_loss = val;
 		r->val_accuracy = number_of(line, "val_accuracy");
 		r->val_f1 = number_of(line, "val_f1");
 		r->has_accuracy = !isnan(r->val_accuracy);
 	}
+	p->lines++;
 	return read_scales(r, json_object_get(line, "scales"), err);
 }
 
-static int read_line(struct trit_step_report *r, size_t before, size_t len, const char *text, struct trit_error *err)
+static int read_line(struct point *p, size_t len, const char *text, struct trit_error *err)
 {
 	json_error_t why;
 	json_t *line = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
@@ -96,7 +107,7 @@ static int read_line(struct trit_step_report *r, size_t before, size_t len, cons
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a line of %zu bytes", len);
 	if (!line)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s", why.text);
-	e = json_is_object(line) ? add_line(r, before, line, err)
+	e = json_is_object(line) ? add_line(p, line, err)
 	                         : trit_fail(err, TRIT_ERR_FORMAT, "an object {...} is expected");
 	json_decref(line);
 	return e;
@@ -115,10 +126,12 @@ static int read_lines(struct trit_metrics *m, const struct trit_map *map, const 
 {
 	const char *at = (const char *)map->data, *end = at + map->size;
 	uint64_t each = (m->lines + most - 1) / most; /* lines of a point */
+	struct point p = { 0 };
 	for (uint64_t i = 0; i < m->lines; i++) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		m->n = (size_t)(i / each) + 1;
-		int e = read_line(&m->points[m->n - 1], (size_t)(i % each), (size_t)(stop - at), at, err);
+		if (i % each == 0)
+			p = (struct point){ &m->points[m->n++], 0, { 0 } };
+		int e = read_line(&p, (size_t)(stop - at), at, err);
 		if (e)
 			return trit_fail_prefix(err, e, "%s, line %llu", path, (unsigned long long)i + 1);
 		at = stop + 1;
