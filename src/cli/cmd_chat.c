@@ -57,8 +57,8 @@ static int parse(struct chat_options *o, int argc, char **argv)
 		{ 0, "system-prompt,system", TRIT_OPT_STRING, &o->system, .metavar = "TEXT",
 		  .help = "what the model is told before the conversation" },
 		{ 0, "chat-template", TRIT_OPT_STRING, &o->template, .metavar = "NAME",
-		  .help = "how the conversation is written: a file or text in Jinja, or a built-in name:\n"
-		          "alpaca, bitnet, chatml, falcon3, gemma, llama2, llama3, mistral, plain,\n"
+		  .help = "how the conversation is written: a file or text in Jinja, or a built-in name: "
+		          "alpaca, bitnet, chatml, falcon3, gemma, llama2, llama3, mistral, plain, "
 		          "qwen, smollm2, stablelm, zephyr", .shown = "the model's own" },
 		{ 0, "show-template", TRIT_OPT_FLAG, &o->show, .help = "print the chat template, and end" },
 		TRIT_ROWS_SAMPLING(o->generate),

@@ -87,7 +87,7 @@ static int parse_train(struct trit_train_job *o, int argc, char **argv)
 		{ 0, "template", TRIT_OPT_STRING, &template, .metavar = "TEXT",
 		  .help = "how a text is put to the model: \"Review: {text}\\nSentiment:\"", .shown = "{text}" },
 		{ 0, "words", TRIT_OPT_LIST, &o->words, .metavar = "WORD...",
-		  .help = "one for each label, \" bad\" \" good\": the head begins as the model's own rows for them,\n"
+		  .help = "one for each label, \" bad\" \" good\": the head begins as the model's own rows for them, "
 		          "so that before training it gives what the model would answer to the template" },
 		TRIT_ROW_TOKENIZER(o->run.tokenizer),
 		TRIT_ROWS_INTERVALS(o, "texts"),

@@ -177,7 +177,7 @@ int trit_cmd_convert(int argc, char **argv)
 		TRIT_ROWS_EXPORT(type, embedding_type),
 		TRIT_ROW_HEAD_TYPE(head_type),
 		{ 0, "format", TRIT_OPT_CHOICE, &format, .metavar = "NAME", .choices = formats,
-		  .help = "gguf: a file; hf: a Hugging Face folder, as transformers loads it, with ternary weights packed\n"
+		  .help = "gguf: a file; hf: a Hugging Face folder, as transformers loads it, with ternary weights packed "
 			  "(--type auto) or as f32, f16, bf16 numbers; auto: hf where OUT ends in / or is a folder" },
 		{ 0, "linear-class", TRIT_OPT_CHOICE, &linear_class, .metavar = "NAME", .choices = classes,
 		  .help = "class of packed weights in such a folder: bitlinear, autobitlinear" },
@@ -185,7 +185,7 @@ int trit_cmd_convert(int argc, char **argv)
 		{ 0, "verify", TRIT_OPT_FLAG, &verify,
 		  .help = "read the result again and compare every weight and scale with IN" },
 		{ 0, "force", TRIT_OPT_FLAG, &o.force,
-		  .help = "round weights that are not ternary to ternary types, scales to 16 bits where a type has no more;\n"
+		  .help = "round weights that are not ternary to ternary types, scales to 16 bits where a type has no more; "
 			  "replace the model in a folder that has files" },
 	};
 	struct trit_opt_table table = {

@@ -30,7 +30,7 @@ static int parse(struct data_options *o, int argc, char **argv)
 	struct trit_opt options[] = {
 		{ 'o', "out", TRIT_OPT_STRING, &o->out, .metavar = "DIR", .help = "folder to make" },
 		{ 0, "tokenizer", TRIT_OPT_STRING, &o->folder.tokenizer, .metavar = "FILE|DIR",
-		  .help = "take the vocabulary from a model, a tokenizer or prepared data\ninstead of learning one" },
+		  .help = "take the vocabulary from a model, a tokenizer or prepared data instead of learning one" },
 		{ 0, "vocab-size", TRIT_OPT_INT, &o->folder.n_vocab, .min = 257, .max = TRIT_MAX_VOCAB, .metavar = "N",
 		  .help = "tokens to learn" },
 		{ 0, "val-share", TRIT_OPT_FLOAT, &s->val_share, .min = 0, .max = 0.5, .metavar = "X",
@@ -39,12 +39,12 @@ static int parse(struct data_options *o, int argc, char **argv)
 		TRIT_ROW_THREADS(s->n_threads),
 		{ .type = TRIT_OPT_HEADING, .help = "What a document is" },
 		{ 0, "documents", TRIT_OPT_CHOICE, &s->documents, .metavar = "HOW", .choices = trit_documents_names,
-		  .help = "where one ends: at a line <|endoftext|> (mark), at blank lines, with its file, or each is a line\n"
+		  .help = "where one ends: at a line <|endoftext|> (mark), at blank lines, with its file, or each is a line "
 		          "of JSON; auto: jsonl for files named .jsonl, else mark" },
 		{ 0, "field", TRIT_OPT_STRING, &s->clean.field, .metavar = "NAME",
 		  .help = "of JSON, the member that is the text; a.b is b in a" },
 		{ 0, "invalid", TRIT_OPT_CHOICE, &s->clean.invalid, .metavar = "HOW", .choices = trit_invalid_names,
-		  .help = "bytes that are not UTF-8, lines that are no JSON: an error; replaced by U+FFFD (bytes only);\n"
+		  .help = "bytes that are not UTF-8, lines that are no JSON: an error; replaced by U+FFFD (bytes only); "
 		          "skip leaves the document out" },
 		{ 0, "keep-crlf", TRIT_OPT_FLAG, &s->clean.keep_crlf, .help = "keep CR LF; without it they become LF" },
 		{ 0, "nfc", TRIT_OPT_FLAG, &s->clean.nfc, .help = "normalise to Unicode's NFC" },
@@ -53,7 +53,7 @@ static int parse(struct data_options *o, int argc, char **argv)
 		  .shown = "" },
 		{ .type = TRIT_OPT_HEADING, .help = "Duplicates" },
 		{ 0, "dedup", TRIT_OPT_CHOICE, &s->dedup, .metavar = "HOW", .choices = trit_dedup_names,
-		  .help = "exact: those that differ in case and white space only; near: also those that share most runs\n"
+		  .help = "exact: those that differ in case and white space only; near: also those that share most runs "
 		          "of five words; the first one stays" },
 		{ 0, "likeness", TRIT_OPT_FLOAT, &s->likeness, .min = 0.1, .max = 1, .metavar = "X",
 		  .help = "of near duplicates: the share of runs they have in common" },

@@ -44,11 +44,11 @@ static int parse(struct embed_options *o, int argc, char **argv)
 		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE",
 		  .help = "read texts from a file, one a line; -: from standard input" },
 		{ 0, "pooling", TRIT_OPT_CHOICE, &o->pooling, .metavar = "KIND", .choices = poolings,
-		  .help = "what makes a text's vector of its tokens': their mean, the first (cls) or the\n"
+		  .help = "what makes a text's vector of its tokens': their mean, the first (cls) or the "
 		          "last one; model: what the file says, else last" },
 		{ 0, "no-normalize", TRIT_OPT_UNFLAG, &o->normalize, .help = "do not scale vectors to the length 1" },
 		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .choices = outputs,
-		  .help = "text: a line of numbers for each text; json: as OpenAI's API; array: JSON arrays;\n"
+		  .help = "text: a line of numbers for each text; json: as OpenAI's API; array: JSON arrays; "
 		          "f32: the numbers as 4 bytes each, little-endian, one vector after the other" },
 		TRIT_ROW_KV_TYPE(o->kv_type),
 		TRIT_ROW_BATCH(o->embed.n_batch),

@@ -528,8 +528,8 @@ static int describe(const struct info_options *o, struct trit_error *err)
 	}
 	if (p.json)
 		trit_out(1, "{");
-	put_file(&p, &f);
 	if (m) {
+		put_file(&p, &f);
 		put_sizes(&p, &m->config);
 		e = put_weights(&p, m, err);
 		put_vocab(&p, m->tokenizer ? trit_tokenizer_vocab(m->tokenizer) : NULL);
@@ -538,9 +538,13 @@ static int describe(const struct info_options *o, struct trit_error *err)
 		put_memory(&p, m);
 		put_kernels(&p, m);
 	} else {
-		put_outline(&p, &f);
-		if (f.training_run)
+		if (f.training_run) {
+			put_text(&p, "file", "format", "folder of trit train");
 			e = describe_run(&p, o->file, err);
+		} else {
+			put_file(&p, &f);
+			put_outline(&p, &f);
+		}
 		put_vocab(&p, f.has_vocab ? &f.vocab : NULL);
 	}
 	put_notes(&p, m ? &m->file.notes : &f.notes);

@@ -34,7 +34,7 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 		TRIT_ROW_MODEL(o->model),
 		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE", .help = "the text; -: standard input" },
 		{ 0, "shards", TRIT_OPT_STRING, &o->shards, .metavar = "DIR",
-		  .help = "instead of a text the validation tokens of a training run, measured as it\n"
+		  .help = "instead of a text the validation tokens of a training run, measured as it "
 		          "measures them: windows of its sequence length, every token scored" },
 		{ 'c', "ctx-size", TRIT_OPT_INT, &o->measure.n_ctx, .min = 4, .max = INT_MAX, .metavar = "N",
 		  .help = "tokens a chunk; the second half of each is scored",

@@ -32,7 +32,7 @@ static int parse(struct run_options *o, int argc, char **argv)
 		TRIT_ROW_MODEL(o->model),
 		{ 'p', "prompt", TRIT_OPT_STRING, &o->prompt, .metavar = "TEXT", .help = "what to continue" },
 		{ 'f', "file", TRIT_OPT_STRING, &o->file, .metavar = "FILE",
-		  .help = "the prompt from a file; -: from standard input, which is also\n"
+		  .help = "the prompt from a file; -: from standard input, which is also "
 		          "read when there is neither -p nor -f and it is no terminal" },
 		{ 'n', "predict,n-predict", TRIT_OPT_INT, &o->n_predict, .min = -1, .max = INT_MAX, .metavar = "N",
 		  .help = "tokens to write; -1: until the text ends or the context is full" },

@@ -99,7 +99,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 	o->run.max_skipped = 10;
 	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE|DIR...",
-		  .help = "text to learn from (UTF-8, JSON lines, packed), or what trit data prepared;\n"
+		  .help = "text to learn from (UTF-8, JSON lines, packed), or what trit data prepared; "
 		          "PATH:0.7 gives a source a share of the tokens" },
 		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
 		  .help = "folder of the run; the result is DIR/model.gguf" },
@@ -204,7 +204,7 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 		{ 'm', "model", TRIT_OPT_STRING, &o->run.init, .metavar = "FILE",
 		  .help = "model to train further: GGUF, Hugging Face folder, .safetensors" },
 		{ 'd', "data", TRIT_OPT_LIST, &o->data, .metavar = "FILE...",
-		  .help = "examples: JSONL or a JSON list of {\"messages\"}, {\"conversations\"}, {\"instruction\",\n"
+		  .help = "examples: JSONL or a JSON list of {\"messages\"}, {\"conversations\"}, {\"instruction\", "
 		          "\"input\", \"output\"}, {\"prompt\", \"completion\"} or {\"text\"}" },
 		{ 'o', "out", TRIT_OPT_STRING, &o->run.out, .metavar = "DIR", .required = true,
 		  .help = "folder of the run; the result is DIR/model.gguf, or DIR/adapter.gguf" },

@@ -395,12 +395,12 @@ void trit_opt_value(const struct trit_opt *o, size_t size, char *text)
 	}
 }
 
-/* Prints text that begins at HELP_COLUMN, its lines broken at newlines and before words that would pass HELP_WIDTH. */
+/* Prints text that begins at HELP_COLUMN, its lines broken before words that would pass HELP_WIDTH. */
 static void print_wrapped(const char *text, FILE *f)
 {
 	size_t column = HELP_COLUMN;
 	while (*text) {
-		size_t len = strcspn(text, " \n");
+		size_t len = strcspn(text, " ");
 		if (column > HELP_COLUMN && column + 1 + len > HELP_WIDTH) {
 			fprintf(f, "\n%*s", HELP_COLUMN, "");
 			column = HELP_COLUMN;
@@ -411,10 +411,6 @@ static void print_wrapped(const char *text, FILE *f)
 		fprintf(f, "%.*s", (int)len, text);
 		column += len;
 		text += len;
-		if (*text == '\n') {
-			fprintf(f, "\n%*s", HELP_COLUMN, "");
-			column = HELP_COLUMN;
-		}
 		text += *text != 0;
 	}
 	fputc('\n', f);

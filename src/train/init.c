@@ -97,6 +97,9 @@ static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error
 	bool ternary;
 	if ((e = find_ternary(in, &ternary, err)))
 		return e;
+	if (ternary && r->weights == TRIT_WEIGHT_FULL && c->arch->bit_linear)
+		return trit_fail(err, TRIT_ERR_ARG, "--weights full: the model is ternary, and a network of architecture %s "
+		                 "always is", c->arch->name);
 	if (ternary && r->weights == TRIT_WEIGHT_FULL)
 		return trit_fail(err, TRIT_ERR_ARG, "--weights full: the model is ternary; to train the numbers that its "
 		                 "weights stand for convert it first: trit convert MODEL OUT.gguf --type f32");

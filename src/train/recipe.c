@@ -33,9 +33,9 @@ const struct trit_setting trit_settings[] = {
 	{ "scales", TRIT_SETTING_CHOICE, AT(scales), 0, 0, "WHICH",
 	  "of quantised weights: one a matrix, a row, or each 128 or 64 columns of a row", trit_scaling_names },
 	{ "activation", TRIT_SETTING_CHOICE, AT(activation), 0, 0, "NAME",
-	  "of the feed-forward half: SwiGLU or squared ReLU\n(gelu: of models that exist)", activation_names },
+	  "of the feed-forward half: SwiGLU or squared ReLU (gelu: of models that exist)", activation_names },
 	{ "sub-norm", TRIT_SETTING_CHOICE, AT(sub_norm), 0, 0, "WHEN",
-	  "norms before the output and down projections (auto: as the architecture\n"
+	  "norms before the output and down projections (auto: as the architecture "
 	  "has it; where full-precision weights become ternary, yes)", sub_norm_names },
 	{ "vocab-size", TRIT_SETTING_INT, AT(n_vocab), 257, TRIT_MAX_VOCAB, "N", "tokens to learn", NULL },
 	{ "layers", TRIT_SETTING_INT, AT(n_layers), 1, TRIT_MAX_LAYERS, "N", "transformer layers", NULL },
@@ -50,17 +50,17 @@ const struct trit_setting trit_settings[] = {
 	{ "seq-len", TRIT_SETTING_INT, AT(seq_len), 8, 65536, "N", "tokens a sequence, the model's context", NULL },
 	{ "batch", TRIT_SETTING_INT, AT(batch), 1, 65536, "N", "sequences a step", NULL },
 	{ "micro-batch", TRIT_SETTING_INT, AT(micro_batch), 0, 65536, "N",
-	  "sequences computed at once (0: about 2048 tokens); less memory, the same\n"
+	  "sequences computed at once (0: about 2048 tokens); less memory, the same "
 	  "gradient but for rounding", NULL },
 	{ "parts", TRIT_SETTING_INT, AT(parts), 0, 65536, "N",
-	  "equal parts of a batch whose gradients are summed in a fixed tree: what as\n"
+	  "equal parts of a batch whose gradients are summed in a fixed tree: what as "
 	  "many processes would do (0: as many as there are processes)", NULL },
 	{ "steps", TRIT_SETTING_INT, AT(steps), 0, 999999999, "N", "optimiser steps (0: as --epochs says)", NULL },
 	{ "epochs", TRIT_SETTING_FLOAT, AT(epochs), 0, 1e6, "X", "passes over the text, when --steps is not given", NULL },
 	{ "optimizer", TRIT_SETTING_CHOICE, AT(optimizer), 0, 0, "NAME",
 	  "of the projections; embedding, head and norms always go by AdamW", optimizer_names },
 	{ "schedule", TRIT_SETTING_CHOICE, AT(schedule), 0, 0, "NAME",
-	  "of the learning rate: the paper's two stages, linear to 0, cosine to a\n"
+	  "of the learning rate: the paper's two stages, linear to 0, cosine to a "
 	  "tenth, or constant and then linear to 0",
 	  schedule_names },
 	{ "decay-share", TRIT_SETTING_FLOAT, AT(decay_share), 0, 1, "X", "share of the steps at the end that wsd decays in",
@@ -69,7 +69,7 @@ const struct trit_setting trit_settings[] = {
 	  "how wsd falls at the end: in proportion to the steps left, or by 1 - sqrt", decay_names },
 	{ "warmup", TRIT_SETTING_INT, AT(warmup), 0, INT_MAX, "N",
 	  "steps over which the learning rate rises (at most a tenth of all)", NULL },
-	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate of the first half (0: by size)", NULL },
+	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate (0: by size and weights)", NULL },
 	{ "lr2", TRIT_SETTING_FLOAT, AT(lr2), 0, 10, "X",
 	  "of two-stage: peak of the second half (0: 2/3 of --lr; for full weights the same)", NULL },
 	{ "weight-decay", TRIT_SETTING_FLOAT, AT(weight_decay), 0, 10, "X", "in the first half", NULL },
@@ -102,20 +102,20 @@ const struct trit_setting trit_settings[] = {
 	  "peak learning rate of what goes by Muon (0: twice --lr); its ratio to --lr stays", NULL },
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
 	{ "backward", TRIT_SETTING_CHOICE, AT(backward), 0, 0, "NAME",
-	  "arithmetic of the backward products of ternary and binary weights: gradients\n"
+	  "arithmetic of the backward products of ternary and binary weights: gradients "
 	  "in 16-bit fixed point with exact sums, or like all others",
 	  backward_names },
 	{ "precision", TRIT_SETTING_CHOICE, AT(precision), 0, 0, "NAME",
-	  "of all other products of a training step: fp32, or rounded to bfloat16,\n"
+	  "of all other products of a training step: fp32, or rounded to bfloat16, "
 	  "which is fast with AMX (auto: there)", precision_names },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
 	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },
 	{ "loss", TRIT_SETTING_CHOICE, AT(loss_on), 0, 0, "WHAT",
-	  "what of an example is learnt: the assistant's answers, the last of them,\nor every token", loss_names },
+	  "what of an example is learnt: the assistant's answers, the last of them, or every token", loss_names },
 	{ "padded", TRIT_SETTING_BOOL, AT(padded), 0, 0, NULL, "one example a sequence, instead of as many as fit", NULL },
 	{ "lora", TRIT_SETTING_INT, AT(lora), 0, 4096, "RANK",
-	  "train low-rank adapters of this rank beside the model's weights, which stay\nas they are (0: train the weights)",
+	  "train low-rank adapters of this rank beside the model's weights, which stay as they are (0: train the weights)",
 	  NULL },
 	{ "lora-alpha", TRIT_SETTING_FLOAT, AT(lora_alpha), 0, 1e6, "X",
 	  "what adapters add is multiplied by X / RANK (0: twice the rank)", NULL },
@@ -126,12 +126,12 @@ const struct trit_setting trit_settings[] = {
 	{ "temperature", TRIT_SETTING_FLOAT, AT(temperature), 0.01, 1000, "X", "at which predictions are compared",
 	  NULL },
 	{ "kl-share", TRIT_SETTING_FLOAT, AT(kl_share), 0, 1e6, "X",
-	  "gradient of the predictions' divergence from the teacher's, as a share of\n"
+	  "gradient of the predictions' divergence from the teacher's, as a share of "
 	  "the cross-entropy's (0: none)", NULL },
 	{ "kl-weight", TRIT_SETTING_FLOAT, AT(kl_weight), 0, 1e6, "X", "a fixed weight of that loss (0: by --kl-share)",
 	  NULL },
 	{ "relation-share", TRIT_SETTING_FLOAT, AT(relation_share), 0, 1e6, "X",
-	  "gradient of the divergence of relations among queries, keys and values, as\n"
+	  "gradient of the divergence of relations among queries, keys and values, as "
 	  "a share of the other losses' (0: none)", NULL },
 	{ "relation-weight", TRIT_SETTING_FLOAT, AT(relation_weight), 0, 1e9, "X",
 	  "a fixed weight of that loss (0: by --relation-share)", NULL },

@@ -120,6 +120,7 @@ for scales in row group64; do
 		has err 'verified: .*ternary weights and .*scales are the same'
 	done
 	refuse 1 'type I2_S holds fewer scales than this model has.*q2_0' "$T" convert $scales x.gguf --type i2_s
+	refuse 1 'BitLinear has one scale a matrix.*GGUF' "$T" convert $scales folder/ --type f32
 	refuse 2 'type I2_S holds fewer scales' "$T" train --data "$text" --out new $small --scales $scales --type i2_s
 done
 refuse 2 'scales group128: --d-model is 64, not a multiple of 128' \
