@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""common - what the scripts of this folder share: their failures, the program trit, gnuplot."""
+"""common - what the scripts of this folder share: their failures, the program trit, JSON files, gnuplot."""
+import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -32,6 +34,36 @@ def run(*command):
     return done.stdout
 
 
+def read_json(path):
+    """What a file holds; None: there is none."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as f:
+            return json.load(f)
+    except ValueError as e:
+        raise Failure(f"{path}: {e}") from None
+
+
+def write_json(path, value):
+    """Whole or not at all."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Failure(f"{path} is no file")
+    with open(path + ".part", "w", encoding="utf-8") as f:
+        json.dump(value, f, indent=1)
+    os.replace(path + ".part", path)
+
+
+def need_gnuplot():
+    if not shutil.which("gnuplot"):
+        raise Failure("gnuplot is missing: apt-get install gnuplot-nox")
+
+
+def quoted(text):
+    """A text as gnuplot takes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def gnuplot(script):
     try:
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
@@ -43,5 +75,12 @@ def end(name, main):
     """Ends the process with main's status, or with what it failed of."""
     try:
         sys.exit(main())
-    except (Failure, OSError) as e:
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as e:
+        sys.exit(f"{name}: {e.filename or 'standard output'}: {e.strerror}")
+    except Failure as e:
         sys.exit(f"{name}: {e}")
