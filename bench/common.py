@@ -1,5 +1,6 @@
+# common.py - what the scripts of this folder share: their failures, the program trit, JSON files, gnuplot.
+#
 # SPDX-License-Identifier: MIT
-"""common - what the scripts of this folder share: their failures, the program trit, JSON files, gnuplot."""
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILDS = [os.path.join(ROOT, "build", folder, "trit") for folder in ("release", "", "dev")]
+RELEASE = os.path.join(ROOT, "build", "release", "trit")
 
 
 class Failure(Exception):
@@ -15,23 +16,32 @@ class Failure(Exception):
 
 
 def program(named):
-    """Path of trit: the one that was named, or the first of a build here."""
-    if named:
-        return named
-    for path in BUILDS:
-        if os.access(path, os.X_OK):
-            return path
-    raise Failure("no trit in build/; name it with --trit")
+    """Path of trit: the one that was named, or the release build."""
+    if not named and not os.access(RELEASE, os.X_OK):
+        raise Failure("there is no build/release/trit; run make, or name a program with --trit")
+    return named or RELEASE
 
 
 def run(*command):
     """What a program prints. Failure holds the last line of what it says otherwise."""
     command = [str(word) for word in command]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                              check=False)
+    except OSError as e:
+        raise Failure(f"{command[0]}: {e.strerror}") from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         raise Failure(f"{' '.join(command)}: {said[-1]}")
     return done.stdout
+
+
+def run_json(*command):
+    """What a program prints as JSON."""
+    try:
+        return json.loads(run(*command))
+    except ValueError:
+        raise Failure(f"{' '.join(str(word) for word in command)}: prints no JSON") from None
 
 
 def read_json(path):
@@ -74,13 +84,14 @@ def gnuplot(script):
 def end(name, main):
     """Ends the process with main's status, or with what it failed of."""
     try:
-        sys.exit(main())
+        status = main()
+        sys.stdout.flush()
+        sys.exit(status)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
     except OSError as e:
-        sys.exit(f"{name}: {e.filename or 'standard output'}: {e.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left to be written
+        sys.exit(1 if isinstance(e, BrokenPipeError)
+                 else f"{name}: {f'{e.filename}: ' if e.filename else ''}{e.strerror}")
     except Failure as e:
         sys.exit(f"{name}: {e}")

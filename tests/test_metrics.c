@@ -220,10 +220,17 @@ static void test_gaps(void **state)
 	static const char text[] = "{\"step\": 7, \"tokens\": 7, \"loss\": 2, \"grad_norm\": 1}\n"
 	                           "{\"step\": 8, \"tokens\": 8, \"loss\": null, \"grad_norm\": null}\n"
 	                           "{\"step\": 9, \"tokens\": 9, \"loss\": 3, \"grad_norm\": 1}\n";
+	static const char late[] = "{\"step\": 1, \"tokens\": 1, \"loss\": null}\n"
+	                           "{\"step\": 2, \"tokens\": 2, \"loss\": 2}\n"
+	                           "{\"step\": 3, \"tokens\": 3, \"loss\": 3}\n";
 	struct trit_error err;
 	struct trit_metrics m;
 	FILE *f;
 	(void)state;
+	scratch_write("late.jsonl", sizeof late - 1, late);
+	assert_int_equal(trit_metrics_read(&m, "late.jsonl", 1, &err), 0);
+	assert_true(m.n == 1 && m.points[0].loss == 2.5 && m.points[0].tokens == 3);
+	trit_metrics_release(&m);
 	scratch_write("gaps.jsonl", sizeof text - 1, text);
 	assert_int_equal(trit_metrics_read(&m, "gaps.jsonl", 1, &err), 0);
 	assert_true(m.n == 1 && m.points[0].loss == 2.5 && m.points[0].grad_norm == 1 && isnan(m.points[0].flips));

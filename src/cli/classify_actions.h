@@ -17,7 +17,7 @@ extern const char *const trit_label_forms[];
 trit_cmd_fn trit_classify_eval, trit_classify_predict;
 
 #define TRIT_CLASSIFY_DATA_HELP                                                                                        \
-	"texts with labels: .csv, .tsv, .jsonl; LABEL=FILE, a text a line; LABEL=DIR or\n"                                 \
+	"texts with labels: .csv, .tsv, .jsonl; LABEL=FILE, a text a line; LABEL=DIR or "                                  \
 	"DIR with a folder for each label, a text a file"
 
 /** Of a struct trit_label_options; form: an int that becomes one of enum trit_label_form. */

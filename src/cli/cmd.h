@@ -106,12 +106,12 @@ TRIT_MUST_CHECK int trit_cmd_open(const char *command, struct trit_model **out, 
 /** Types of a written GGUF file, as strings that start as "auto". */
 #define TRIT_ROWS_EXPORT(projections, embeddings)                                                                      \
 	{ 0, "type", TRIT_OPT_STRING, &(projections), .metavar = "TYPE",                                               \
-	  .help = "of the projections: tq2_0, tq1_0, i2_s, q2_0, q1_0 (ternary, binary), q8_0, q6_k, q4_0,\n"          \
-	          "f16, bf16, f32 for all programs; t5, t2, b1 for this one, which then starts at once;\n"             \
-	          "auto: of a ternary model tq2_0 where widths are multiples of 256, else i2_s, q8_0 or f16;\n"        \
+	  .help = "of the projections: tq2_0, tq1_0, i2_s, q2_0, q1_0 (ternary, binary), q8_0, q6_k, q4_0, "           \
+	          "f16, bf16, f32 for all programs; t5, t2, b1 for this one, which then starts at once; "              \
+	          "auto: of a ternary model tq2_0 where widths are multiples of 256, else i2_s, q8_0 or f16; "         \
 	          "of others what it has" },                                                                           \
 	{ 0, "embedding-type", TRIT_OPT_STRING, &(embeddings), .metavar = "TYPE",                                      \
-	  .help = "of embedding and head: q8_0, q6_k, q4_0, f16, bf16, f32; i8, i6, i4 for this program;\n"            \
+	  .help = "of embedding and head: q8_0, q6_k, q4_0, f16, bf16, f32; i8, i6, i4 for this program; "             \
 	          "auto: what it has, or q8_0" }
 #define TRIT_ROW_HEAD_TYPE(head)                                                                                       \
 	{ 0, "head-type", TRIT_OPT_STRING, &(head), .metavar = "TYPE",                                                 \

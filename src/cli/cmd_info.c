@@ -538,7 +538,7 @@ static int describe(const struct info_options *o, struct trit_error *err)
 		put_memory(&p, m);
 		put_kernels(&p, m);
 	} else {
-		if (f.training_run) {
+		if (f.training_run && !f.gguf.n_tensors) {
 			put_text(&p, "file", "format", "folder of trit train");
 			e = describe_run(&p, o->file, err);
 		} else {

@@ -107,11 +107,11 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		TRIT_ROW_RESUME_FROM(o->run.resume_from),
 		{ 'i', "init", TRIT_OPT_STRING, &o->run.init, .metavar = "MODEL",
 		  .help = o->distill ? "start from this model, of the teacher's vocabulary, not from the teacher"
-		                     : "start from a model that exists (GGUF, Hugging Face folder,\n"
+		                     : "start from a model that exists (GGUF, Hugging Face folder, "
 		                       ".safetensors, llama2.c): its network, weights and vocabulary" },
 		{ 0, "tokenizer", TRIT_OPT_STRING, &o->run.tokenizer, .metavar = "FILE",
 		  .help = o->distill ? "vocabulary of a teacher that has none: of a GGUF model or a tokenizer.json"
-		                     : "take the vocabulary from a GGUF model or a tokenizer.json\ninstead of learning one" },
+		                     : "take the vocabulary from a GGUF model or a tokenizer.json instead of learning one" },
 		TRIT_ROWS_INTERVALS(o, "text"),
 		TRIT_ROWS_RUN(o),
 		{ 0, "size", TRIT_OPT_STRING, &o->size, .metavar = "NAME",

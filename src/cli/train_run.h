@@ -36,11 +36,11 @@ struct trit_train_job {
 
 #define TRIT_ROW_RECOMPUTE(value)                                                                                     \
 	{ 0, "recompute", TRIT_OPT_FLAG, &(value),                                                                         \
-	  .help = "compute activations again in the backward pass instead of keeping\nthem: less memory, "       \
+	  .help = "compute activations again in the backward pass instead of keeping them: less memory, "        \
 	          "more time, the same result" }
 #define TRIT_ROW_PATIENCE(seconds)                                                                                    \
 	{ 0, "patience", TRIT_OPT_INT, &(seconds), .min = 0, .max = INT_MAX, .metavar = "N",                               \
-	  .help = "with several processes: seconds that one waits in a step for the others\nbefore it gives them up "      \
+	  .help = "with several processes: seconds that one waits in a step for the others before it gives them up "       \
 	          "(0: for ever)" }
 
 #define TRIT_ROW_RESUME_FROM(checkpoint)                                                                              \

@@ -125,8 +125,8 @@ static int choose(struct writer *w, struct trit_error *err)
 	w->linear = TRIT_HF_PLAIN;
 	if (s->scaling != TRIT_SCALE_TENSOR && s->config.arch->bit_linear)
 		return trit_fail(err, TRIT_ERR_ARG,
-		                 "transformers' BitLinear has one scale a matrix and this model's have more, so no folder holds "
-		                 "it; write a GGUF file");
+		                 "transformers' BitLinear has one scale a matrix and this model's have more, so no folder "
+		                 "holds it; write a GGUF file");
 	if (s->quantised && s->scaling != TRIT_SCALE_TENSOR && packed)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "transformers' packed weights have one scale a matrix and this model's have more; write "

@@ -97,12 +97,11 @@ static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error
 	bool ternary;
 	if ((e = find_ternary(in, &ternary, err)))
 		return e;
-	if (ternary && r->weights == TRIT_WEIGHT_FULL && c->arch->bit_linear)
-		return trit_fail(err, TRIT_ERR_ARG, "--weights full: the model is ternary, and a network of architecture %s "
-		                 "always is", c->arch->name);
 	if (ternary && r->weights == TRIT_WEIGHT_FULL)
-		return trit_fail(err, TRIT_ERR_ARG, "--weights full: the model is ternary; to train the numbers that its "
-		                 "weights stand for convert it first: trit convert MODEL OUT.gguf --type f32");
+		return trit_fail(err, TRIT_ERR_ARG, "--weights full: %s", c->arch->bit_linear
+		                 ? "the model is a BitNet, whose weights always are ternary or binary"
+		                 : "the model is ternary; to train the numbers that its weights stand for convert it first: "
+		                   "trit convert MODEL OUT.gguf --type f32");
 	if ((ternary && (e = choose_scales(in, r, err))) || (e = choose_sub_norm(in, r, ternary, err)))
 		return e;
 	if (r->n_layers > 0 && r->n_layers < c->n_layers)

@@ -69,7 +69,7 @@ const struct trit_setting trit_settings[] = {
 	  "how wsd falls at the end: in proportion to the steps left, or by 1 - sqrt", decay_names },
 	{ "warmup", TRIT_SETTING_INT, AT(warmup), 0, INT_MAX, "N",
 	  "steps over which the learning rate rises (at most a tenth of all)", NULL },
-	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate (0: by size and weights)", NULL },
+	{ "lr", TRIT_SETTING_FLOAT, AT(lr), 0, 10, "X", "peak learning rate (0: by size, weights and optimizer)", NULL },
 	{ "lr2", TRIT_SETTING_FLOAT, AT(lr2), 0, 10, "X",
 	  "of two-stage: peak of the second half (0: 2/3 of --lr; for full weights the same)", NULL },
 	{ "weight-decay", TRIT_SETTING_FLOAT, AT(weight_decay), 0, 10, "X", "in the first half", NULL },

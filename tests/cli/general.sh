@@ -22,6 +22,7 @@ for c in $commands; do
 	[ -s err ] && fail "$c --help writes on stderr"
 	has out "^usage: trit $c " '^  -h, --help '
 	awk 'length > 120 { exit 1 }' out || fail "$c --help has a long line"
+	awk '/^  +-/ { options = 1 } options && /^[^ ]/ && !/:$/ { exit 1 }' out || fail "$c --help: a text is astray"
 	cp out one
 	expect 0 "$T" help "$c"
 	same out one

@@ -21,6 +21,8 @@ line="$line(, \"val_loss\": $number, \"scales\": \[$number(, $number){6}\])?"
 grep -qvE "^\{$line\}\$" whole/metrics.jsonl && fail "a line of metrics.jsonl has another form"
 [ "$(grep -c val_loss whole/metrics.jsonl)" -eq 2 ] || fail "val_loss is not where it was measured"
 expect 0 "$T" run -m whole/model.gguf -p "The" -n 5 -s 1
+expect 0 "$T" info whole
+has out '^file +folder of trit train$' '^settings +--weights ternary '
 expect 0 "$T" info whole/model.gguf
 has out "bitnet" "name +whole"
 
@@ -146,7 +148,7 @@ refuse 2 '--d-ff: the model of --init has its own' \
 	"$T" train --data "$text" --init full/model.gguf --out new --d-ff 96
 refuse 2 '--size: the model of --init has its own' \
 	"$T" train --data "$text" --init full/model.gguf --out new --size 3m
-refuse 2 'whole/model.gguf: --weights full: the model is ternary' \
+refuse 2 'whole/model.gguf: --weights full: the model is a BitNet' \
 	"$T" train --data "$text" --init whole/model.gguf --out new --weights full
 refuse 1 'none.gguf' "$T" train --data "$text" --init none.gguf --out new
 refuse 2 'leave --data, --init and' "$T" train --resume --init whole/model.gguf --out whole
