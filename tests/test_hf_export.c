@@ -339,6 +339,14 @@ static void test_errors(void **state)
 	s = tiny_source(tiny_config("bitnet", 64, 96), true);
 	s.scaling = scaling;
 	s.arg = &scaling;
+	for (int type = -1; type <= TRIT_GGML_F16; type++) { /* packed, F32, F16 */
+		o = options(type);
+		assert_int_equal(trit_hf_export("no", &s, &o, &err), TRIT_ERR_ARG);
+		assert_non_null(strstr(err.message, "BitLinear has one scale a matrix"));
+	}
+	o = options(-1);
+	trit_config_set_arch(&s.config, trit_arch_by_name("llama", 5));
+	s.config.sub_norm = false;
 	assert_int_equal(trit_hf_export("no", &s, &o, &err), TRIT_ERR_ARG);
 	assert_non_null(strstr(err.message, "--type f16"));
 	scratch_write("file", 1, "x");

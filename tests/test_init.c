@@ -264,7 +264,7 @@ static void test_refused(void **state)
 	(void)state;
 	export("b.gguf", &s, TRIT_GGML_F32);
 	assert_int_equal(trit_init_open(&in, "b.gguf", NULL, &r, &err), TRIT_ERR_ARG);
-	assert_non_null(strstr(err.message, "b.gguf: --weights full: the model is ternary"));
+	assert_non_null(strstr(err.message, "b.gguf: --weights full: the model is a BitNet"));
 	r = recipe(TRIT_WEIGHT_TERNARY);
 	r.sub_norm = TRIT_SUB_NORM_NO;
 	assert_int_equal(trit_init_open(&in, "b.gguf", NULL, &r, &err), TRIT_ERR_ARG);
