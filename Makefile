@@ -52,7 +52,7 @@ release: build-release
 
 run: build/release/configured
 	@$(BUILD) build/release --parallel $(JOBS) --target trit
-	@build/release/trit run -m "$$MODEL" -p "$$PROMPT"
+	@build/release/trit run -m "$$MODEL" -p "$$PROMPT" --temp 0.4
 
 test: release
 	@ctest --test-dir build/release --output-on-failure -j2
