@@ -41,7 +41,8 @@ static void peak_thread(void *arg, int index, int n)
 		job->done[index] += job->fn(20);
 }
 
-static double peak_of(const struct session *s, trit_int8_peak_fn *fn)
+/* Raises the most that was measured. */
+static void measure_peak(double *peak, const struct session *s, trit_int8_peak_fn *fn)
 {
 	struct peak_job job = { .fn = fn };
 	double begin = trit_clock(), done = 0;
@@ -49,7 +50,8 @@ static double peak_of(const struct session *s, trit_int8_peak_fn *fn)
 	double seconds = trit_clock() - begin;
 	for (int i = 0; i < trit_pool_size(s->pool); i++)
 		done += job.done[i];
-	return done / seconds;
+	if (done / seconds > *peak)
+		*peak = done / seconds;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
@@ -131,12 +133,12 @@ int trit_training_run(struct trit_training_result *out, const struct trit_traini
 		out->memory = (double)s.net.arena.size + 4.0 * sizeof(float) * (double)s.params.total;
 		step(&s);
 		for (int i = 0; i < t->n_repetitions && i < TRIT_TRAINING_MOST; i++) {
-			double f32 = peak_of(&s, s.kernels.f32_peak), int8 = peak_of(&s, s.kernels.int8_peak);
+			measure_peak(&out->f32_peak, &s, s.kernels.f32_peak);
+			measure_peak(&out->bf16_peak, &s, s.kernels.bf16_peak);
+			measure_peak(&out->int8_peak, &s, s.kernels.int8_peak);
 			double begin = trit_clock();
 			out->loss = step(&s);
 			out->seconds[out->n_samples++] = trit_clock() - begin;
-			out->f32_peak = f32 > out->f32_peak ? f32 : out->f32_peak;
-			out->int8_peak = int8 > out->int8_peak ? int8 : out->int8_peak;
 		}
 		out->peak_memory = (double)trit_peak_memory();
 	}

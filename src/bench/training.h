@@ -27,7 +27,8 @@ struct trit_training_result {
 	double parameters;
 	double tokens;         /* of a step */
 	double operations;     /* of a step */
-	double f32_peak, int8_peak; /* operations a second that all threads together can do, measured between the steps */
+	/* Operations a second that all threads together can do, measured between the steps; bf16: 0 if not fast here. */
+	double f32_peak, bf16_peak, int8_peak;
 	double memory;         /* bytes: weights, gradients, moments and everything of the network */
 	double peak_memory;    /* of the process so far; 0: unknown */
 	double loss;           /* of the last step */

@@ -38,6 +38,8 @@ static const struct {
 	[TRIT_TIER_AVX2] = {"avx2", TRIT_CPU_AVX2, IF_X86(trit_x86_init_avx2)},
 	[TRIT_TIER_AVXVNNI] = {"avxvnni", TRIT_CPU_AVX2 | TRIT_CPU_AVXVNNI, IF_X86(trit_x86_init_avxvnni)},
 	[TRIT_TIER_AVX512] = {"avx512", TRIT_CPU_AVX2 | TRIT_CPU_AVX512, IF_X86(trit_x86_init_avx512)},
+	[TRIT_TIER_AVX512BF16] = {"avx512bf16", TRIT_CPU_AVX2 | TRIT_CPU_AVX512 | TRIT_CPU_AVX512BF16,
+	                          IF_X86(trit_gemm_init_avx512bf16)},
 	[TRIT_TIER_AMX] = {"amx", TRIT_CPU_AVX2 | TRIT_CPU_AVX512 | TRIT_CPU_AMX, IF_X86(trit_x86_init_amx)},
 	[TRIT_TIER_NEON] = {"neon", TRIT_CPU_NEON, IF_ARM(trit_arm_init_neon)},
 	[TRIT_TIER_DOTPROD] = {"dotprod", TRIT_CPU_NEON | TRIT_CPU_DOTPROD, IF_ARM(trit_arm_init_dotprod)},
@@ -95,8 +97,8 @@ int trit_kernels_select(struct trit_kernels *k, const char *cpu, struct trit_err
 			i++;
 		if (i == TRIT_N_TIERS)
 			return trit_fail(err, TRIT_ERR_ARG,
-			                 "%s=%s: no such instruction set; there are c, avx2, avxvnni, avx512, amx, neon, dotprod "
-			                 "and i8mm",
+			                 "%s=%s: no such instruction set; there are c, avx2, avxvnni, avx512, avx512bf16, amx, "
+			                 "neon, dotprod and i8mm",
 			                 from, cpu);
 		if (!trit_tier_here((enum trit_tier)i))
 			return trit_fail(err, TRIT_ERR_UNSUPPORTED, "%s=%s: this CPU lacks it; its best is %s", from, cpu,

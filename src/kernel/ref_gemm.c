@@ -64,6 +64,12 @@ static void gemm_bf16(float *c, size_t ldc, const float *a, size_t a_row, size_t
 		}
 }
 
+static double no_bf16_peak(int rounds)
+{
+	(void)rounds;
+	return 0;
+}
+
 static void add_pairs_transposed(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols)
 {
 	for (int r = 0; r < rows; r++)
@@ -79,5 +85,6 @@ void trit_gemm_init_c(struct trit_kernels *k)
 	dense_init(k);
 	k->gemm_f32 = gemm_f32;
 	k->gemm_bf16 = gemm_bf16;
+	k->bf16_peak = no_bf16_peak;
 	k->add_pairs_transposed = add_pairs_transposed;
 }

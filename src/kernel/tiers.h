@@ -16,9 +16,9 @@
 typedef void trit_tier_init_fn(struct trit_kernels *k);
 trit_tier_init_fn trit_ternary_init_c, trit_ternary_init_avx2, trit_ternary_init_avxvnni, trit_ternary_init_avx512,
     trit_ternary_init_amx, trit_ternary_init_neon, trit_ternary_init_dotprod, trit_ternary_init_i8mm;
-/** gemm_dense, row_dense, gemm_f32, gemm_bf16. */
-trit_tier_init_fn trit_gemm_init_c, trit_gemm_init_avx2, trit_gemm_init_avx512, trit_gemm_init_amx,
-    trit_gemm_init_neon;
+/** gemm_dense, row_dense, gemm_f32, gemm_bf16, bf16_peak. */
+trit_tier_init_fn trit_gemm_init_c, trit_gemm_init_avx2, trit_gemm_init_avx512, trit_gemm_init_avx512bf16,
+    trit_gemm_init_amx, trit_gemm_init_neon;
 /** All others (float_body.h, train_body.h). */
 trit_tier_init_fn trit_float_init_c, trit_float_init_avx2, trit_float_init_avx512, trit_float_init_neon;
 

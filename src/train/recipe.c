@@ -107,7 +107,7 @@ const struct trit_setting trit_settings[] = {
 	  backward_names },
 	{ "precision", TRIT_SETTING_CHOICE, AT(precision), 0, 0, "NAME",
 	  "of all other products of a training step: fp32, or rounded to bfloat16, "
-	  "which is fast with AMX (auto: there)", precision_names },
+	  "which is fast with AMX and on AMD from Zen 4 on (auto: there)", precision_names },
 	{ "val-share", TRIT_SETTING_FLOAT, AT(val_share), 0, 0.5, "X", "share of the documents held out for validation",
 	  NULL },
 	{ "seed", TRIT_SETTING_U64, AT(seed), 0, 0, "N", "of first weights and data order", NULL },
@@ -266,7 +266,8 @@ int trit_recipe_choose_precision(struct trit_recipe *r, const struct trit_kernel
 {
 	bool fast = trit_kernels_have_bf16(k);
 	if (r->precision == TRIT_PRECISION_BF16 && !fast)
-		return trit_fail(err, TRIT_ERR_UNSUPPORTED, "--precision bf16 takes a CPU with AMX (in use: %s); leave it out",
+		return trit_fail(err, TRIT_ERR_UNSUPPORTED,
+		                 "--precision bf16 takes a CPU with AMX, or AMD's from Zen 4 on (in use: %s); leave it out",
 		                 trit_tier_name(k->tier));
 	if (r->precision == TRIT_PRECISION_AUTO)
 		r->precision = fast ? TRIT_PRECISION_BF16 : TRIT_PRECISION_F32;

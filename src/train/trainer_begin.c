@@ -471,8 +471,8 @@ static int load(struct trit_trainer *t, struct trit_init *init, const struct tri
 	if (!t->recipe.parts)
 		t->recipe.parts = 1; /* of a time when there were none */
 	if (t->recipe.precision == TRIT_PRECISION_BF16 && !trit_kernels_have_bf16(&t->kernels)) {
-		trit_note(&t->notes, TRIT_NOTE_WARNING, "the run began in bfloat16 with AMX, which is not here: it goes on "
-		          "in fp32");
+		trit_note(&t->notes, TRIT_NOTE_WARNING, "the run began in bfloat16, which is not fast here: it goes on in "
+		          "fp32");
 		t->recipe.precision = TRIT_PRECISION_F32;
 	}
 	if (o->teacher && !t->progress.teaching.path[0])
