@@ -440,6 +440,19 @@ static void release_job(struct trit_train_job *o)
 
 const char *const trit_on_divergence[] = { "stop", "go-on", NULL };
 
+/* Settings that would be for nothing are a mistake. */
+static int check_needs(const struct trit_train_job *o, const struct trit_opt_table *table, int first_setting)
+{
+	for (int i = first_setting; i < table->n_options; i++)
+		for (int s = 0; table->options[i].given && s < trit_n_settings; s++) {
+			const char *needs = trit_setting_needs(&trit_settings[s], &o->recipe);
+			if (needs && !strcmp(trit_settings[s].name, table->options[i].name))
+				return trit_opt_error(table, "--%s does nothing without %s; leave it out", trit_settings[s].name,
+				                      needs);
+		}
+	return -1;
+}
+
 int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv)
 {
 	int status = trit_opt_parse(table, argc, argv);
@@ -455,7 +468,7 @@ int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int
 		if (table->options[i].given)
 			return trit_opt_error(table, "--%s: a resumed run keeps the settings it began with; leave it out",
 			                      table->options[i].name);
-	return -1;
+	return check_needs(o, table, first_setting);
 }
 
 int trit_train_parsed(struct trit_train_job *o, int e, const struct trit_error *err)

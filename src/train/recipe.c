@@ -163,6 +163,30 @@ bool trit_setting_of_teacher(const struct trit_setting *s)
 	return s->offset >= AT(warm_steps) && s->offset <= AT(relation_heads);
 }
 
+const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r)
+{
+	bool wsd = r->schedule == TRIT_SCHEDULE_WSD, muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;
+	const struct {
+		size_t offset;
+		bool met;
+		const char *what;
+	} needs[] = {
+		{ AT(lr2), r->schedule == TRIT_SCHEDULE_TWO_STAGE, "--schedule two-stage" },
+		{ AT(decay_share), wsd, "--schedule wsd" },
+		{ AT(decay), wsd, "--schedule wsd" },
+		{ AT(momentum), muon, "--optimizer normuon or muon" },
+		{ AT(momentum_warmup), muon, "--optimizer normuon or muon" },
+		{ AT(muon_lr), muon, "--optimizer normuon or muon" },
+		{ AT(quant_ramp), r->quant_warmup > 0, "--quant-warmup" },
+		{ AT(lora_alpha), r->lora > 0, "--lora" },
+		{ AT(lora_set), r->lora > 0, "--lora" },
+	};
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+		if (s->offset == needs[i].offset && !needs[i].met)
+			return needs[i].what;
+	return NULL;
+}
+
 /* ---- sizes by name ----------------------------------------------------------------------------------------------- */
 
 /* Widths are multiples of 256 from 3m on, so that every ternary file type can hold them. The learning rates, AdamW's,

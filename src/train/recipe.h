@@ -121,6 +121,8 @@ static inline bool trit_recipe_is_frozen(const struct trit_recipe *r)
 }
 /** Whether the arrangement of scales suits kind of weights and widths. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
+/** What a setting has no effect without, if the recipe lacks it ("--schedule wsd"); otherwise NULL. */
+const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r);
 /** Whether a setting is of runs with a teacher only. */
 bool trit_setting_of_teacher(const struct trit_setting *s);
 /** "260k, 1m, ...". */

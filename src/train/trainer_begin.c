@@ -303,9 +303,11 @@ static int check_same(struct trit_trainer *t, struct trit_error *err)
 	int e;
 	if (!t->transport)
 		return TRIT_OK;
-	if ((e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
+	const char *tier = trit_tier_name(t->kernels.tier);
+	/* First what decides on a setting: the precision. */
+	if ((e = trit_dist_same(t->transport, "kernels (--cpu NAME)", trit_hash_bytes(0, tier, strlen(tier)), err)) ||
+	    (e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
 	    (e = trit_dist_same(t->transport, "intervals and limits (--val-every, --save-every, ...)", t->habits, err)) ||
-	    (e = trit_dist_same(t->transport, "kernels (--cpu NAME)", (uint64_t)t->kernels.tier, err)) ||
 	    (e = trit_dist_same(t->transport, "training data", hash_of_data(t), err)) ||
 	    (e = trit_dist_same(t->transport, "teacher", t->progress.teaching.print, err)))
 		return e;

@@ -439,7 +439,7 @@ static int read_options(struct options *o, int argc, char **argv)
 		} else if (!strcmp(argv[i], "--seed") && arg) {
 			o->seed = strtoull(argv[++i], NULL, 0);
 		} else {
-			fprintf(stderr, "usage: checkasm [--tier c|avx2|avx512] [--test PATTERN] [--seed N] [--bench [PATTERN]] "
+			fprintf(stderr, "usage: checkasm [--tier NAME] [--test PATTERN] [--seed N] [--bench [PATTERN]] "
 			                "[--list]\n");
 			return -1;
 		}

@@ -10,7 +10,8 @@ cp out text
 has text '^architecture +[a-z0-9.-]+ \(' '^parameters +[0-9]+' '^layers +[0-9]+$' '^context +[0-9]+ tokens$' \
 	'^bits per weight +[0-9.]+$' '^ternary weights +[0-9]+, [0-9.]+ % of all$' '^  shares +-1: .* 0: .* \+1: ' \
 	'^  entropy +(0|1)\.[0-9]+ bits a weight$' \
-	'^tokenizer +gpt2$' '^KV cache, full context +' '^kernels +(c|avx2|avx512)$'
+	'^tokenizer +gpt2$' '^KV cache, full context +' \
+	'^kernels +(c|avx2|avxvnni|avx512|avx512bf16|amx|neon|dotprod|i8mm)$'
 expect 0 "$T" info -m "$MODEL"
 same out text "-m FILE"
 expect 0 "$T" info --cpu c "$MODEL"

@@ -97,6 +97,12 @@ kill -INT $pid 2>/dev/null
 wait $pid
 [ $? -eq 130 ] && expect 0 "$T" train --resume --out warm2
 same warm/checkpoint.safetensors warm2/checkpoint.safetensors "a warm-up interrupted and resumed"
+# Settings that would be for nothing.
+refuse 2 'lr2 does nothing without --schedule two-stage' \
+	"$T" train --data "$text" --out new --schedule cosine --lr2 0.001
+refuse 2 'decay-share does nothing without --schedule wsd' "$T" train --data "$text" --out new --decay-share 0.3
+refuse 2 'muon-lr does nothing without --optimizer' "$T" train --data "$text" --out new --optimizer adamw --muon-lr 0.01
+refuse 2 'quant-ramp does nothing without --quant-warmup' "$T" train --data "$text" --out new --quant-ramp sigmoid
 refuse 2 'quant-warmup: full-precision' "$T" train --data "$text" --out new --weights full --quant-warmup 5
 
 # Experts: each has its share of the tokens, the packed model runs.
