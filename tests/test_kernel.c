@@ -83,6 +83,19 @@ static void fills_every_member(void **state)
 		assert_memory_not_equal((const char *)&k + at, (const char *)&none + at, sizeof(void (*)(void)));
 }
 
+static void knows_fast_bf16(void **state)
+{
+	struct trit_kernels k;
+
+	(void)state;
+	for (int tier = 0; tier < TRIT_N_TIERS; tier++) {
+		if (!trit_tier_here((enum trit_tier)tier))
+			continue;
+		trit_kernels_fill(&k, (enum trit_tier)tier);
+		assert_int_equal(k.bf16_peak(1) > 0, trit_kernels_have_bf16(&k));
+	}
+}
+
 static void wrong_add(float *y, const float *x, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -125,6 +138,7 @@ int main(void)
 	    cmocka_unit_test(selects_by_name),
 	    cmocka_unit_test(selects_by_environment),
 	    cmocka_unit_test(fills_every_member),
+	    cmocka_unit_test(knows_fast_bf16),
 	    cmocka_unit_test(selftest_puts_c_back),
 	};
 	unsetenv("TRIT_CPU");

@@ -27,7 +27,7 @@ struct session {
 /* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 struct peak_job {
-	trit_int8_peak_fn *fn;
+	trit_peak_fn *fn;
 	double done[TRIT_MAX_THREADS];
 };
 
@@ -42,7 +42,7 @@ static void peak_thread(void *arg, int index, int n)
 }
 
 /* Raises the most that was measured. */
-static void measure_peak(double *peak, const struct session *s, trit_int8_peak_fn *fn)
+static void measure_peak(double *peak, const struct session *s, trit_peak_fn *fn)
 {
 	struct peak_job job = { .fn = fn };
 	double begin = trit_clock(), done = 0;

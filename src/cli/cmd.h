@@ -74,7 +74,8 @@ extern const char *const trit_kv_names[];
 	{ 't', "threads", TRIT_OPT_INT, &(n), .max = 256, .metavar = "N", .help = "threads that compute",              \
 	  .shown = "as many as help", .env = "TRIT_THREADS" }
 #define TRIT_ROW_CPU(name)                                                                                             \
-	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME", .help = "kernels: c, avx2, avx512, ... (same results)", \
+	{ 0, "cpu", TRIT_OPT_STRING, &(name), .metavar = "NAME",                                                       \
+	  .help = "kernels: c, avx2, avx512, ... (inference: same results)",                                           \
 	  .shown = "the best", .env = "TRIT_CPU" }
 #define TRIT_ROW_TOKENIZER(path)                                                                                       \
 	{ 0, "tokenizer", TRIT_OPT_STRING, &(path), .metavar = "FILE", .help = "vocabulary in place of the model's own" }

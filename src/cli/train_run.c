@@ -440,7 +440,7 @@ static void release_job(struct trit_train_job *o)
 
 const char *const trit_on_divergence[] = { "stop", "go-on", NULL };
 
-/* Settings that would be for nothing are a mistake. */
+/* A setting that would do nothing is a mistake. Those of experts are left alone: --init may bring experts. */
 static int check_needs(const struct trit_train_job *o, const struct trit_opt_table *table, int first_setting)
 {
 	for (int i = first_setting; i < table->n_options; i++)

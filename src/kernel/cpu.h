@@ -12,13 +12,14 @@
 enum {
 	TRIT_CPU_AVX2 = 1,   /* AVX2, FMA, F16C, BMI1, BMI2: Haswell (2013), Zen (2017) and later */
 	TRIT_CPU_AVX512 = 2, /* and AVX-512 F, BW, DQ, VL, VNNI, VBMI: Ice Lake (2019), Zen 4 (2022) and later */
-	/* and BF16 with dot products at twice the speed of fp32: AMD's Zen 4 (2022) and later; Intel's are half as fast */
-	TRIT_CPU_AVX512BF16 = 128,
 	TRIT_CPU_AVXVNNI = 4, /* AVX2 and the VEX form of VNNI: Alder Lake (2021), Zen 5 and later */
 	TRIT_CPU_AMX = 8, /* AVX-512 and its BF16, AMX-TILE, -INT8, -BF16, tile data allowed: Sapphire Rapids (2023) */
 	TRIT_CPU_NEON = 16,   /* every aarch64 */
 	TRIT_CPU_DOTPROD = 32, /* and SDOT: Cortex-A76 (2018), Apple A11 and later */
 	TRIT_CPU_I8MM = 64,    /* and SMMLA: Neoverse V1/N2, Cortex-A510/A710, Apple M2 and later */
+	/* AVX-512 and its BF16, with dot products at twice the speed of fp32: AMD's Zen 4 (2022) and later. Intel's take
+	 * twice as long as products in fp32. */
+	TRIT_CPU_AVX512BF16 = 128,
 };
 
 /**

@@ -104,9 +104,9 @@ typedef void trit_gemm_f32_fn(float *c, size_t ldc, const float *a, size_t a_row
  * The same product of A and B rounded to bfloat16, half to even, in two chains for each 32 steps of k:
  *     for each block of 32 p, from the first on:  C[i][j] += even + odd,
  * even being the chain over the even p of the block, odd that over the odd ones, both from 0; their sum is rounded,
- * then added. That is what AMX computes (Intel's manual, volume 2, TDPBF16PS). A product or a sum below 2^-126 may
- * count as 0. VDPBF16PS, of the tier avx512bf16, makes one chain instead, of the products of each pair of p, the odd
- * one first. Cutting m and n changes no bit, nor does cutting k at multiples of 32. Tiers below those two have no fast
+ * then added. That is what AMX computes (Intel's manual, volume 2, TDPBF16PS). VDPBF16PS, of the tier avx512bf16, makes
+ * one chain of all instead, of each pair of p the odd one first (the same manual). A product or a sum below 2^-126 may
+ * count as 0. Cutting m and n changes no bit, nor does cutting k at multiples of 32. Tiers below those two have no fast
  * form: there gemm_f32 is faster as well as more precise.
  */
 typedef trit_gemm_f32_fn trit_gemm_bf16_fn;
@@ -275,19 +275,19 @@ enum trit_tier {
 };
 
 /**
- * The speed limits of this CPU as the tier sees them, for benchmarks. Both may be called from several threads at once.
+ * The speed limits of this CPU as the tier sees them, for benchmarks. All may be called from several threads at once.
  * read_pass: reads the n bytes at p (both multiples of 64) once, in order; returns the exclusive or of all its 64-bit
  * words. int8_peak: runs the tier's best 8-bit multiply-add instruction on registers (tiles) only, `rounds` rounds of
  * some microseconds at most; returns the operations done, a multiply and an add counting two. f32_peak: the same of
  * fp32 fused multiply-adds. bf16_peak: of the instruction of a fast gemm_bf16; 0 where there is none.
  */
 typedef uint64_t trit_read_pass_fn(const void *p, size_t n);
-typedef double trit_int8_peak_fn(int rounds);
+typedef double trit_peak_fn(int rounds);
 
 struct trit_kernels {
 	enum trit_tier tier;
 
-	trit_int8_peak_fn *int8_peak, *f32_peak, *bf16_peak;
+	trit_peak_fn *int8_peak, *f32_peak, *bf16_peak;
 	trit_read_pass_fn *read_pass;
 
 	trit_act_quant_fn *act_quant;

@@ -27,7 +27,7 @@ static void gemm_f32(float *c, size_t ldc, const float *a, size_t a_row, size_t 
 		}
 }
 
-/** As AMX reads a number: bfloat16, half to even, subnormal numbers 0. */
+/** As AMX and VDPBF16PS read a number: bfloat16, half to even, subnormal numbers 0. */
 static float as_bf16(float x)
 {
 	return fabsf(x) < FLT_MIN ? 0 : trit_bf16_to_f32(trit_f32_to_bf16(x));

@@ -11,7 +11,7 @@ static trit_ternarize_fn trit_ternarize_c;
 static trit_binarize_fn trit_binarize_c;
 static trit_dequant_i8_fn trit_dequant_i8_c;
 static trit_transpose_i8_fn trit_transpose_i8_c;
-static trit_int8_peak_fn trit_int8_peak_c;
+static trit_peak_fn trit_int8_peak_c;
 static trit_read_pass_fn trit_read_pass_c;
 
 static void trit_ternarize_c(int8_t *t, const float *w, float inverse, int n)

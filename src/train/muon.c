@@ -16,7 +16,7 @@ static const float poly[3] = { 3.4445f, -4.7750f, 2.0315f };
 enum { ITERATIONS = 5 };
 
 /* Rows of symmetric products computed together, in small matrices and large ones, and columns: whole tiles of gemm_f32
- * on AVX-512; and rows where products are in bfloat16, whole panels of AMX. */
+ * on AVX-512; and rows where products are in bfloat16, whole panels of it. */
 enum { FEW_ROWS = 56, ROWS = 112, SMALL = 256, TILE_COLS = 32, ROWS_BF16 = 128 };
 
 static size_t smaller(size_t a, size_t b)

@@ -23,7 +23,7 @@
 
 enum {
 	TRIT_ATTENTION_ROWS = 56,       /* whole tiles of gemm_f32 on AVX-512 */
-	TRIT_ATTENTION_ROWS_BF16 = 128, /* whole panels of AMX */
+	TRIT_ATTENTION_ROWS_BF16 = 128, /* whole panels of gemm_bf16 */
 };
 
 /** One key/value head with the `group` query heads that share it. Pointers are at its first position; rows are `ld`

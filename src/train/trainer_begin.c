@@ -304,7 +304,7 @@ static int check_same(struct trit_trainer *t, struct trit_error *err)
 	if (!t->transport)
 		return TRIT_OK;
 	const char *tier = trit_tier_name(t->kernels.tier);
-	/* First what decides on a setting: the precision. */
+	/* First what decides on a setting, the precision; by name, since another version may have other numbers. */
 	if ((e = trit_dist_same(t->transport, "kernels (--cpu NAME)", trit_hash_bytes(0, tier, strlen(tier)), err)) ||
 	    (e = trit_dist_same(t->transport, "version and settings", hash_of_settings(&t->recipe), err)) ||
 	    (e = trit_dist_same(t->transport, "intervals and limits (--val-every, --save-every, ...)", t->habits, err)) ||

@@ -5,7 +5,7 @@
  *
  * A pattern is a part of a kernel's name. Without --bench the whole takes seconds. Exit status: 0 when all kernels of
  * all tiers have the bits of plain C, 1 when one has not, 2 for a wrong command line, 77 when this CPU has none of the
- * tiers. checkasm_amx is the same program with tests/emulated/: for the tier AMX and no other. The idea is dav1d's
+ * tiers. checkasm_amx is the same program with tests/emulated/: for the tiers avx512bf16 and amx. The idea is dav1d's
  * program of the same name.
  *
  * SPDX-License-Identifier: MIT
@@ -253,7 +253,7 @@ static int bench_begin(struct check *ck, int phase)
 
 static void bench_print(const char *label, double seconds, double ops, const char *unit, double bytes)
 {
-	printf("%-22s %-7s %-26s %11.0f ns %9.2f G%s/s", now.kernel, now.tier, label, seconds * 1e9,
+	printf("%-22s %-10s %-26s %11.0f ns %9.2f G%s/s", now.kernel, now.tier, label, seconds * 1e9,
 	       ops / seconds * 1e-9, unit);
 	if (bytes > 0)
 		printf(" %7.2f GB/s", bytes / seconds * 1e-9);
@@ -410,7 +410,7 @@ static int run_tier(enum trit_tier tier, const struct options *options)
 			fflush(stdout);
 		}
 	if (!options->list)
-		printf("%-7s %2d kernels, %ld cases, %d failed\n", now.tier, tested, cases, failed);
+		printf("%-10s %2d kernels, %ld cases, %d failed\n", now.tier, tested, cases, failed);
 	return failed;
 }
 
@@ -468,7 +468,7 @@ int main(int argc, char **argv)
 			failed += run_tier((enum trit_tier)tier, &options);
 			here = true;
 		} else if (!options.list)
-			printf("%-7s not on this CPU\n", trit_tier_name((enum trit_tier)tier));
+			printf("%-10s not on this CPU\n", trit_tier_name((enum trit_tier)tier));
 	}
 	if (!known) {
 		fprintf(stderr, "checkasm: no tier is called %s\n", options.tier);

@@ -204,6 +204,25 @@ static void test_gemm_f32(struct check *ck)
 	time_products(ck, false);
 }
 
+/* What VDPBF16PS computes: a chain of pairs, the odd one first. Products of two bfloat16 are exact. */
+static void chain_of_pairs(float *c, size_t ldc, const struct operand *a, const struct operand *b, int m, int n, int k,
+                           bool accumulate)
+{
+	for (int i = 0; i < m; i++)
+		for (int j = 0; j < n; j++) {
+			float sum = accumulate ? c[i * ldc + j] : 0;
+
+			for (int q = 0; q < (k + 1) / 2 * 2; q++) {
+				int p = q ^ 1;
+
+				if (p < k)
+					sum += trit_bf16_to_f32(trit_f32_to_bf16(a->at[i * a->row + p * a->col])) *
+					       trit_bf16_to_f32(trit_f32_to_bf16(b->at[p * b->row + j * b->col]));
+			}
+			c[i * ldc + j] = sum;
+		}
+}
+
 /* Integers, whose products and sums are exact in any order; or numbers whose sums may differ by roundings. */
 static void gemm_bf16_case(struct check *ck, int m, int n, int k, bool accumulate, bool integers)
 {
@@ -228,20 +247,40 @@ static void gemm_bf16_case(struct check *ck, int m, int n, int k, bool accumulat
 			c[i * ldc + j] = rintf(c[i * ldc + j]);
 		memcpy(d + i * ldc, c + i * ldc, n * sizeof *c);
 	}
-	ck->c->gemm_bf16(c, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k, accumulate, scratch);
+	bool exact = integers || ck->k->tier == TRIT_TIER_AVX512BF16;
+	if (ck->k->tier == TRIT_TIER_AVX512BF16)
+		chain_of_pairs(c, ldc, &a, &b, m, n, k, accumulate);
+	else
+		ck->c->gemm_bf16(c, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k, accumulate, scratch);
 	ck->k->gemm_bf16(d, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k, accumulate, scratch);
 	for (int i = 0; i < m; i++)
 		for (int j = 0; j < n; j++) {
 			float *x = c + i * ldc + j, *y = d + i * ldc + j;
 			double size = 1;
 
-			for (int p = 0; p < k && !integers; p++)
+			for (int p = 0; p < k && !exact; p++)
 				size += fabs((double)a.at[i * a.row + p * a.col] * (double)b.at[p * b.row + j * b.col]);
-			if (integers ? *x != *y : !(fabs((double)*x - (double)*y) <= size * 0x1p-20))
+			if (exact ? *x != *y : !(fabs((double)*x - (double)*y) <= size * 0x1p-20))
 				check_fail(ck, "C[%d][%d] is %.9g, not %.9g", i, j, (double)*y, (double)*x);
 			*y = *x;
 		}
 	check_same_f32(ck, "C and what lies between its rows", c, d, len);
+
+	/* Cut along K, then along m and n: the same bits. */
+	int k1 = (int)trit_rng_below(&ck->rng, k / 32 + 1) * 32, m1 = (int)trit_rng_below(&ck->rng, m + 1);
+	int n1 = (int)trit_rng_below(&ck->rng, n + 1);
+	if (accumulate)
+		return;
+	ck->k->gemm_bf16(c, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k, false, scratch);
+	ck->k->gemm_bf16(d, ldc, a.at, a.row, a.col, b.at, b.row, b.col, m, n, k1, false, scratch);
+	for (int i = 0; i < 4; i++) {
+		int i0 = i / 2 ? m1 : 0, i1 = i / 2 ? m : m1, j0 = i % 2 ? n1 : 0, j1 = i % 2 ? n : n1;
+
+		if (i0 < i1 && j0 < j1)
+			ck->k->gemm_bf16(d + i0 * ldc + j0, ldc, a.at + i0 * a.row + k1 * a.col, a.row, a.col,
+			                 b.at + k1 * b.row + j0 * b.col, b.row, b.col, i1 - i0, j1 - j0, k - k1, true, scratch);
+	}
+	check_same_f32(ck, "C in parts", c, d, len);
 }
 
 /* Roundings of one operand to even, to infinity and to nothing. */

@@ -97,10 +97,21 @@ kill -INT $pid 2>/dev/null
 wait $pid
 [ $? -eq 130 ] && expect 0 "$T" train --resume --out warm2
 same warm/checkpoint.safetensors warm2/checkpoint.safetensors "a warm-up interrupted and resumed"
+# Precision: bfloat16 where it is fast; a run that began with it goes on elsewhere, in fp32.
+refuse 1 'takes a CPU with AMX' "$T" train --data "$text" --out new $small --precision bf16 --cpu c
+if "$T" bench --train $small -r 1 -o csv 2>/dev/null | grep -q '"bf16"'; then
+	expect 0 "$T" train --data "$text" --out bf16 $small --steps 3 --save-every 1
+	expect 0 "$T" train --resume-from 2 --out bf16 --cpu avx2
+	has err 'goes on in fp32'
+fi
 # Settings that would be for nothing.
 refuse 2 'lr2 does nothing without --schedule two-stage' \
 	"$T" train --data "$text" --out new --schedule cosine --lr2 0.001
 refuse 2 'decay-share does nothing without --schedule wsd' "$T" train --data "$text" --out new --decay-share 0.3
+refuse 2 '--decay does nothing without --schedule wsd' "$T" train --data "$text" --out new --decay sqrt
+for o in '--momentum 0.9' '--momentum-warmup 9'; do
+	refuse 2 '--momentum.* does nothing without --optimizer' "$T" train --data "$text" --out new --optimizer adamw $o
+done
 refuse 2 'muon-lr does nothing without --optimizer' "$T" train --data "$text" --out new --optimizer adamw --muon-lr 0.01
 refuse 2 'quant-ramp does nothing without --quant-warmup' "$T" train --data "$text" --out new --quant-ramp sigmoid
 refuse 2 'quant-warmup: full-precision' "$T" train --data "$text" --out new --weights full --quant-warmup 5

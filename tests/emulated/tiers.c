@@ -27,7 +27,7 @@ bool check_tier_here(enum trit_tier tier)
 void check_tier_fill(struct trit_kernels *k, enum trit_tier tier)
 {
 	trit_kernels_fill(k, tier < TRIT_TIER_AVX512 ? tier : TRIT_TIER_AVX512);
-	if (tier == TRIT_TIER_AVX512BF16) {
+	if (tier == TRIT_TIER_AVX512BF16 && has_bf16()) {
 		k->tier = tier;
 		trit_gemm_init_avx512bf16(k);
 	}

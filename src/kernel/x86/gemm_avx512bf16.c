@@ -74,7 +74,7 @@ static void end_products(void)
 static double bf16_peak(int rounds)
 {
 	enum { TURNS = 1000, CHAINS = 12 };
-	const __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f803f80); /* ones */
+	const __m512i ones = _mm512_set1_epi32(0x3f803f80);
 	__m512 sum[CHAINS];
 
 #pragma GCC unroll 12
@@ -83,7 +83,7 @@ static double bf16_peak(int rounds)
 	for (int t = 0; t < rounds * TURNS; t++)
 #pragma GCC unroll 12
 		for (int i = 0; i < CHAINS; i++)
-			__asm__ volatile("vdpbf16ps %1, %1, %0" : "+v"(sum[i]) : "v"(x));
+			__asm__ volatile("vdpbf16ps %1, %1, %0" : "+v"(sum[i]) : "v"(ones));
 	return 2.0 * 32 * CHAINS * TURNS * rounds;
 }
 

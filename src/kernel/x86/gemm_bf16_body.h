@@ -32,7 +32,7 @@ enum {
 	PANEL = 2 * LINES,
 	KC = 10 * STEPS,   /* a panel of B: 20 KB of L1 */
 	MC = 512,          /* a block of A: 320 KB of L2 */
-	NC = 2048,         /* a block of B: 1.25 MB of L2 */
+	NC = 2048,         /* a block of B: 1.25 MB of L2, or where that has 1 MB of L3 */
 	TILE = LINES * STEPS,
 };
 _Static_assert((MC + NC) * KC <= 2 * TRIT_GEMM_SCRATCH, "the packed blocks fit the scratch memory");

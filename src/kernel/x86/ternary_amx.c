@@ -32,7 +32,7 @@
 #include "kernel/x86/int_avx512.h"
 #include "kernel/x86/tile.h"
 
-static trit_int8_peak_fn trit_int8_peak_amx;
+static trit_peak_fn trit_int8_peak_amx;
 static trit_gemm_int_fn trit_gemm_t2_amx, trit_gemm_t5_amx, trit_gemm_b1_amx, trit_gemm_i8_amx, trit_gemm_i6_amx,
     trit_gemm_i4_amx;
 

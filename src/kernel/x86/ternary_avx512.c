@@ -17,7 +17,7 @@
 static trit_ternarize_fn trit_ternarize_avx512;
 static trit_binarize_fn trit_binarize_avx512;
 static trit_dequant_i8_fn trit_dequant_i8_avx512;
-static trit_int8_peak_fn trit_int8_peak_avx512;
+static trit_peak_fn trit_int8_peak_avx512;
 static trit_read_pass_fn trit_read_pass_avx512;
 
 /* ---- quantisers -------------------------------------------------------------------------------------------------- */
