@@ -171,6 +171,8 @@ static void time_products(struct check *ck, bool bf16)
 		{1024, 512, 256, false, true, "1024 x 512 x 256, X W^T"},
 		{1024, 512, 256, false, false, "1024 x 512 x 256, dY W"},
 		{256, 512, 1024, true, false, "256 x 512 x 1024, dY^T X"},
+		{2048, 512, 1024, false, true, "2048 x 512 x 1024, X W^T"},
+		{512, 1024, 2048, true, false, "512 x 1024 x 2048, dY^T X"},
 		{128, 128, 64, false, true, "128 x 128 x 64, Q K^T"},
 	};
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
