@@ -620,6 +620,7 @@ static void test_schedule(void **state)
 	struct trit_recipe r = trit_recipe_defaults();
 
 	(void)state;
+	r.schedule = TRIT_SCHEDULE_TWO_STAGE;
 	r.lr = 1e-3f, r.lr2 = 5e-4f, r.weight_decay = 0.1f, r.weight_decay2 = 0, r.warmup = 4;
 	const struct {
 		int step;

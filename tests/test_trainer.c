@@ -40,6 +40,7 @@ static struct trit_recipe recipe(void)
 	r.n_vocab = 300, r.n_layers = 2, r.d_model = 48, r.d_ff = 80, r.n_heads = 4, r.n_kv_heads = 2, r.head_dim = 12;
 	r.seq_len = 24, r.batch = 12, r.micro_batch = 5, r.steps = STEPS, r.val_share = 0.15f;
 	r.optimizer = TRIT_OPTIMIZER_ADAMW;
+	r.schedule = TRIT_SCHEDULE_TWO_STAGE;
 	r.precision = TRIT_PRECISION_F32; /* the same bits in every tier */
 	assert_int_equal(trit_recipe_apply_size(&r, "260k", &err), 0);
 	return r;

@@ -150,7 +150,8 @@ const int trit_n_settings = (int)(sizeof trit_settings / sizeof trit_settings[0]
 struct trit_recipe trit_recipe_defaults(void)
 {
 	return (struct trit_recipe){ .rope_base = 10000, .eps = 1e-5f, .seq_len = 256, .batch = 16, .epochs = 4,
-		                     .optimizer = TRIT_OPTIMIZER_NORMUON, .warmup = 375, .weight_decay = 0.1f,
+		                     .optimizer = TRIT_OPTIMIZER_NORMUON, .schedule = TRIT_SCHEDULE_LINEAR,
+		                     .warmup = 375, .weight_decay = 0.1f,
 		                     .weight_decay2 = -1, .embedding_decay = -1,
 		                     .experts_used = 2, .balance = 0.01f, .router_z_loss = 1e-3f, .beta1 = 0.9f,
 		                     .beta2 = 0.95f, .adam_eps = 1e-8f, .momentum = 0.95f, .decay_share = 0.2f, .clip = 1,
@@ -225,12 +226,17 @@ static float table_lr(const struct trit_recipe *r, const struct size *s)
 	return r->weights == TRIT_WEIGHT_FULL ? s->lr_full : s->lr;
 }
 
-/* The first peak of the learning rate of a new model. Beside Muon's projections embedding and norms bear twice AdamW's,
- * in full precision six times (docs/training.md, ablations). */
+/* The first peak of the learning rate of a new model. Beside Muon's projections embedding and norms bear three times
+ * AdamW's in full precision, and with ternary weights twice AdamW's at width 256: less in wider models, as the largest
+ * singular value of Muon's update grows with the square root of the width (docs/training.md, ablations). */
 static float peak_lr(const struct trit_recipe *r, const struct size *s)
 {
-	bool muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;
-	return table_lr(r, s) * (!muon ? 1.0f : r->weights == TRIT_WEIGHT_FULL ? 6.0f : 2.0f);
+	float lr = table_lr(r, s);
+	if (r->optimizer == TRIT_OPTIMIZER_ADAMW)
+		return lr;
+	if (r->weights == TRIT_WEIGHT_FULL)
+		return 3 * lr;
+	return 2 * lr * sqrtf(256.0f / (float)(s->d_model > 128 ? s->d_model : 128));
 }
 
 /* What the run's settings are where they are 0; lr: the first peak of the learning rate. */

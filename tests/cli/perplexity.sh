@@ -58,7 +58,7 @@ for weights in ternary binary full; do
 	[ $weights = full ] && type=f32
 	expect 0 "$T" train --data "$DATA/train/garden.txt" --out run --size 1m --vocab-size 300 --layers 2 --seq-len 32 \
 		--batch 4 -t 2 --steps 25 --val-share 0.3 --weights $weights --type $type --embedding-type f32 \
-		--lr 0.004 --muon-lr 0.016
+		--schedule two-stage --lr 0.004 --muon-lr 0.016
 	expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json
 	trained=$(tail -n 1 run/metrics.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/')
 	exported=$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)
