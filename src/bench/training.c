@@ -134,7 +134,8 @@ int trit_training_run(struct trit_training_result *out, const struct trit_traini
 		step(&s);
 		for (int i = 0; i < t->n_repetitions && i < TRIT_TRAINING_MOST; i++) {
 			measure_peak(&out->f32_peak, &s, s.kernels.f32_peak);
-			measure_peak(&out->bf16_peak, &s, s.kernels.bf16_peak);
+			if (trit_kernels_have_bf16(&s.kernels))
+				measure_peak(&out->bf16_peak, &s, s.kernels.bf16_peak);
 			measure_peak(&out->int8_peak, &s, s.kernels.int8_peak);
 			double begin = trit_clock();
 			out->loss = step(&s);

@@ -20,10 +20,8 @@ static int check_resume(const struct trit_opt_table *table, const struct trit_tr
 /* Whether it describes the network. */
 static bool is_shape(const struct trit_opt *option)
 {
-	for (int i = 0; i < trit_n_settings; i++)
-		if (!strcmp(trit_settings[i].name, option->name))
-			return trit_setting_is_shape(&trit_settings[i]);
-	return !strcmp(option->name, "size");
+	const struct trit_setting *s = trit_setting_by_name(option->name);
+	return s ? trit_setting_is_shape(s) : !strcmp(option->name, "size");
 }
 
 /* With --init the network is the model's: none of what describes one may be given. */

@@ -443,13 +443,13 @@ const char *const trit_on_divergence[] = { "stop", "go-on", NULL };
 /* A setting that would do nothing is a mistake. Those of experts are left alone: --init may bring experts. */
 static int check_needs(const struct trit_train_job *o, const struct trit_opt_table *table, int first_setting)
 {
-	for (int i = first_setting; i < table->n_options; i++)
-		for (int s = 0; table->options[i].given && s < trit_n_settings; s++) {
-			const char *needs = trit_setting_needs(&trit_settings[s], &o->recipe);
-			if (needs && !strcmp(trit_settings[s].name, table->options[i].name))
-				return trit_opt_error(table, "--%s does nothing without %s; leave it out", trit_settings[s].name,
-				                      needs);
-		}
+	for (int i = first_setting; i < table->n_options; i++) {
+		const struct trit_opt *option = &table->options[i];
+		const struct trit_setting *s = option->given ? trit_setting_by_name(option->name) : NULL;
+		const char *needs = s ? trit_setting_needs(s, &o->recipe) : NULL;
+		if (needs)
+			return trit_opt_error(table, "--%s does nothing without %s; leave it out", s->name, needs);
+	}
 	return -1;
 }
 

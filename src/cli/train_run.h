@@ -72,8 +72,8 @@ extern const char *const trit_on_divergence[];
 enum { TRIT_TRAIN_OPTIONS = 128 };
 
 /** Parses, and what all these commands check: types of the result, and that a resumed run is given none of the rows
- * from first_setting on, since they are its checkpoint's, and a new one none
- * that does nothing beside the others. As trit_opt_parse. */
+ * from first_setting on, since they are its checkpoint's, and a new one none that does nothing beside the
+ * others. As trit_opt_parse. */
 int trit_train_parse(struct trit_train_job *o, struct trit_opt_table *table, int first_setting, int argc, char **argv);
 
 /** What parsing ends with after looking at files, which may be others for each process: e is told when all know of it,

@@ -39,7 +39,7 @@ static const struct {
 	[TRIT_TIER_AVXVNNI] = {"avxvnni", TRIT_CPU_AVX2 | TRIT_CPU_AVXVNNI, IF_X86(trit_x86_init_avxvnni)},
 	[TRIT_TIER_AVX512] = {"avx512", TRIT_CPU_AVX2 | TRIT_CPU_AVX512, IF_X86(trit_x86_init_avx512)},
 	[TRIT_TIER_AVX512BF16] = {"avx512bf16", TRIT_CPU_AVX2 | TRIT_CPU_AVX512 | TRIT_CPU_AVX512BF16,
-	                          IF_X86(trit_gemm_init_avx512bf16)},
+	                          IF_X86(trit_x86_init_avx512bf16)},
 	[TRIT_TIER_AMX] = {"amx", TRIT_CPU_AVX2 | TRIT_CPU_AVX512 | TRIT_CPU_AMX, IF_X86(trit_x86_init_amx)},
 	[TRIT_TIER_NEON] = {"neon", TRIT_CPU_NEON, IF_ARM(trit_arm_init_neon)},
 	[TRIT_TIER_DOTPROD] = {"dotprod", TRIT_CPU_NEON | TRIT_CPU_DOTPROD, IF_ARM(trit_arm_init_dotprod)},

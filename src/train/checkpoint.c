@@ -222,10 +222,7 @@ static bool is_known(const char *name)
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (!strcmp(name, others[i]))
 			return true;
-	for (int i = 0; i < trit_n_settings; i++)
-		if (!strcmp(name, trit_settings[i].name))
-			return true;
-	return false;
+	return trit_setting_by_name(name) != NULL;
 }
 
 static int read_settings(const struct trit_safetensors *s, struct trit_recipe *r, struct trit_error *err)

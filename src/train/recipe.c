@@ -164,6 +164,14 @@ bool trit_setting_of_teacher(const struct trit_setting *s)
 	return s->offset >= AT(warm_steps) && s->offset <= AT(relation_heads);
 }
 
+const struct trit_setting *trit_setting_by_name(const char *name)
+{
+	for (int i = 0; i < trit_n_settings; i++)
+		if (!strcmp(name, trit_settings[i].name))
+			return &trit_settings[i];
+	return NULL;
+}
+
 const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r)
 {
 	bool wsd = r->schedule == TRIT_SCHEDULE_WSD, muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;

@@ -121,6 +121,8 @@ static inline bool trit_recipe_is_frozen(const struct trit_recipe *r)
 }
 /** Whether the arrangement of scales suits kind of weights and widths. Errors: ARG. */
 TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
+/** NULL if there is none of that name. */
+const struct trit_setting *trit_setting_by_name(const char *name);
 /** What a setting has no effect without, if the recipe lacks it ("--schedule wsd"); otherwise NULL. */
 const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r);
 /** Whether a setting is of runs with a teacher only. */

@@ -82,5 +82,5 @@ refuse 1 "cut: none of the [0-9] checkpoints is sound" "$T" train --resume --out
 cat cut/checkpoint*.safetensors >after
 same before after
 expect 0 "$T" info --json whole
-has out '"step": 200' '"lr": "0.0'
+has out '"step": 200' '"lr": "0.0141421'
 exit 0

@@ -19,6 +19,11 @@ void trit_x86_init_avx512(struct trit_kernels *k)
 	trit_float_init_avx512(k);
 }
 
+void trit_x86_init_avx512bf16(struct trit_kernels *k)
+{
+	trit_gemm_init_avx512bf16(k);
+}
+
 void trit_x86_init_avxvnni(struct trit_kernels *k)
 {
 	trit_ternary_init_avxvnni(k);
