@@ -475,7 +475,7 @@ static void test_nearly_the_same(void **state)
 
 	(void)state;
 	run.recipe = recipe();
-	run.recipe.backward = TRIT_BACKWARD_F32; /* in 16 bits the scales too are those of a part of the batch */
+	run.recipe.backward = TRIT_BACKWARD_F32; /* in integers the scales too are those of a part of the batch */
 	for (int i = 0; i < 2; i++) {
 		check_train(i ? "near4" : "near1", i ? 4 : 1, 3, false);
 		loss[i] = run.loss;

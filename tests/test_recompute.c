@@ -30,6 +30,7 @@ static const struct net_case {
 	bool lora;
 } cases[] = {
 	{ "ternary", { .weights = TRIT_WEIGHT_TERNARY }, .lambda = 0 },
+	{ "ternary, 16-bit backward", { .weights = TRIT_WEIGHT_TERNARY, .backward = TRIT_BACKWARD_INT16 }, .lambda = 0 },
 	{ "ternary, fp32 backward", { .weights = TRIT_WEIGHT_TERNARY, .backward = TRIT_BACKWARD_F32 }, .lambda = 0 },
 	{ "binary, a scale each row", { .weights = TRIT_WEIGHT_BINARY, .scales = 1 }, .lambda = 0 },
 	{ "full", { .weights = TRIT_WEIGHT_FULL }, .lambda = 0 },

@@ -233,8 +233,8 @@ static void gemm_f32(float *c, size_t ldc, const float *a, size_t a_row, size_t 
 	}
 }
 
-/** 16 columns of pairs as rows of y, `m` of them. */
-static void add_pairs_block(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int m)
+/** 16 columns of x, or of the sums of two blocks of 16, as rows of y, `m` of them. */
+static void add_turned(float *y, size_t ldy, const float *x, size_t ldx, int rows, int m, int bytes)
 {
 	float turned[16 * 16];
 
@@ -242,12 +242,14 @@ static void add_pairs_block(float *y, size_t ldy, const float *pairs, size_t ldp
 		int there = smaller(16, rows - r);
 		float sums[16 * 16];
 
-		for (int i = 0; i < 16; i++)
-			if (i < there)
-				vec_store(sums + 16 * i, vec_add(vec_load(pairs + (size_t)(r + i) * ldp),
-				                                 vec_load(pairs + (size_t)(r + i) * ldp + 16)));
-			else
+		for (int i = 0; i < 16; i++) {
+			const float *from = x + (size_t)(r + i) * ldx;
+
+			if (i >= there)
 				vec_store(sums + 16 * i, vec_zero());
+			else
+				vec_store(sums + 16 * i, bytes == 1 ? vec_load(from) : vec_add(vec_load(from), vec_load(from + 16)));
+		}
 		for (int i = 0; i < 16; i += GEMM_TRANSPOSE)
 			for (int j = 0; j < 16; j += GEMM_TRANSPOSE)
 				transpose(turned + 16 * j + i, 16, sums + 16 * i + j, 16, GEMM_TRANSPOSE);
@@ -259,8 +261,8 @@ static void add_pairs_block(float *y, size_t ldy, const float *pairs, size_t ldp
 	}
 }
 
-static void add_pairs_transposed(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols)
+static void add_transposed(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, int bytes)
 {
 	for (int c = 0; c < cols; c += 16)
-		add_pairs_block(y + (size_t)c * ldy, ldy, pairs + 2 * (size_t)c, ldp, rows, smaller(16, cols - c));
+		add_turned(y + (size_t)c * ldy, ldy, x + (size_t)bytes * (size_t)c, ldx, rows, smaller(16, cols - c), bytes);
 }

@@ -1,5 +1,5 @@
 /*
- * grad_body.h - gradients as two bytes: what stands before and behind the integer products of the backward pass.
+ * grad_body.h - gradients as one or two bytes: what stands before and behind the integer products of the backward pass.
  *
  * Written once on vec.h and compiled for each instruction set. Contracts are in kernel.h.
  *
@@ -22,7 +22,8 @@ VEC_INLINE struct vec times(const float *x, const float *factor, int m)
 	return factor ? vec_mul(vec_load_n(x, m), vec_load_n(factor, m)) : vec_load_n(x, m);
 }
 
-static void grad_quant(int8_t *q, float *step, int32_t *sum, const float *x, const float *factor, int n, int n_padded)
+VEC_INLINE void grad_quant_bytes(int8_t *q, float *step, int32_t *sum, const float *x, const float *factor, int n,
+                                 int n_padded, const int bytes)
 {
 	struct vec max = vec_set1(GRAD_LEAST), sum_hi = vec_zero(), sum_lo = vec_zero(), check = vec_zero();
 	int8_t *low = q + n_padded;
@@ -40,16 +41,29 @@ static void grad_quant(int8_t *q, float *step, int32_t *sum, const float *x, con
 
 		grad_split(&hi, &lo, vec_mul(times(x + i, factor ? factor + i : NULL, m), scale));
 		vec_store_i8_n(q + i, hi, m);
-		vec_store_i8_n(low + i, lo, m);
 		sum_hi = vec_add(sum_hi, vec_fill(hi, m, 0));
+		if (bytes == 1)
+			continue;
+		vec_store_i8_n(low + i, lo, m);
 		sum_lo = vec_add(sum_lo, vec_fill(lo, m, 0));
 	}
 	memset(q + n, 0, (size_t)(n_padded - n));
-	memset(low + n, 0, (size_t)(n_padded - n));
 	step[0] = a / 127 + vec_sum(check);
-	step[1] = step[0] / GRAD_FINE;
 	sum[0] = (int32_t)vec_sum(sum_hi);
+	if (bytes == 1)
+		return;
+	memset(low + n, 0, (size_t)(n_padded - n));
+	step[1] = step[0] / GRAD_FINE;
 	sum[1] = (int32_t)vec_sum(sum_lo);
+}
+
+static void grad_quant(int8_t *q, float *step, int32_t *sum, const float *x, const float *factor, int n, int n_padded,
+                       int bytes)
+{
+	if (bytes == 1)
+		grad_quant_bytes(q, step, sum, x, factor, n, n_padded, 1);
+	else
+		grad_quant_bytes(q, step, sum, x, factor, n, n_padded, 2);
 }
 
 static void max_abs(float *max, const float *x, float factor, int n)
@@ -63,14 +77,14 @@ static void max_abs(float *max, const float *x, float factor, int n)
 
 /* 16 columns, m of which are there. */
 VEC_INLINE void grad_quant_block(unsigned char *hi_block, unsigned char *lo_block, float *scale, const float *x,
-                                 size_t ld,
-                                 const float *factor, const float *max, int tokens, int m)
+                                 size_t ld, const float *factor, const float *max, int tokens, int m, const int bytes)
 {
 	struct vec a = vec_max(vec_load_n(max, m), vec_set1(GRAD_LEAST)), inverse = vec_div(vec_set1(127), a);
 	struct vec step = vec_div(a, vec_set1(127));
 
 	vec_store(scale, step);
-	vec_store(scale + 16, vec_div(step, vec_set1(GRAD_FINE)));
+	if (bytes == 2)
+		vec_store(scale + 16, vec_div(step, vec_set1(GRAD_FINE)));
 	for (int t = 0; t < tokens; t += 4, hi_block += 64, lo_block += 64) {
 		struct vec hi[4], lo[4];
 
@@ -86,19 +100,23 @@ VEC_INLINE void grad_quant_block(unsigned char *hi_block, unsigned char *lo_bloc
 			}
 		}
 		vec_store_i8x4((signed char *)hi_block, hi);
-		vec_store_i8x4((signed char *)lo_block, lo);
+		if (bytes == 2)
+			vec_store_i8x4((signed char *)lo_block, lo);
 	}
 }
 
 static void grad_quant_columns(unsigned char *w, float *scale, const float *x, size_t ld, const float *factor,
-                               const float *max, int tokens, int cols)
+                               const float *max, int tokens, int cols, int bytes)
 {
 	size_t block = trit_layout_bytes(TRIT_I8, TRIT_BLOCK_ROWS, (size_t)tokens);
 
 	VEC_FOR(c, m, cols) {
-		grad_quant_block(w, w + block, scale, x + c, ld, factor, max + c, tokens, m);
-		w += 2 * block;
-		scale += 32;
+		if (bytes == 1)
+			grad_quant_block(w, w, scale, x + c, ld, factor, max + c, tokens, m, 1);
+		else
+			grad_quant_block(w, w + block, scale, x + c, ld, factor, max + c, tokens, m, 2);
+		w += (size_t)bytes * block;
+		scale += 16 * bytes;
 	}
 }
 

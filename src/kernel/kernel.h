@@ -216,27 +216,28 @@ typedef void trit_scores_backward_fn(float *s, float *ds, float log_sum, float m
  * log(sum exp(logits - max)) - (logits[target] - max), in nats.
  */
 typedef float trit_cross_entropy_fn(float *logits, int target, float scale, float z, int n);
-/* Gradients in 16 bits, two signed bytes: so the products of the backward pass too are sums of integers
- * (bitlinear.h). */
+/* Gradients in one or two (`bytes`) signed bytes: so the products of the backward pass too are sums of integers
+ * (bit_gradient.h). */
 
 /**
  * One token's: a = max(1e-30, max|x|), v_i = x_i * (127 / a), hi_i = rint(v_i), lo_i = rint((v_i - hi_i) * 254),
- * half to even, clamped to +-127; step[0] = a / 127, step[1] = step[0] / 254: x_i is hi_i step[0] + lo_i step[1]
- * within a / 64000. q [2, n_padded] gets the hi, then the lo, zero from n on; sum [2] their sums. If an x is not
- * finite, the steps are NaN. With factor [n], not NULL, x_i * factor_i takes the place of x_i. n at most 65536.
+ * half to even, clamped to +-127; step[0] = a / 127, step[1] = step[0] / 254: x_i is hi_i step[0] within a / 254, and
+ * with lo_i step[1] within a / 64000. q [bytes, n_padded] gets the hi, then the lo, zero from n on; sum [bytes]
+ * their sums. If an x is not finite, the steps are NaN. With factor [n], not NULL, x_i * factor_i takes the place of
+ * x_i. n at most 65536.
  */
 typedef void trit_grad_quant_fn(int8_t *q, float *step, int32_t *sum, const float *x, const float *factor, int n,
-                                int n_padded);
+                                int n_padded, int bytes);
 /** max_i = max(max_i, |x_i * factor|), max_i where that is not a number. */
 typedef void trit_max_abs_fn(float *max, const float *x, float factor, int n);
 /**
  * Columns of x [tokens, ld] with v = (x[t][c] * factor[t]) * (127 / a), a = max(1e-30, max[c]), else as above.
  * Stored as a matrix of layout i8 (layout.h) of `tokens` columns, in which column c of x is row c % 16 of block c /
- * 16 * 2 (hi) and of the next (lo); whole blocks are written. scale: the steps of those rows, [2 * cols rounded up
- * to 16]. max is to hold the largest |x[t][c] * factor[t]|.
+ * 16 * bytes (hi) and with two bytes of the next (lo); whole blocks are written. scale: the steps of those rows,
+ * [bytes * cols rounded up to 16]. max is to hold the largest |x[t][c] * factor[t]|.
  */
 typedef void trit_grad_quant_columns_fn(unsigned char *w, float *scale, const float *x, size_t ld, const float *factor,
-                                        const float *max, int tokens, int cols);
+                                        const float *max, int tokens, int cols, int bytes);
 /** to[c][r] = from[r][c], and unless sum is NULL sum[c] += sum over r of from[r][c]; r < rows, c < cols; rows at
  * most 65536. */
 typedef void trit_transpose_i8_fn(int8_t *to, size_t ld_to, int32_t *sum, const int8_t *from, size_t ld_from, int rows,
@@ -244,9 +245,9 @@ typedef void trit_transpose_i8_fn(int8_t *to, size_t ld_to, int32_t *sum, const 
 /** y[r][i] (+)= pairs[2 r][i] + pairs[2 r + 1][i]; y [rows, ldy], pairs [2 rows, ldp]. */
 typedef void trit_add_pairs_fn(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols,
                                bool accumulate);
-/** y[c][r] += pairs[r][c / 16 * 32 + c % 16] + pairs[r][c / 16 * 32 + 16 + c % 16]; r < rows, c < cols; pairs
- * [rows, ldp] with ldp >= 2 * cols rounded up to 16. */
-typedef void trit_add_pairs_transposed_fn(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols);
+/** Products of such columns, as rows: y[c][r] += x[r][j], with two bytes x[r][j] + x[r][j + 16], where j is c / 16 * 16
+ * * bytes + c % 16; r < rows, c < cols; x [rows, ldx] with ldx >= bytes * cols rounded up to 16. */
+typedef void trit_add_transposed_fn(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, int bytes);
 
 /** AdamW, all in place; see train/optim.h for the formula. g is read as g_i * g_scale. */
 struct trit_adamw {
@@ -334,7 +335,7 @@ struct trit_kernels {
 	trit_grad_quant_columns_fn *grad_quant_columns;
 	trit_transpose_i8_fn *transpose_i8;
 	trit_add_pairs_fn *add_pairs;
-	trit_add_pairs_transposed_fn *add_pairs_transposed;
+	trit_add_transposed_fn *add_transposed;
 	trit_adamw_fn *adamw;
 };
 

@@ -70,13 +70,13 @@ static double no_bf16_peak(int rounds)
 	return 0;
 }
 
-static void add_pairs_transposed(float *y, size_t ldy, const float *pairs, size_t ldp, int rows, int cols)
+static void add_transposed(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, int bytes)
 {
 	for (int r = 0; r < rows; r++)
 		for (int c = 0; c < cols; c++) {
-			const float *hi = pairs + r * ldp + c / 16 * 32 + c % 16;
+			const float *hi = x + r * ldx + c / 16 * 16 * bytes + c % 16;
 
-			y[c * ldy + r] += hi[0] + hi[16];
+			y[c * ldy + r] += bytes == 1 ? hi[0] : hi[0] + hi[16];
 		}
 }
 
@@ -86,5 +86,5 @@ void trit_gemm_init_c(struct trit_kernels *k)
 	k->gemm_f32 = gemm_f32;
 	k->gemm_bf16 = gemm_bf16;
 	k->bf16_peak = no_bf16_peak;
-	k->add_pairs_transposed = add_pairs_transposed;
+	k->add_transposed = add_transposed;
 }

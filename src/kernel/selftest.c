@@ -317,8 +317,8 @@ static void adamw(const struct trit_kernels *k, const struct input *in, struct o
 static void grad_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
-	k->grad_quant((int8_t *)o->f, &o->f[N_OUT], o->i, in->a, in->b, N, N_PADDED);
-	k->grad_quant((int8_t *)(o->f + N_PADDED), &o->f[N_OUT + 2], o->i + 2, in->a, NULL, N, N_PADDED);
+	k->grad_quant((int8_t *)o->f, &o->f[N_OUT], o->i, in->a, in->b, N, N_PADDED, 2);
+	k->grad_quant((int8_t *)(o->f + N_PADDED), &o->f[N_OUT + 2], o->i + 2, in->a, NULL, N, N_PADDED, 1);
 }
 
 static void max_abs(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -331,7 +331,12 @@ static void max_abs(const struct trit_kernels *k, const struct input *in, struct
 static void grad_quant_columns(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
-	k->grad_quant_columns((unsigned char *)o->f, &o->f[N_OUT], in->many, N_PADDED, in->step, in->positive, TOKENS, N);
+	for (int bytes = 1; bytes <= 2; bytes++) {
+		unsigned char *w = (unsigned char *)(o->f + (bytes - 1) * N_OUT / 2);
+
+		k->grad_quant_columns(w, &o->f[N_OUT + bytes * N_PADDED], in->many, N_PADDED, in->step, in->positive, TOKENS, N,
+		                      bytes);
+	}
 }
 
 static void transpose_i8(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -350,10 +355,11 @@ static void add_pairs(const struct trit_kernels *k, const struct input *in, stru
 	k->add_pairs(o->f + N_OUT, N, in->many, N_PADDED, TOKENS / 2, N, false);
 }
 
-static void add_pairs_transposed(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
+static void add_transposed(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
 {
 	(void)arg;
-	k->add_pairs_transposed(o->f, TOKENS, in->many, N_PADDED, TOKENS, N / 2);
+	k->add_transposed(o->f, TOKENS, in->many, N_PADDED, TOKENS, N / 2, 2);
+	k->add_transposed(o->f + N_OUT, TOKENS, in->many, N_PADDED, TOKENS, N / 2, 1);
 }
 
 #define CASE(name) {#name, offsetof(struct trit_kernels, name), name, 0}
@@ -426,7 +432,7 @@ static const struct self_case {
 	CASE(grad_quant_columns),
 	CASE(transpose_i8),
 	CASE(add_pairs),
-	CASE(add_pairs_transposed),
+	CASE(add_transposed),
 	CASE(adamw),
 };
 

@@ -6,8 +6,8 @@
 #include "train/bit_gradient.h"
 
 enum {
-	X_TOKENS = 64,   /* whose gradients are quantised and multiplied together */
-	W_OUTPUTS = 64,  /* likewise, rows of dW */
+	X_ROWS = 128,    /* of an integer product for dX: tokens x bytes */
+	W_ROWS = 128,    /* likewise for dW: outputs x bytes */
 	W_BYTES = 512 << 10,
 	W_INPUTS = 1024, /* columns of dW */
 };
@@ -25,9 +25,10 @@ static void *take(unsigned char **memory, size_t bytes)
 	return at;
 }
 
-void trit_bit_gradient_lay_out(struct trit_bit_gradient *g, struct trit_arena *arena, size_t tokens, size_t inputs,
-                               size_t outputs, int threads)
+void trit_bit_gradient_lay_out(struct trit_bit_gradient *g, struct trit_arena *arena, int bytes, size_t tokens,
+                               size_t inputs, size_t outputs, int threads)
 {
+	g->bytes = bytes;
 	g->ld = trit_q_padded(tokens);
 	g->inputs = (inputs + 15) / 16 * 16;
 	g->outputs = (outputs + 15) / 16 * 16;
@@ -58,42 +59,54 @@ void trit_bit_gradient_x(const struct trit_bitlinear *b, struct trit_bit_gradien
 	static const float one = 1;
 	size_t rows = (size_t)b->rows, cols = (size_t)b->cols, run = trit_bitlinear_run(b), padded = trit_q_padded(rows);
 	size_t ld = (run + 15) / 16 * 16, room = TRIT_GEMM_SCRATCH * sizeof *scratch - 64;
-	int most = (int)smaller(X_TOKENS, room / (2 * (padded + ld * sizeof *scratch)));
-	float *max = g->max + (size_t)thread * g->outputs + b->first, step[2 * X_TOKENS];
-	int32_t sum[2 * X_TOKENS];
+	size_t bytes = (size_t)g->bytes, most = smaller(X_ROWS / bytes, room / (bytes * (padded + ld * sizeof *scratch)));
+	float *max = g->max + (size_t)thread * g->outputs + b->first, step[X_ROWS];
+	int32_t sum[X_ROWS];
 	unsigned char *memory = (unsigned char *)scratch;
-	float *y = take(&memory, 2 * (size_t)most * ld * sizeof *y);
-	int8_t *q = take(&memory, 2 * (size_t)most * padded);
+	float *y = take(&memory, bytes * most * ld * sizeof *y);
+	int8_t *q = take(&memory, bytes * most * padded);
 
-	for (int t = t0; t < t1; t += most) {
-		int n = t1 - t < most ? t1 - t : most;
-		for (int i = 0; i < n; i++)
-			k->max_abs(max, dy + (size_t)(t + i) * ldy, in->step[t + i], b->rows);
+	bool direct = bytes == 1 && !accumulate;
+
+	for (size_t t = (size_t)t0, n; t < (size_t)t1; t += n) {
+		n = smaller(most, (size_t)t1 - t);
 		/* scales of parts of the matrix belong to its rows: they are multiplied to the gradients */
 		for (size_t c = 0; c < cols; c += run) {
+			float *to = dx + t * cols + c;
 			int width = (int)smaller(run, cols - c);
-			for (int i = 0; i < n; i++)
-				k->grad_quant(q + 2 * (size_t)i * padded, &step[2 * i], &sum[2 * i], dy + (size_t)(t + i) * ldy,
-				              b->column_scales ? b->column_scales + c / run * rows : NULL, b->rows, (int)padded);
-			k->gemm_int[TRIT_T2](y, ld, b->t2_transposed + trit_layout_bytes(TRIT_T2, c, rows),
+			for (size_t i = 0; i < n; i++) {
+				const float *row = dy + (t + i) * ldy;
+				if (c == 0)
+					k->max_abs(max, row, in->step[t + i], b->rows);
+				k->grad_quant(q + bytes * i * padded, &step[bytes * i], &sum[bytes * i], row,
+				              b->column_scales ? b->column_scales + c / run * rows : NULL, b->rows, (int)padded,
+				              g->bytes);
+			}
+			k->gemm_int[TRIT_T2](direct ? to : y, direct ? cols : ld,
+			                     b->t2_transposed + trit_layout_bytes(TRIT_T2, c, rows),
 			                     b->column_scales ? &one : b->scales, TRIT_SCALE_TENSOR, q, padded, sum, step, width,
-			                     2 * n, b->rows);
-			k->add_pairs(dx + (size_t)t * cols + c, cols, y, ld, n, width, accumulate);
+			                     (int)(bytes * n), b->rows);
+			if (bytes == 2)
+				k->add_pairs(to, cols, y, ld, (int)n, width, accumulate);
+			else if (accumulate)
+				for (size_t i = 0; i < n; i++)
+					k->add(to + i * cols, y + i * ld, width);
 		}
 	}
 }
 
-/* Outputs at a time: their gradients, both bytes of all tokens, within W_BYTES; whole blocks. */
-static int outputs_at_once(size_t tokens)
+/* Outputs at a time: all bytes of their gradients, of all tokens, within W_BYTES; whole blocks. */
+static int outputs_at_once(const struct trit_bit_gradient *g, size_t tokens)
 {
-	size_t block = 2 * trit_layout_bytes(TRIT_I8, TRIT_BLOCK_ROWS, tokens), blocks = W_BYTES / (block ? block : 1);
-	return TRIT_BLOCK_ROWS * (int)(blocks < 1 ? 1 : smaller(blocks, W_OUTPUTS / TRIT_BLOCK_ROWS));
+	size_t bytes = (size_t)g->bytes, block = bytes * trit_layout_bytes(TRIT_I8, TRIT_BLOCK_ROWS, tokens);
+	size_t blocks = W_BYTES / (block ? block : 1);
+	return TRIT_BLOCK_ROWS * (int)(blocks < 1 ? 1 : smaller(blocks, W_ROWS / bytes / TRIT_BLOCK_ROWS));
 }
 
-size_t trit_bit_gradient_scratch(size_t tokens, size_t inputs)
+size_t trit_bit_gradient_scratch(const struct trit_bit_gradient *g, size_t tokens, size_t inputs)
 {
-	size_t outputs = (size_t)outputs_at_once(tokens);
-	size_t bytes = (2 * W_OUTPUTS + 1) * W_INPUTS * sizeof(float) + trit_layout_bytes(TRIT_I8, 2 * outputs, tokens) +
+	size_t block = (size_t)g->bytes * trit_layout_bytes(TRIT_I8, TRIT_BLOCK_ROWS, tokens);
+	size_t bytes = (W_ROWS + 1) * W_INPUTS * sizeof(float) + (block > W_BYTES ? block : W_BYTES) +
 	               inputs * sizeof(int32_t) + 4 * 64;
 	return bytes / sizeof(float);
 }
@@ -102,13 +115,13 @@ void trit_bit_gradient_w(const struct trit_bitlinear *b, const struct trit_bit_g
                          const struct trit_kernels *k, const float *dy, size_t ldy, const struct trit_bit_input *in,
                          int tokens, int r0, int r1, float *scratch)
 {
-	int most = outputs_at_once((size_t)tokens);
+	int most = outputs_at_once(g, (size_t)tokens);
 	size_t cols = (size_t)b->cols;
 	unsigned char *memory = (unsigned char *)scratch;
-	float *y = take(&memory, 2 * W_OUTPUTS * W_INPUTS * sizeof *y), max[W_OUTPUTS], scale[2 * W_OUTPUTS];
+	float *y = take(&memory, W_ROWS * W_INPUTS * sizeof *y), max[W_ROWS], scale[W_ROWS];
 	float *ones = take(&memory, W_INPUTS * sizeof *ones);
 	int32_t *sum = take(&memory, cols * sizeof *sum);
-	unsigned char *w = take(&memory, trit_layout_bytes(TRIT_I8, 2 * (size_t)most, (size_t)tokens));
+	unsigned char *w = take(&memory, trit_layout_bytes(TRIT_I8, (size_t)g->bytes * (size_t)most, (size_t)tokens));
 
 	for (int i = 0; i < W_INPUTS; i++)
 		ones[i] = 1;
@@ -118,16 +131,16 @@ void trit_bit_gradient_w(const struct trit_bitlinear *b, const struct trit_bit_g
 			sum[c] += g->sum[(size_t)i * g->inputs + c];
 	for (int r = r0; r < r1; r += most) {
 		int n = r1 - r < most ? r1 - r : most;
-		int rows = 2 * ((n + TRIT_BLOCK_ROWS - 1) / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS);
+		int rows = g->bytes * ((n + TRIT_BLOCK_ROWS - 1) / TRIT_BLOCK_ROWS * TRIT_BLOCK_ROWS);
 		memset(max, 0, sizeof max);
 		for (int i = 0; i < g->threads; i++)
 			k->max_abs(max, g->max + (size_t)i * g->outputs + b->first + (size_t)r, 1, n);
-		k->grad_quant_columns(w, scale, dy + r, ldy, in->step, max, tokens, n);
+		k->grad_quant_columns(w, scale, dy + r, ldy, in->step, max, tokens, n, g->bytes);
 		for (size_t c = 0; c < cols; c += W_INPUTS) {
 			int width = (int)smaller(cols - c, W_INPUTS);
 			k->gemm_int[TRIT_I8](y, (size_t)rows, w, scale, TRIT_SCALE_ROW, g->codes + c * g->ld, g->ld, sum + c, ones,
 			                     rows, width, tokens);
-			k->add_pairs_transposed(b->dw + (size_t)r * cols + c, cols, y, (size_t)rows, width, n);
+			k->add_transposed(b->dw + (size_t)r * cols + c, cols, y, (size_t)rows, width, n, g->bytes);
 		}
 	}
 }

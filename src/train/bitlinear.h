@@ -23,7 +23,8 @@ struct trit_lora_linear;
 
 /** How the two backward products are computed. */
 enum trit_backward {
-	TRIT_BACKWARD_INT16, /* bit_gradient.h; full-precision linears in fp32 */
+	TRIT_BACKWARD_INT8,  /* bit_gradient.h, gradients in one byte; full-precision linears in fp32 */
+	TRIT_BACKWARD_INT16, /* the same in two bytes */
 	TRIT_BACKWARD_F32,
 };
 

@@ -10,6 +10,7 @@
 
 #include "format/st_checksum.h"
 #include "model/config_keys.h"
+#include "train/bitlinear.h"
 
 #define VERSION "2"
 #define BASE "base.print"
@@ -234,6 +235,7 @@ static int read_settings(const struct trit_safetensors *s, struct trit_recipe *r
 	*r = trit_recipe_defaults();
 	r->optimizer = TRIT_OPTIMIZER_ADAMW; /* version 0.1.0 had no other and does not name it */
 	r->precision = TRIT_PRECISION_F32;   /* likewise */
+	r->backward = TRIT_BACKWARD_F32;     /* likewise */
 	for (int i = 0; i < trit_n_settings; i++) {
 		const char *text = trit_safetensors_meta(s, trit_settings[i].name);
 		bool shape = trit_setting_is_shape(&trit_settings[i]); /* the configuration tells */

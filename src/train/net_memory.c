@@ -47,7 +47,7 @@ static float *floats(struct trit_net *net, size_t rows, size_t cols)
 
 static bool integer_backward(const struct trit_net *net)
 {
-	return net->kind != TRIT_WEIGHT_FULL && !net->frozen && net->options.backward == TRIT_BACKWARD_INT16;
+	return net->kind != TRIT_WEIGHT_FULL && !net->frozen && net->options.backward != TRIT_BACKWARD_F32;
 }
 
 /* `first`: see bitlinear.h. integers: its backward products are bit_gradient.h's. */
@@ -324,9 +324,9 @@ static void lay_out(struct trit_net *net)
 	net->losses = floats(net, tokens, 1);
 	net->thread_scratch = trit_self_attention_scratch(net->seq_len, c->head_dim, c->n_heads / c->n_kv_heads);
 	if (integer_backward(net)) {
-		trit_bit_gradient_lay_out(&net->gradient, &net->arena, tokens, widest, max_size(nqkv, max_size(2 * ff, d)),
-		                          (int)threads);
-		net->thread_scratch = max_size(net->thread_scratch, trit_bit_gradient_scratch(tokens, widest));
+		trit_bit_gradient_lay_out(&net->gradient, &net->arena, net->options.backward == TRIT_BACKWARD_INT8 ? 1 : 2,
+		                          tokens, widest, max_size(nqkv, max_size(2 * ff, d)), (int)threads);
+		net->thread_scratch = max_size(net->thread_scratch, trit_bit_gradient_scratch(&net->gradient, tokens, widest));
 	}
 	net->thread_scratch = (net->thread_scratch + 15) / 16 * 16;
 	net->scratch = floats(net, threads, net->thread_scratch);

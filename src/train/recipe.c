@@ -22,7 +22,7 @@ static const char *const loss_names[] = { "answers", "last", "all", NULL };
 static const char *const label_pooling_names[] = { "last", "mean", NULL };
 static const char *const label_trains_names[] = { "all", "head", NULL };
 static const char *const optimizer_names[] = { "adamw", "muon", "normuon", NULL };
-static const char *const backward_names[] = { "int16", "f32", NULL };
+static const char *const backward_names[] = { "int8", "int16", "f32", NULL };
 static const char *const precision_names[] = { "auto", "bf16", "f32", NULL };
 
 #define AT(member) offsetof(struct trit_recipe, member)
@@ -103,7 +103,7 @@ const struct trit_setting trit_settings[] = {
 	{ "clip", TRIT_SETTING_FLOAT, AT(clip), 0, 1e6, "X", "largest norm of the gradient (0: no clipping)", NULL },
 	{ "backward", TRIT_SETTING_CHOICE, AT(backward), 0, 0, "NAME",
 	  "arithmetic of the backward products of ternary and binary weights: gradients "
-	  "in 16-bit fixed point with exact sums, or like all others",
+	  "in 8 or 16 bits with exact sums, or like all others",
 	  backward_names },
 	{ "precision", TRIT_SETTING_CHOICE, AT(precision), 0, 0, "NAME",
 	  "of all other products of a training step: fp32, or rounded to bfloat16, "

@@ -52,17 +52,20 @@ refuse 1 'latin1: byte 1 is not valid UTF-8' "$T" perplexity -m "$MODEL" -f lati
 : >empty
 refuse 1 'empty: no text' "$T" perplexity -m "$MODEL" -f empty
 
-# Exported = trained: the packed model's loss on the windows of the run's validation is the one that the run measured.
+# Exported = trained: the packed model's loss on the windows of the run's validation is the one that the run measured,
+# but for the last digits of attention, which training sums in another order. They round an activation's code the other
+# way in one token of 50, whose loss is then another by up to 0.005.
 for weights in ternary binary full; do
 	type=t2
-	[ $weights = full ] && type=f32
+	bound=2e-5
+	[ $weights = full ] && type=f32 bound=1e-7
 	expect 0 "$T" train --data "$DATA/train/garden.txt" --out run --size 1m --vocab-size 300 --layers 2 --seq-len 32 \
 		--batch 4 -t 2 --steps 25 --val-share 0.3 --weights $weights --type $type --embedding-type f32 \
-		--schedule two-stage --lr 0.004 --muon-lr 0.016
+		--lr 0.004 --muon-lr 0.016
 	expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json
 	trained=$(tail -n 1 run/metrics.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/')
 	exported=$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)
-	awk -v a="$trained" -v b="$exported" 'BEGIN { d = a - b; exit !(a > 1 && d < 3e-6 && d > -3e-6) }' ||
+	awk -v a="$trained" -v b="$exported" -v most=$bound 'BEGIN { d = a - b; exit !(a > 1 && d < most && d > -most) }' ||
 		fail "$weights: trained $trained, exported $exported"
 	cp out once
 	expect 0 "$T" perplexity -m run/model.gguf --shards run/data --head exact --kv-type f32 -o json -b 7 -t 1

@@ -52,5 +52,5 @@ void trit_gemm_init_avx2(struct trit_kernels *k)
 {
 	dense_init(k);
 	k->gemm_f32 = gemm_f32;
-	k->add_pairs_transposed = add_pairs_transposed;
+	k->add_transposed = add_transposed;
 }
