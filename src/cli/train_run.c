@@ -440,13 +440,13 @@ static void release_job(struct trit_train_job *o)
 
 const char *const trit_on_divergence[] = { "stop", "go-on", NULL };
 
-/* A setting that would do nothing is a mistake. Those of experts are left alone: --init may bring experts. */
+/* A setting that would do nothing is a mistake. */
 static int check_needs(const struct trit_train_job *o, const struct trit_opt_table *table, int first_setting)
 {
 	for (int i = first_setting; i < table->n_options; i++) {
 		const struct trit_opt *option = &table->options[i];
 		const struct trit_setting *s = option->given ? trit_setting_by_name(option->name) : NULL;
-		const char *needs = s ? trit_setting_needs(s, &o->recipe) : NULL;
+		const char *needs = s ? trit_setting_needs(s, &o->recipe, o->run.init || o->run.teacher) : NULL;
 		if (needs)
 			return trit_opt_error(table, "--%s does nothing without %s; leave it out", s->name, needs);
 	}

@@ -172,8 +172,9 @@ const struct trit_setting *trit_setting_by_name(const char *name)
 	return NULL;
 }
 
-const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r)
+const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r, bool from_model)
 {
+	bool experts = r->experts > 0 || from_model;
 	bool wsd = r->schedule == TRIT_SCHEDULE_WSD, muon = r->optimizer != TRIT_OPTIMIZER_ADAMW;
 	const struct {
 		size_t offset;
@@ -187,6 +188,9 @@ const char *trit_setting_needs(const struct trit_setting *s, const struct trit_r
 		{ AT(momentum_warmup), muon, "--optimizer normuon or muon" },
 		{ AT(muon_lr), muon, "--optimizer normuon or muon" },
 		{ AT(quant_ramp), r->quant_warmup > 0, "--quant-warmup" },
+		{ AT(experts_used), experts, "--experts" },
+		{ AT(balance), experts, "--experts" },
+		{ AT(router_z_loss), experts, "--experts" },
 		{ AT(lora_alpha), r->lora > 0, "--lora" },
 		{ AT(lora_set), r->lora > 0, "--lora" },
 	};

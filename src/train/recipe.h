@@ -123,8 +123,9 @@ static inline bool trit_recipe_is_frozen(const struct trit_recipe *r)
 TRIT_MUST_CHECK int trit_recipe_check_scales(const struct trit_recipe *r, struct trit_error *err);
 /** NULL if there is none of that name. */
 const struct trit_setting *trit_setting_by_name(const char *name);
-/** What a setting has no effect without, if the recipe lacks it ("--schedule wsd"); otherwise NULL. */
-const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r);
+/** What a setting has no effect without, if the recipe lacks it ("--schedule wsd"); otherwise NULL. from_model: the run
+ * begins with a model, which may have experts. */
+const char *trit_setting_needs(const struct trit_setting *s, const struct trit_recipe *r, bool from_model);
 /** Whether a setting is of runs with a teacher only. */
 bool trit_setting_of_teacher(const struct trit_setting *s);
 /** "260k, 1m, ...". */

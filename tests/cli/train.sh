@@ -113,6 +113,9 @@ for o in '--momentum 0.9' '--momentum-warmup 9'; do
 	refuse 2 '--momentum.* does nothing without --optimizer' "$T" train --data "$text" --out new --optimizer adamw $o
 done
 refuse 2 'muon-lr does nothing without --optimizer' "$T" train --data "$text" --out new --optimizer adamw --muon-lr 0.01
+for o in '--experts-used 1' '--balance 0.1' '--router-z-loss 0'; do
+	refuse 2 'does nothing without --experts; leave it out' "$T" train --data "$text" --out new $o
+done
 refuse 2 'quant-ramp does nothing without --quant-warmup' "$T" train --data "$text" --out new --quant-ramp sigmoid
 refuse 2 'quant-warmup: full-precision' "$T" train --data "$text" --out new --weights full --quant-warmup 5
 
