@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "eval/perplexity.h"
 #include "run/tokens.h"
-#include "train/data.h"
+#include "train/run_data.h"
 
 #define MAX_TEXT_BYTES ((size_t)4 << 30)
 
@@ -138,13 +138,16 @@ static int measure_tokens(struct perplexity_options *o, const struct trit_model 
 
 #define VALIDATION_WINDOWS 256 /* what trit train takes unless it is told otherwise */
 
-/* The folder of a run, or its folder of shards. */
+/* The folder of a run, wherever its data are, or a folder of shards. */
 static int open_shards(struct trit_data *d, const char *dir, int n_vocab, int seq_len, struct trit_error *err)
 {
-	char path[4096];
-	if (snprintf(path, sizeof path, "%s/data", dir) >= (int)sizeof path)
-		return trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", dir);
-	return trit_data_open(d, trit_path_kind(path) == 1 ? path : dir, n_vocab, seq_len, 0, err);
+	char data[TRIT_PATH_BYTES], list[TRIT_PATH_BYTES];
+	int e = trit_path_join(data, dir, "data", err);
+	if (e || (e = trit_path_join(list, dir, "data.json", err)))
+		return e;
+	if (trit_path_kind(data) == 1 || trit_path_kind(list) == 0)
+		return trit_run_data_open(d, dir, n_vocab, seq_len, 0, err);
+	return trit_data_open(d, dir, n_vocab, seq_len, 0, err);
 }
 
 static int measure_shards(struct perplexity_options *o, struct trit_error *err)

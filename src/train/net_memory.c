@@ -10,8 +10,10 @@
 #include "train/self_attention.h"
 #include "train/net.h"
 
-/* Logits of at most this many floats are held at a time. */
+/* Tokens whose logits are held at a time: as many as these floats hold, and not so few that the head, which is read and
+ * packed for each piece, takes longer than its products. */
 #define LOGITS_FLOATS (4u << 20)
+#define LOGITS_TOKENS 256
 
 static size_t max_size(size_t a, size_t b)
 {
@@ -300,8 +302,8 @@ static void lay_out(struct trit_net *net)
 	net->d_head = gradient_of(net, head);
 	net->output_norm = norm_of(net, TRIT_TENSOR_OUTPUT_NORM, 0);
 
-	size_t chunk = LOGITS_FLOATS / v;
-	net->head_chunk = (int)(chunk < 16 ? 16 : chunk < tokens ? chunk : tokens);
+	size_t chunk = max_size(LOGITS_FLOATS / v, LOGITS_TOKENS);
+	net->head_chunk = (int)(chunk < tokens ? chunk : tokens);
 	net->x = floats(net, tokens, d);
 	net->r = floats(net, tokens, 1);
 	net->ldn = widest;

@@ -72,4 +72,17 @@ for weights in ternary binary full; do
 	same <(sed 's/, "model.*//' once) <(sed 's/, "model.*//' out) "batches of another size"
 	rm -r run
 done
+# A run on data prepared elsewhere, two kinds of text mixed.
+for i in 1 2; do
+	expect 0 "$T" data "$DATA/train/garden.txt" --out "shards$i" --val-share "0.$((i + 2))" \
+		$([ "$i" -eq 1 ] && echo --vocab-size 300 || echo --tokenizer shards1/vocab.gguf)
+done
+expect 0 "$T" train --data shards1:0.7 --data shards2:0.3 --out run --size 260k --seq-len 32 --batch 4 -t 2 --steps 5 \
+	--weights full --type f32 --embedding-type f32
+expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json
+awk -v a="$(tail -n 1 run/metrics.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/')" \
+	-v b="$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)" \
+	'BEGIN { d = a - b; exit !(a > 1 && d < 1e-6 && d > -1e-6) }' || fail "another loss than the run's"
+rm -r shards2
+refuse 1 'shards2' "$T" perplexity -m run/model.gguf --shards run
 exit 0
