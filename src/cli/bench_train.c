@@ -98,18 +98,18 @@ static void print_result(const struct train_bench_options *o, const char *weight
 {
 	const struct trit_training_test *t = &o->test;
 	const char *precision = r->bf16 ? "bf16" : "f32";
-	char backward[TRIT_SETTING_BYTES];
+	char text[TRIT_SETTING_BYTES];
 	double speeds[TRIT_TRAINING_MOST];
 	char memory[TRIT_NUMBER_BYTES], peak[TRIT_NUMBER_BYTES];
 	for (int i = 0; i < r->n_samples; i++)
 		speeds[i] = r->tokens / r->seconds[i];
 	struct trit_statistics s = trit_statistics_of(speeds, r->n_samples);
 	double flops = s.median * r->operations / r->tokens;
-	trit_setting_print(backward, trit_setting_by_name("backward"), &t->recipe);
-	bool uses_backward = strcmp(weights, "full") != 0;
+	trit_setting_print(text, trit_setting_by_name("backward"), &t->recipe);
+	const char *backward = t->recipe.weights == TRIT_WEIGHT_FULL ? precision : text;
 	if (o->output == MD) {
 		printf("| %s | %s | %d | %s%s%s%s | %.0f ± %.0f | %.0f |", o->size, weights, t->n_threads, r->tier,
-		       r->bf16 ? ", bf16" : "", uses_backward ? ", backward " : "", uses_backward ? backward : "", s.median,
+		       r->bf16 ? ", bf16" : "", backward == text ? ", backward " : "", backward == text ? text : "", s.median,
 		       s.deviation, flops / 1e9);
 		print_share(flops, r->f32_peak);
 		print_share(flops, r->bf16_peak);
@@ -120,12 +120,12 @@ static void print_result(const struct train_bench_options *o, const char *weight
 		       t->recipe.seq_len, t->recipe.batch);
 		printf("\"%.2f\",\"%.2f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.6f\",\"%s\",\"%.0f\",\"%s\"\n",
 		       s.median, s.deviation, flops, r->f32_peak, r->int8_peak, r->memory, r->peak_memory, r->loss, precision,
-		       r->bf16_peak, uses_backward ? backward : precision);
+		       r->bf16_peak, backward);
 	} else {
 		printf("%s\n  {\"size\": \"%s\", \"weights\": \"%s\", \"n_threads\": %d, \"kernels\": \"%s\",",
 		       first ? "" : ",", o->size, weights, t->n_threads, r->tier);
 		printf(" \"precision\": \"%s\", \"backward\": \"%s\", \"seq_len\": %d, \"batch\": %d, ", precision,
-		       uses_backward ? backward : precision, t->recipe.seq_len, t->recipe.batch);
+		       backward, t->recipe.seq_len, t->recipe.batch);
 		printf("\"tokens_per_s\": %.2f, \"tokens_per_s_stddev\": %.2f, \"flops\": %.0f, ", s.median, s.deviation,
 		       flops);
 		printf("\"f32_peak\": %.0f, \"bf16_peak\": %.0f, \"int8_peak\": %.0f, ", r->f32_peak, r->bf16_peak,

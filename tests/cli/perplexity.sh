@@ -54,14 +54,15 @@ refuse 1 'empty: no text' "$T" perplexity -m "$MODEL" -f empty
 
 # Exported = trained: the packed model's loss on the windows of the run's validation is the one that the run measured,
 # but for the last digits of attention, which training sums in another order. They round an activation's code the other
-# way in one token of 50, whose loss is then another by up to 0.005.
+# way in one token of 50 or fewer, whose loss is then another by up to 0.005; how many there are differs from model to
+# model, so the settings that make these models are named.
 for weights in ternary binary full; do
 	type=t2
-	bound=2e-5
+	bound=3e-6
 	[ $weights = full ] && type=f32 bound=1e-7
 	expect 0 "$T" train --data "$DATA/train/garden.txt" --out run --size 1m --vocab-size 300 --layers 2 --seq-len 32 \
 		--batch 4 -t 2 --steps 25 --val-share 0.3 --weights $weights --type $type --embedding-type f32 \
-		--lr 0.004 --muon-lr 0.016
+		--schedule two-stage --lr 0.004 --muon-lr 0.016 --backward int16
 	expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json
 	trained=$(tail -n 1 run/metrics.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/')
 	exported=$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)
