@@ -72,7 +72,7 @@ static void attend(struct fixture *f, const struct trit_kernels *k, int n)
 	                n + TOKENS - 1);
 	for (int r = 0; r < ROWS; r++) {
 		float max;
-		f->sum[r] = k->exp_sum(&max, f->s + r * N_CTX, n + r / SHARE);
+		f->sum[r] = k->exp_sum(&max, f->s + r * N_CTX, 1, n + r / SHARE);
 	}
 	trit_int_values(k, &f->scratch, f->out, SHARE * w, w, f->s, N_CTX, f->sum, f->pages, stride, f->width, 0, f->width,
 	                ROWS, SHARE, n);

@@ -228,7 +228,7 @@ static void check_bitlinear(enum trit_weight_kind kind, bool norm)
 	for (int t0 = 0; t0 < T; t0 += 4) { /* in ranges, as threads do it */
 		int t1 = t0 + 4 < T ? t0 + 4 : T;
 		trit_bit_input_forward(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, xn, LDX, t0, t1);
-		trit_bitlinear_forward(&b, &kernels, y, LDY, &in, xn, LDX, t0, t1, scratch);
+		trit_bitlinear_forward(&b, &kernels, y, LDY, &in, xn, LDX, t0, t1, false, scratch);
 		trit_bit_input_expand(&in, &kernels, x, LDX, norm ? nw : NULL, 1e-5f, 1, xd, LDX, t0, t1);
 		trit_bitlinear_backward_x(&b, &kernels, dx, dy, LDY, false, t0, t1, scratch);
 		trit_bitlinear_backward_x(&b, &kernels, dx, dy, LDY, true, t0, t1, scratch); /* twice: 2 dy g T */
@@ -758,15 +758,15 @@ static void test_small_probabilities(void **state)
 			continue;
 		trit_kernels_fill(&k, (enum trit_tier)tier);
 		for (int i = 0; i < N; i++)
-			x[i] = 7 + below[i];
-		assert_true(k.exp_sum(&max, x, N) == 1 && max == 7);
+			x[i] = 28 + 4 * below[i];
+		assert_true(k.exp_sum(&max, x, 0.25f, N) == 1 && max == 7);
 		for (int i = 0; i < N; i++)
 			assert_true(i < KEPT ? fabs((double)x[i] / exp((double)below[i]) - 1) < 1e-5 : x[i] == 0);
 		for (int i = 0; i < N; i++) {
-			x[i] = below[i];
+			x[i] = 4 * below[i];
 			ds[i] = 1;
 		}
-		k.scores_backward(x, ds, 0, 0, N);
+		k.scores_backward(x, ds, 0.25f, 0, 0, N);
 		for (int i = KEPT; i < N; i++)
 			assert_true(x[i] == 0 && ds[i] == 0);
 	}

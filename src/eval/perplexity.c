@@ -12,6 +12,7 @@
 
 #include "base/fmath.h"
 #include "model/forward.h"
+#include "model/log_loss.h"
 
 #define MAX_LOGIT_BYTES ((size_t)64 << 20)
 #define DEFAULT_BATCH 512
@@ -50,8 +51,7 @@ static void score_rows(void *arg, int index, int n)
 	size_t n_vocab = (size_t)m->model->config.n_vocab;
 	for (int row = index; row < m->n_rows; row += n) {
 		const float *logits = m->forward.logits + (size_t)row * n_vocab;
-		float max, sum = m->model->kernels.sum_exp(&max, logits, (int)n_vocab);
-		m->nll[row] = trit_ln(sum) + ((double)max - (double)logits[m->targets[row]]);
+		m->nll[row] = trit_log_loss(&m->model->kernels, logits, (int)n_vocab, m->targets[row]);
 	}
 }
 

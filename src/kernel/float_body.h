@@ -311,10 +311,10 @@ static float largest(const float *x, int n)
 	return vec_max_all(max);
 }
 
-/** e^(x_i - max) of the m elements at x, zeros after them; what is below 2^-64 is 0 (kernel.h). */
-VEC_INLINE struct vec exp_below(const float *x, int m, float max)
+/** e^(scale x_i - max) of the m elements at x, zeros after them; what is below 2^-64 is 0 (kernel.h). */
+VEC_INLINE struct vec exp_below(const float *x, int m, float scale, float max)
 {
-	struct vec d = vec_sub(vec_fill(vec_load_n(x, m), m, -INFINITY), vec_set1(max));
+	struct vec d = vec_sub(vec_mul(vec_fill(vec_load_n(x, m), m, -INFINITY), vec_set1(scale)), vec_set1(max));
 
 	/* e^-45 < 2^-64; vec_exp itself would make subnormal numbers far below */
 	return vec_zero_below(vec_exp(vec_max(vec_set1(-45), d)), vec_set1(0x1p-64f));
@@ -326,17 +326,17 @@ static float sum_exp(float *max, const float *x, int n)
 
 	*max = largest(x, n);
 	VEC_FOR(i, m, n)
-		s = vec_add(s, exp_below(x + i, m, *max));
+		s = vec_add(s, exp_below(x + i, m, 1, *max));
 	return vec_sum(s);
 }
 
-static float exp_sum(float *max, float *x, int n)
+static float exp_sum(float *max, float *x, float scale, int n)
 {
 	struct vec s = vec_zero();
 
-	*max = largest(x, n);
+	*max = largest(x, n) * scale; /* rounding keeps the order */
 	VEC_FOR(i, m, n) {
-		struct vec e = exp_below(x + i, m, *max);
+		struct vec e = exp_below(x + i, m, scale, *max);
 		vec_store_n(x + i, e, m);
 		s = vec_add(s, e);
 	}
@@ -371,7 +371,7 @@ static void probability_quant(int8_t *hi, int8_t *lo, int32_t *sum_hi, int32_t *
 
 static void softmax(float *x, int n)
 {
-	float max, s = exp_sum(&max, x, n);
+	float max, s = exp_sum(&max, x, 1, n);
 
 	VEC_FOR(i, m, n)
 		vec_store_n(x + i, vec_div(vec_load_n(x + i, m), vec_set1(s)), m);

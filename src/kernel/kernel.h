@@ -155,8 +155,9 @@ typedef void trit_softcap_fn(float *x, float cap, int n);
 typedef void trit_softmax_fn(float *x, int n);
 /** sum of exp(x_i - max) as a 16-sum reduction; *max receives max. For log-sum-exp. */
 typedef float trit_sum_exp_fn(float *max, const float *x, int n);
-/** In place: x_i = exp(x_i - max); returns the 16-sum reduction of the results. *max receives max. n >= 1. */
-typedef float trit_exp_sum_fn(float *max, float *x, int n);
+/** In place, of s_i = scale * x_i: x_i = exp(s_i - max s); returns the 16-sum reduction of the results. *max receives
+ * max s. scale > 0, n >= 1. */
+typedef float trit_exp_sum_fn(float *max, float *x, float scale, int n);
 /**
  * Probabilities of some positions times the scales of their values, in 14 bits: p_i = e_i * scale_i, a = max(1e-30,
  * max p), r_i = rint(p_i * (16383 / a)), hi_i = r_i / 128, lo_i = r_i mod 128, *step = a / 16383. hi, lo [n_padded],
@@ -208,8 +209,9 @@ typedef void trit_glu_backward_fn(float *dgate, float *dup, const float *gate, c
                                   int n);
 /** ds_i = scale * p_i * (ds_i - sum_j p_j ds_j), in place. */
 typedef void trit_softmax_backward_fn(float *ds, const float *p, float scale, int n);
-/** The same from scores s, in place, which become p_i = exp(s_i - log_sum): ds_i = p_i * (ds_i - mean). */
-typedef void trit_scores_backward_fn(float *s, float *ds, float log_sum, float mean, int n);
+/** The same from scores s, in place, which become p_i = exp(scale * s_i - log_sum), the product being rounded:
+ * ds_i = p_i * (ds_i - mean). scale > 0. */
+typedef void trit_scores_backward_fn(float *s, float *ds, float scale, float log_sum, float mean, int n);
 /**
  * Cross-entropy of one token over logits [n], with a z-loss of z log^2 Z, Z = sum exp(logits), beside it: in place
  * logits_i = scale * ((1 + 2 z log Z) softmax_i - [i == target]); returns the cross-entropy alone,

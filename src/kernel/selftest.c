@@ -206,7 +206,7 @@ static void exp_sum(const struct trit_kernels *k, const struct input *in, struct
 {
 	(void)arg;
 	memcpy(o->f, in->a, sizeof in->a);
-	o->f[N_OUT] = k->exp_sum(&o->f[N_OUT + 1], o->f, N);
+	o->f[N_OUT] = k->exp_sum(&o->f[N_OUT + 1], o->f, 0.3f, N);
 }
 
 static void probability_quant(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)
@@ -287,7 +287,7 @@ static void scores_backward(const struct trit_kernels *k, const struct input *in
 	(void)arg;
 	memcpy(o->f, in->a, sizeof in->a);
 	memcpy(o->f + N_OUT, in->b, sizeof in->b);
-	k->scores_backward(o->f, o->f + N_OUT, 1.5f, 0.3f, N);
+	k->scores_backward(o->f, o->f + N_OUT, 0.7f, 1.5f, 0.3f, N);
 }
 
 static void softmax_backward(const struct trit_kernels *k, const struct input *in, struct output *o, int arg)

@@ -93,10 +93,10 @@ static void softmax_backward(float *ds, const float *p, float scale, int n)
 	}
 }
 
-static void scores_backward(float *s, float *ds, float log_sum, float mean, int n)
+static void scores_backward(float *s, float *ds, float scale, float log_sum, float mean, int n)
 {
 	VEC_FOR(i, m, n) {
-		struct vec p = exp_below(s + i, m, log_sum), d = vec_sub(vec_load_n(ds + i, m), vec_set1(mean));
+		struct vec p = exp_below(s + i, m, scale, log_sum), d = vec_sub(vec_load_n(ds + i, m), vec_set1(mean));
 
 		vec_store_n(s + i, p, m);
 		vec_store_n(ds + i, vec_mul(p, d), m);
@@ -105,7 +105,7 @@ static void scores_backward(float *s, float *ds, float log_sum, float mean, int 
 
 static float cross_entropy(float *logits, int target, float scale, float z, int n)
 {
-	float at_target = logits[target], max, s = exp_sum(&max, logits, n);
+	float at_target = logits[target], max, s = exp_sum(&max, logits, 1, n);
 	float p_target = logits[target] / s;
 	double log_s = trit_ln((double)s);
 	float factor = (float)(1 + 2 * (double)z * (log_s + (double)max)); /* d(z log^2 Z)/d logits = 2 z log Z softmax */

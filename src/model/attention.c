@@ -275,7 +275,7 @@ static void unit_softmax(const struct view *v, const struct unit *u, float *s, i
 	if (v->c->attn_softcap)
 		v->k->softcap(row, v->c->attn_softcap, n);
 	float max;
-	v->a->sums[first_row(v, u) + r] = v->k->exp_sum(&max, row, n);
+	v->a->sums[first_row(v, u) + r] = v->k->exp_sum(&max, row, 1, n);
 	memset(all, 0, (size_t)skipped * sizeof *all);
 }
 

@@ -145,15 +145,24 @@ void trit_bitlinear_forward_blended(const struct trit_bitlinear *b, const struct
 		            scratch);
 }
 
+void trit_dense_forward(const struct trit_kernels *k, float *y, size_t ldy, const float *w, const float *x, size_t ldx,
+                        int rows, int tokens, int cols, bool measured, float *scratch)
+{
+	if (measured)
+		k->gemm_dense[TRIT_DENSE_F32](y, ldy, w, x, ldx, rows, tokens, cols);
+	else
+		k->gemm_f32(y, ldy, x, ldx, 1, w, 1, (size_t)cols, tokens, rows, cols, false, scratch);
+}
+
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
-                            const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1,
+                            const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1, bool measured,
                             float *scratch)
 {
 	size_t cols = (size_t)b->cols, padded = trit_q_padded(cols), t = (size_t)t0;
 	if (t1 <= t0)
 		return;
 	if (b->kind == TRIT_WEIGHT_FULL)
-		k->gemm_f32(y + t * ldy, ldy, xn + t * ldn, ldn, 1, b->w, 1, cols, t1 - t0, b->rows, b->cols, false, scratch);
+		trit_dense_forward(k, y + t * ldy, ldy, b->w, xn + t * ldn, ldn, b->rows, t1 - t0, b->cols, measured, scratch);
 	else
 		k->gemm_int[TRIT_T2](y + t * ldy, ldy, b->t2, b->scales, b->scaling, in->q + t * padded, padded,
 		                     in->sum + t, in->step + t, b->rows, t1 - t0, b->cols);

@@ -80,9 +80,14 @@ void trit_bit_input_expand(const struct trit_bit_input *in, const struct trit_ke
 
 /** Makes of g T in wq what the products see while quantisers warm up: W + lambda (g T - W). */
 void trit_bitlinear_blend(struct trit_bitlinear *b, float lambda);
-/** y [T, ldy], tokens t0..t1; xn as written by trit_bit_input_forward. scratch: see trit_gemm_f32_fn. */
+/** y [tokens, ldy] = x [tokens, ldx] W^T, W [rows, cols]. In a step by the fastest kernel; in a pass that only measures
+ * (`measured`) by inference's, so that the loss is the exported model's to the bit. scratch: see trit_gemm_f32_fn. */
+void trit_dense_forward(const struct trit_kernels *k, float *y, size_t ldy, const float *w, const float *x, size_t ldx,
+                        int rows, int tokens, int cols, bool measured, float *scratch);
+/** y [T, ldy], tokens t0..t1; xn as written by trit_bit_input_forward. measured: see trit_dense_forward. scratch: see
+ * trit_gemm_f32_fn. */
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,
-                            const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1,
+                            const struct trit_bit_input *in, const float *xn, size_t ldn, int t0, int t1, bool measured,
                             float *scratch);
 /** The same of blended weights, and inputs as fp32 xd [T, ldd]. */
 void trit_bitlinear_forward_blended(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,

@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#include "train/bitlinear.h"
+
 const char *const trit_lora_set_names[] = { "all", "attention", "feed-forward", "query-value", NULL };
 const unsigned trit_lora_sets[] = { 0x7f, 0x0f, 0x70, 0x05 };
 
@@ -137,14 +139,33 @@ size_t trit_lora_bytes(const struct trit_lora *l)
 
 /* ---- parts of a pass --------------------------------------------------------------------------------------------- */
 
-void trit_lora_forward(const struct trit_lora_linear *l, const struct trit_kernels *k, float *y, size_t ldy,
-                       const float *x, size_t ldx, int t0, int t1, float *scratch)
+/* y += s B h, tokens t0..t1, as model/forward.c does it. */
+static void add_as_inference(const struct trit_lora_linear *l, const struct trit_kernels *k, float *y, size_t ldy,
+                             int t0, int t1, float *scratch)
 {
-	size_t rank = (size_t)l->rank, cols = (size_t)l->cols, t = (size_t)t0;
+	enum { ROWS = 4096 }; /* at once; they fit the scratch memory */
+	size_t rank = (size_t)l->rank;
+	for (size_t t = (size_t)t0; t < (size_t)t1; t++)
+		for (int r = 0; r < l->rows; r += ROWS) {
+			int n = l->rows - r < ROWS ? l->rows - r : ROWS;
+			k->gemm_dense[TRIT_DENSE_F32](scratch, (size_t)n, l->b + (size_t)r * rank, l->h + t * rank, rank, n, 1,
+			                              l->rank);
+			k->add_scaled(y + t * ldy + r, scratch, l->scale, n);
+		}
+}
+
+void trit_lora_forward(const struct trit_lora_linear *l, const struct trit_kernels *k, float *y, size_t ldy,
+                       const float *x, size_t ldx, int t0, int t1, bool measured, float *scratch)
+{
+	size_t rank = (size_t)l->rank, t = (size_t)t0;
 	float *h = l->h + t * rank;
 	if (t1 <= t0)
 		return;
-	k->gemm_f32(h, rank, x + t * ldx, ldx, 1, l->a, 1, cols, t1 - t0, l->rank, l->cols, false, scratch);
+	trit_dense_forward(k, h, rank, l->a, x + t * ldx, ldx, l->rank, t1 - t0, l->cols, measured, scratch);
+	if (measured) {
+		add_as_inference(l, k, y, ldy, t0, t1, scratch);
+		return;
+	}
 	k->scale(h, l->scale, (t1 - t0) * l->rank);
 	k->gemm_f32(y + t * ldy, ldy, h, rank, 1, l->b, 1, rank, t1 - t0, l->rows, l->rank, true, scratch);
 }

@@ -59,9 +59,9 @@ size_t trit_lora_bytes(const struct trit_lora *l);
 
 /* Parts of a pass: train/net.c. x and y have rows ldx and ldy apart; scratch: see trit_gemm_f32_fn. */
 
-/** y += s B A x, tokens t0..t1. */
+/** y += s B A x, tokens t0..t1. measured: see trit_dense_forward. */
 void trit_lora_forward(const struct trit_lora_linear *l, const struct trit_kernels *k, float *y, size_t ldy,
-                       const float *x, size_t ldx, int t0, int t1, float *scratch);
+                       const float *x, size_t ldx, int t0, int t1, bool measured, float *scratch);
 /** dx [T, K] += of y's, tokens t0..t1; keeps dh. */
 void trit_lora_backward_x(const struct trit_lora_linear *l, const struct trit_kernels *k, float *dx, const float *dy,
                           size_t ldy, int t0, int t1, float *scratch);

@@ -60,7 +60,7 @@ int trit_metrics_open(FILE **out, const char *path, int keep, struct trit_error 
 static void put_number(FILE *f, const char *name, double v)
 {
 	if (isfinite(v))
-		fprintf(f, ", \"%s\": %.9g", name, v);
+		fprintf(f, ", \"%s\": %.10g", name, v);
 	else
 		fprintf(f, ", \"%s\": null", name);
 }

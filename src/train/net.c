@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "model/log_loss.h"
 #include "train/self_attention.h"
 
 struct part {
@@ -94,10 +95,11 @@ static void linear(const struct part *p, const struct trit_bitlinear *b, float *
 	if (lambda_of(p) < 1)
 		trit_bitlinear_forward_blended(b, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
 	else
-		trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
+		trit_bitlinear_forward(b, p->k, y, ldy, in, p->n->xn, p->n->ldn, p->t0, p->t1, !p->n->backward,
+		                       p->scratch);
 	trit_bias_forward(p->k, y, ldy, b->bias, b->rows, p->t0, p->t1);
 	if (b->lora)
-		trit_lora_forward(b->lora, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, p->scratch);
+		trit_lora_forward(b->lora, p->k, y, ldy, p->n->xn, p->n->ldn, p->t0, p->t1, !p->n->backward, p->scratch);
 }
 
 /* dx (=, +=) dy g T, `in` being the input of b. */
@@ -292,8 +294,8 @@ static void embed_backward(const struct part *p)
 		                 (int)(c1 - c0));
 }
 
-/* The weighted loss of token t; its logits become their gradients. */
-static float token_loss(const struct part *p, size_t t, float *logits)
+/* The weighted loss of token t; in a step its logits become their gradients. */
+static double token_loss(const struct part *p, size_t t, float *logits)
 {
 	const struct trit_net *n = p->n;
 	size_t s = (size_t)n->seq_len;
@@ -302,20 +304,22 @@ static float token_loss(const struct part *p, size_t t, float *logits)
 		memset(logits, 0, (size_t)p->c->n_vocab * sizeof *logits);
 		return 0;
 	}
+	trit_token target = n->batch[t / s * (s + 1) + t % s + 1];
 	float *capped = n->capped + (size_t)p->index * (size_t)p->c->n_vocab, cap = p->c->logit_softcap;
 	if (cap) {
 		p->k->softcap(logits, cap, p->c->n_vocab);
 		memcpy(capped, logits, (size_t)p->c->n_vocab * sizeof *logits);
 	}
+	if (!n->backward)
+		return (double)weight * trit_log_loss(p->k, logits, p->c->n_vocab, target);
 	if (n->teacher)
 		trit_distill_keep(n->teacher, p->index, logits);
-	float loss = p->k->cross_entropy(logits, n->batch[t / s * (s + 1) + t % s + 1], weight * n->loss_scale,
-	                                 n->z_loss, p->c->n_vocab);
+	float loss = p->k->cross_entropy(logits, target, weight * n->loss_scale, n->z_loss, p->c->n_vocab);
 	if (n->teacher)
 		trit_distill_add(n->teacher, p->index, (int)t, logits, weight, weight * n->loss_scale);
 	if (cap)
 		trit_softcap_backward(logits, capped, cap, p->c->n_vocab);
-	return weight * loss;
+	return (double)(weight * loss);
 }
 
 static void final_norm(const struct part *p)
@@ -365,8 +369,8 @@ static void head_and_loss(const struct part *p)
 		trit_part((size_t)size, 1, p->index, p->threads, &c0, &c1);
 		const float *xn = n->xn + (size_t)chunk * ldn;
 		if (r1 > r0)
-			p->k->gemm_f32(n->logits + r0, v, xn, ldn, 1, n->head + r0 * d, 1, d, size, (int)(r1 - r0), c->d_model,
-			               false, p->scratch);
+			trit_dense_forward(p->k, n->logits + r0, v, n->head + r0 * d, xn, ldn, (int)(r1 - r0), size, c->d_model,
+			                   !n->backward, p->scratch);
 		barrier(p);
 		if (n->teacher) {
 			trit_distill_head(n->teacher, chunk, size, p->index, p->threads);
@@ -642,7 +646,7 @@ static double pass(struct trit_net *net, int n, const trit_token *batch, const f
 	if (net->teacher)
 		trit_distill_end(net->teacher);
 	for (int t = 0; t < net->tokens; t++)
-		sum += (double)net->losses[t];
+		sum += net->losses[t];
 	return sum;
 }
 

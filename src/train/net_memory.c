@@ -323,7 +323,7 @@ static void lay_out(struct trit_net *net)
 	if (c->logit_softcap)
 		net->capped = floats(net, threads, v);
 	net->logits = floats(net, (size_t)net->head_chunk, v);
-	net->losses = floats(net, tokens, 1);
+	net->losses = trit_arena_take(&net->arena, tokens, sizeof *net->losses);
 	net->thread_scratch = trit_self_attention_scratch(net->seq_len, c->head_dim, c->n_heads / c->n_kv_heads);
 	if (integer_backward(net)) {
 		trit_bit_gradient_lay_out(&net->gradient, &net->arena, net->options.backward == TRIT_BACKWARD_INT8 ? 1 : 2,

@@ -92,13 +92,14 @@ void trit_head_norms_forward(struct trit_head_norms *h, const struct trit_kernel
 	for (size_t t = (size_t)t0; h->q.w && t < (size_t)t1; t++)
 		for (size_t i = 0; i < heads; i++) {
 			const struct trit_net_norm *norm = norm_of(h, (int)i, &at);
-			float *x = h->x + (t * heads + i) * a, *y = qkv + t * ld + i * a;
-			memcpy(x, y, a * sizeof *x);
-			if (c->arch->norm == TRIT_NORM_LAYER)
-				trit_centre(k, x, c->head_dim);
-			h->r[t * heads + i] = k->rmsnorm(y, x, norm->w + at, c->eps, c->head_dim);
-			if (norm->bias)
-				k->add(y, norm->bias + at, c->head_dim);
+			float *x = h->x + (t * heads + i) * a, *y = qkv + t * ld + i * a, *r = &h->r[t * heads + i];
+			if (c->arch->norm == TRIT_NORM_LAYER) {
+				trit_layer_norm_centre(k, x, r, y, a, c->eps, 0, 1);
+				k->layernorm(y, y, norm->w + at, norm->bias ? norm->bias + at : NULL, c->eps, c->head_dim);
+			} else {
+				memcpy(x, y, a * sizeof *x);
+				*r = k->rmsnorm(y, x, norm->w + at, c->eps, c->head_dim);
+			}
 		}
 }
 

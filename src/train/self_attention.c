@@ -21,7 +21,7 @@ struct work {
 	float *gemm;           /* TRIT_GEMM_SCRATCH */
 	float *p, *ds;         /* [rows, ld] probabilities, and the gradients of scores */
 	float *capped;         /* [rows, ld] scores, where they are capped */
-	float *q, *d_o, *out;  /* [rows, A] scaled queries; gradients of outputs; a result */
+	float *q, *d_o, *out;  /* [rows, A] queries; gradients of outputs; a result */
 	float *k, *v;          /* [A, ldt] turned round, zero from S on */
 	size_t ld, ldt;
 };
@@ -114,14 +114,12 @@ static size_t place_of(const struct block *b, int r, size_t ld, size_t step)
 	return (size_t)position_of(b, r) * ld + (size_t)(r / b->m) * step;
 }
 
-/* to [rows, A] = the block of x, times factor. */
-static void gather(const struct work *w, const struct block *b, float *to, const float *x, size_t ld, float factor)
+/* to [rows, A] = the block of x. */
+static void gather(const struct work *w, const struct block *b, float *to, const float *x, size_t ld)
 {
 	size_t width = (size_t)w->a->width;
 	for (int r = 0; r < b->rows; r++)
 		memcpy(to + (size_t)r * width, x + place_of(b, r, ld, width), width * sizeof *to);
-	if (factor != 1)
-		w->kn->scale(to, factor, b->rows * w->a->width);
 }
 
 /* Zeroes of row r what its query does not see of the block's keys. */
@@ -153,17 +151,24 @@ static void into_keys(const struct work *w, const struct block *b, float *y, con
 	                w->a->width, b->rows, true, w->gemm);
 }
 
-/* Scores in p, capped if they are. */
+/* What scores in p are yet to be multiplied by. */
+static float scale_of(const struct trit_self_attention *a)
+{
+	return a->cap ? 1 : a->scale;
+}
+
+/* Scores in p, those that are capped complete, others to be multiplied by scale_of. */
 static void scores(const struct work *w, const struct block *b)
 {
 	const struct trit_self_attention *a = w->a;
-	gather(w, b, w->q, a->q, a->ld, a->scale);
+	gather(w, b, w->q, a->q, a->ld);
 	against_keys(w, b, w->p, w->q, w->k);
 	for (int r = 0; a->cap && r < b->rows; r++) {
-		int i = position_of(b, r), first = first_key(a, i);
+		int i = position_of(b, r), first = first_key(a, i), seen = i + 1 - first;
 		float *row = w->p + (size_t)r * w->ld + first;
-		w->kn->softcap(row, a->cap, i + 1 - first);
-		memcpy(w->capped + (size_t)r * w->ld + first, row, (size_t)(i + 1 - first) * sizeof *row);
+		w->kn->scale(row, a->scale, seen);
+		w->kn->softcap(row, a->cap, seen);
+		memcpy(w->capped + (size_t)r * w->ld + first, row, (size_t)seen * sizeof *row);
 	}
 }
 
@@ -176,7 +181,8 @@ static void forward_block(const struct work *w, const struct block *b)
 	scores(w, b);
 	for (int r = 0; r < b->rows; r++) {
 		int i = position_of(b, r), first = first_key(a, i);
-		float *row = w->p + (size_t)r * w->ld, max, sum = w->kn->exp_sum(&max, row + first, i + 1 - first);
+		float *row = w->p + (size_t)r * w->ld, max;
+		float sum = w->kn->exp_sum(&max, row + first, scale_of(a), i + 1 - first);
 		clear_unseen(w, b, row, r);
 		a->log_sum[place_of(b, r, a->lds, 1)] = (float)(trit_ln((double)sum) + (double)max);
 		sums[r] = sum;
@@ -184,8 +190,8 @@ static void forward_block(const struct work *w, const struct block *b)
 	over_keys(w, b, w->out, w->p, a->v);
 	for (int r = 0; r < b->rows; r++) {
 		float *o = a->o + place_of(b, r, a->ldo, width);
-		memcpy(o, w->out + (size_t)r * width, width * sizeof *o);
-		w->kn->scale(o, 1 / sums[r], a->width);
+		for (size_t d = 0; d < width; d++)
+			o[d] = w->out[(size_t)r * width + d] / sums[r];
 	}
 }
 
@@ -209,7 +215,7 @@ static void scores_backward(const struct work *w, const struct block *b)
 		float *p = w->p + (size_t)r * w->ld, *ds = w->ds + (size_t)r * w->ld, mean;
 		w->kn->gemm_dense[TRIT_DENSE_F32](&mean, 1, a->o + place_of(b, r, a->ldo, width), w->d_o + (size_t)r * width,
 		                                  width, 1, 1, a->width);
-		w->kn->scores_backward(p + first, ds + first, a->log_sum[place_of(b, r, a->lds, 1)], mean, seen);
+		w->kn->scores_backward(p + first, ds + first, scale_of(a), a->log_sum[place_of(b, r, a->lds, 1)], mean, seen);
 		if (a->cap)
 			trit_softcap_backward(ds + first, w->capped + (size_t)r * w->ld + first, a->cap, seen);
 		clear_unseen(w, b, p, r);
@@ -231,7 +237,7 @@ void trit_self_attention_backward(const struct trit_self_attention *a, const str
 	for (int i0 = 0; i0 < a->positions; i0 += positions_at_once(kn, a->group)) {
 		struct block b = block_at(&w, i0);
 		scores(&w, &b);
-		gather(&w, &b, w.d_o, d_o, a->ldo, 1);
+		gather(&w, &b, w.d_o, d_o, a->ldo);
 		against_keys(&w, &b, w.ds, w.d_o, w.v);
 		scores_backward(&w, &b);
 		into_keys(&w, &b, dv, w.p, w.d_o);
@@ -241,4 +247,6 @@ void trit_self_attention_backward(const struct trit_self_attention *a, const str
 		for (int r = 0; r < b.rows; r++)
 			memcpy(dq + place_of(&b, r, a->ld, width), w.out + (size_t)r * width, width * sizeof *dq);
 	}
+	for (int j = 0; j < a->positions; j++)
+		kn->scale(dk + (size_t)j * a->ld, a->scale, a->width);
 }

@@ -14,6 +14,9 @@
  * before them: the S x S matrix is never stored. The backward pass computes p again, from the logarithms of the sums of
  * exponentials that the forward pass keeps, and knows sum_j p_ij dp_ij as do_i . o_i, as Flash-Attention has it [FA2].
  *
+ * With an exact gemm_f32 outputs are those of inference to the bit, its keys and values being in single precision
+ * (kernel.h, attend_scores and attend_values): products are the same chains, and rounded where it rounds them.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef TRIT_TRAIN_SELF_ATTENTION_H

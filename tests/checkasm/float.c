@@ -333,6 +333,36 @@ static void test_softmax(struct check *ck)
 	CHECK_BENCH(ck, "n 1024", 1024, "elem", 8 * 1024, ck->now->softmax(y, 1024));
 }
 
+/* Scores times a scale: the bits of scaling them first. */
+static void test_exp_sum(struct check *ck)
+{
+	float *y, *z, *w;
+
+	for (int number = 0; number < CASES; number++) {
+		int n = check_size(ck, 1, 1100);
+		float scale = number % 3 ? 0.3f : 1, max_c = 0, max_k = 0, max_w = 0;
+		check_case(ck, "n %d, number %d, scale %g", n, number, (double)scale);
+		const float *x = input(ck, n, number, 100);
+
+		output_pair(ck, &y, &z, x, n);
+		output_pair(ck, &w, &w, x, n);
+		ck->c->scale(w, scale, n);
+		float s_c = ck->c->exp_sum(&max_c, y, scale, n), s_k = ck->k->exp_sum(&max_k, z, scale, n);
+		float s_w = ck->c->exp_sum(&max_w, w, 1, n);
+		check_same_f32(ck, "exponentials", y, z, n);
+		check_same_f32(ck, "sum", &s_c, &s_k, 1);
+		check_same_f32(ck, "max", &max_c, &max_k, 1);
+		check_same_f32(ck, "exponentials, scaled first", w, z, n);
+		check_same_f32(ck, "sum, scaled first", &s_w, &s_k, 1);
+		check_same_f32(ck, "max, scaled first", &max_w, &max_k, 1);
+	}
+	check_case(ck, "benchmark");
+	float max;
+	y = check_aligned(ck, 1024 * sizeof *y);
+	check_fill_normal(ck, y, 1024, 1);
+	CHECK_BENCH(ck, "n 1024", 1024, "elem", 12 * 1024, ck->now->exp_sum(&max, y, 1, 1024));
+}
+
 static void test_sum_exp(struct check *ck)
 {
 	float *x;
@@ -439,8 +469,8 @@ static void test_scores_backward(struct check *ck)
 
 		output_pair(ck, &y, &z, s, n);
 		output_pair(ck, &d, &e, ds, n);
-		ck->c->scores_backward(y, d, 3.5f, 0.125f, n);
-		ck->k->scores_backward(z, e, 3.5f, 0.125f, n);
+		ck->c->scores_backward(y, d, 0.3f, 3.5f, 0.125f, n);
+		ck->k->scores_backward(z, e, 0.3f, 3.5f, 0.125f, n);
 		check_same_f32(ck, "p", y, z, n);
 		check_same_f32(ck, "ds", d, e, n);
 	}
@@ -449,7 +479,7 @@ static void test_scores_backward(struct check *ck)
 	z = check_aligned(ck, 256 * sizeof *z);
 	check_fill_normal(ck, y, 256, 1);
 	check_fill_normal(ck, z, 256, 1);
-	CHECK_BENCH(ck, "n 256", 256, "elem", 16 * 256, ck->now->scores_backward(y, z, 3.5f, 0.125f, 256));
+	CHECK_BENCH(ck, "n 256", 256, "elem", 16 * 256, ck->now->scores_backward(y, z, 1, 3.5f, 0.125f, 256));
 }
 
 static void test_softmax_backward(struct check *ck)
@@ -543,6 +573,7 @@ const struct check_test check_float[] = {
 	CHECK(rope, test_rope),
 	CHECK(softmax, test_softmax),
 	CHECK(sum_exp, test_sum_exp),
+	CHECK(exp_sum, test_exp_sum),
 	CHECK(sum_squares, test_sum_squares),
 	CHECK(sum_abs, test_sum_abs),
 	CHECK(sum, test_sum),
