@@ -208,31 +208,34 @@ static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum tri
 	check_definition(ck, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);
 }
 
-/* One token, weights out of cache: a model's worth of matrices, one after the other. */
-static void bench_gemv(struct check *ck, size_t all, int rows, int cols, enum trit_scaling scaling, const char *label)
+/* Weights out of cache: a model's worth of matrices, one after the other. */
+static void bench_gemv(struct check *ck, size_t all, int rows, int tokens, int cols, enum trit_scaling scaling,
+                       const char *label)
 {
 	enum trit_layout layout = (enum trit_layout)ck->arg;
 	size_t bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols), at = 0;
 	all = all > bytes ? all : bytes;
 	check_case(ck, "benchmark");
-	int8_t *q = check_aligned(ck, trit_q_padded((size_t)cols));
+	size_t padded = trit_q_padded((size_t)cols), n = (size_t)tokens;
+	int8_t *q = check_aligned(ck, n * padded);
 	float *scale = check_aligned(ck, trit_scale_count(scaling, (size_t)rows, (size_t)cols) * sizeof *scale);
-	float *y = check_aligned(ck, (size_t)rows * sizeof *y), step = 0.5f;
-	int32_t sum = 0;
+	float *y = check_aligned(ck, n * (size_t)rows * sizeof *y), *step = check_aligned(ck, n * sizeof *step);
+	int32_t *sum = check_aligned(ck, n * sizeof *sum);
 	unsigned char *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (w == MAP_FAILED)
 		check_fail(ck, "not enough memory");
 	madvise(w, all, MADV_HUGEPAGE); /* small pages cost a fifth of the speed; refused is fine */
 	memset(w, 0x64, all);
-	memset(q, 0, trit_q_padded((size_t)cols));
-	check_fill_i8(ck, q, (size_t)cols, -127, 127);
+	memset(sum, 0, n * sizeof *sum);
+	check_fill_i8(ck, q, n * padded, -127, 127);
+	check_fill_normal(ck, step, n, 1);
 	check_fill_normal(ck, scale, trit_scale_count(scaling, (size_t)rows, (size_t)cols), 1);
 	if (all > bytes)
 		check_read_speed(ck, w, all);
 	CHECK_BENCH(ck, label, (double)rows * cols, "w", (double)bytes,
 	            (at = at + 2 * bytes > all ? 0 : at + bytes,
-	             ck->now->gemm_int[layout](y, (size_t)rows, w + at, scale, scaling, q, trit_q_padded((size_t)cols),
-	                                       &sum, &step, rows, 1, cols)));
+	             ck->now->gemm_int[layout](y, (size_t)rows, w + at, scale, scaling, q, padded, sum, step, rows, tokens,
+	                                       cols)));
 	munmap(w, all);
 }
 
@@ -261,11 +264,13 @@ static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
 static void bench_layout(struct check *ck)
 {
 	enum trit_layout layout = (enum trit_layout)ck->arg;
-	bench_gemv(ck, (size_t)420 << 20, 6912, 2560, TRIT_SCALE_TENSOR, "6912 x 2560, memory");
-	bench_gemv(ck, (size_t)420 << 20, 2560, 6912, TRIT_SCALE_TENSOR, "2560 x 6912, memory");
-	bench_gemv(ck, (size_t)420 << 20, 6912, 2560, TRIT_SCALE_GROUP128, "6912 x 2560, memory, groups of 128");
-	bench_gemv(ck, 0, 1536, 512, TRIT_SCALE_ROW, "1536 x 512, cache");
-	bench_gemv(ck, 0, 256, 256, TRIT_SCALE_TENSOR, "256 x 256, cache");
+	size_t memory = (size_t)420 << 20;
+	bench_gemv(ck, memory, 6912, 1, 2560, TRIT_SCALE_TENSOR, "6912 x 2560, memory");
+	bench_gemv(ck, memory, 2560, 1, 6912, TRIT_SCALE_TENSOR, "2560 x 6912, memory");
+	bench_gemv(ck, memory, 6912, 1, 2560, TRIT_SCALE_GROUP128, "6912 x 2560, memory, groups of 128");
+	bench_gemv(ck, memory, 6912, 16, 2560, TRIT_SCALE_TENSOR, "6912 x 2560, memory, 16 tokens");
+	bench_gemv(ck, 0, 1536, 1, 512, TRIT_SCALE_ROW, "1536 x 512, cache");
+	bench_gemv(ck, 0, 256, 1, 256, TRIT_SCALE_TENSOR, "256 x 256, cache");
 	for (int tokens = 2; tokens <= 16; tokens += tokens < 8 ? 2 : 8)
 		bench_gemm(ck, 2560, tokens, 2560);
 	bench_gemm(ck, 2560, 64, 2560);

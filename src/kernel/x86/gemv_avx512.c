@@ -1,9 +1,10 @@
 /*
  * gemv_avx512.c - integer products with few tokens: the weights come from memory and each is used once or little.
  *
- * One pass over memory for 1 to 8 tokens. A vector is loaded, its fields are decoded into registers, and each meets all
- * tokens. A token has 8 accumulators when it is alone, 4 up to six tokens, then 2, and a vector's fields go to them in
- * turn: a vpdpbusd takes five cycles and two can start in each, so ten chains or more keep the core busy.
+ * One pass over memory for 1 to 8 tokens, and for 16. A vector is loaded, its fields are decoded into registers, and
+ * each meets all tokens. A token has 8 accumulators when it is alone, 4 up to six tokens, 2 up to eight, then 1, and a
+ * vector's fields go to them in turn: a vpdpbusd takes five cycles and two can start in each, so ten chains or more
+ * keep the core busy.
  *
  * Scales of groups: after a group the accumulators are combined, converted, and join the floats' chain. Groups end
  * between two vectors, except in t5, which is decoded into bytes first.
@@ -21,7 +22,7 @@ enum { MAX_SLOTS = 8 };
 /* Accumulators of a token. */
 static ALWAYS_INLINE int slots_for(const int tokens)
 {
-	return tokens == 1 ? 8 : tokens <= 6 ? 4 : 2;
+	return tokens == 1 ? 8 : tokens <= 6 ? 4 : tokens <= 8 ? 2 : 1;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -32,7 +33,7 @@ static ALWAYS_INLINE int slots_for(const int tokens)
  * none a half.
  *
  * More tokens than one pass takes are several passes over 16 rows, which stay in the second-level cache. Each pass asks
- * for its share of what lies FAR ahead, so that memory is busy all the time.
+ * for its share of what lies FAR ahead, or of the next 16 rows if they are farther: memory is busy all the time.
  */
 enum { FAR = 16384, NEAR = 4096 };
 
@@ -60,11 +61,11 @@ static ALWAYS_INLINE int units_a_turn(const int layout)
 static ALWAYS_INLINE void add_field(__m512i (*acc)[MAX_SLOTS], const int tokens, const int slot, __m512i code,
                                     const int8_t *q, size_t ldq)
 {
-	const int8_t *q3 = q + 3 * ldq, *q6 = q3 + 3 * ldq;
+	const int8_t *const third[] = {q,           q + 3 * ldq,  q + 6 * ldq,
+	                               q + 9 * ldq, q + 12 * ldq, q + 15 * ldq}; /* an instruction adds one or two ldq */
 
-#define ADD_TOKEN(t)                                                                                                   \
-	acc[t][slot] = dot_four(acc[t][slot], code, ((t) < 3 ? q : (t) < 6 ? q3 : q6) + (size_t)((t) % 3) * ldq)
-	EACH(tokens, ADD_TOKEN);
+#define ADD_TOKEN(t) acc[t][slot] = dot_four(acc[t][slot], code, third[(t) / 3] + (size_t)((t) % 3) * ldq)
+	EACH_WIDE(tokens, ADD_TOKEN);
 #undef ADD_TOKEN
 }
 
@@ -115,11 +116,11 @@ static ALWAYS_INLINE void unit_sums(__m512i *sums, const int layout, const int t
 {
 	const int turn = units_a_turn(layout), bytes = unit_bytes(layout), cols = 4 * unit_fields(layout);
 	const __m512i zero = _mm512_setzero_si512();
-	__m512i acc[TRIT_FEW_TOKENS][MAX_SLOTS];
+	__m512i acc[TRIT_WIDE_TOKENS][MAX_SLOTS];
 
 #define CLEAR(t)                                                                                                       \
 	acc[t][0] = acc[t][1] = acc[t][2] = acc[t][3] = acc[t][4] = acc[t][5] = acc[t][6] = acc[t][7] = zero
-	EACH(tokens, CLEAR);
+	EACH_WIDE(tokens, CLEAR);
 #undef CLEAR
 	for (; units >= turn; units -= turn, w += turn * bytes, q += turn * cols) {
 #define ADD_UNIT(u) add_unit(acc, layout, tokens, u, w, q, ldq, ahead)
@@ -130,7 +131,7 @@ static ALWAYS_INLINE void unit_sums(__m512i *sums, const int layout, const int t
 		for (; units > 0; units--, w += bytes, q += cols)
 			add_unit(acc, layout, tokens, 0, w, q, ldq, ahead);
 #define COMBINE(t) sums[t] = combined(acc[t], layout, slots_for(tokens))
-	EACH(tokens, COMBINE);
+	EACH_WIDE(tokens, COMBINE);
 #undef COMBINE
 }
 
@@ -154,13 +155,13 @@ static ALWAYS_INLINE void row_block(const int layout, const int tokens, const st
 	const int cols = 4 * unit_fields(layout);
 	struct ahead ahead = {w + p->ahead, p->ahead_step};
 	__m512 scale = p->scaling == TRIT_SCALE_ROW ? _mm512_loadu_ps(p->scale + r) : _mm512_set1_ps(p->scale[0]);
-	__m512i sums[TRIT_FEW_TOKENS];
+	__m512i sums[TRIT_WIDE_TOKENS];
 
 	unit_sums(sums, layout, tokens, w, p->q, p->ldq, (p->cols + cols - 1) / cols, &ahead);
 #define STORE(t)                                                                                                       \
 	store(p, r, t,                                                                                                 \
 	      _mm512_mul_ps(unbiased(sums[t], p->biases[t]), _mm512_mul_ps(scale, _mm512_set1_ps(p->step[t]))))
-	EACH(tokens, STORE);
+	EACH_WIDE(tokens, STORE);
 #undef STORE
 }
 
@@ -239,13 +240,15 @@ static ALWAYS_INLINE void group_block(const int layout, const int tokens, const 
 
 typedef void few_fn(const struct int_product *p);
 
-#define FEW(layout, n)                                                                                                 \
+#define ROWS(layout, n)                                                                                                \
 	static __attribute__((noinline)) void rows_##layout##_##n(const struct int_product *p)                           \
 	{                                                                                                              \
 		const unsigned char *w = p->w;                                                                         \
 		for (int r = 0; r < p->rows; r += TRIT_BLOCK_ROWS, w += p->block_bytes)                                \
 			row_block(TRIT_##layout, n, p, r, w);                                                          \
-	}                                                                                                              \
+	}
+#define FEW(layout, n)                                                                                                 \
+	ROWS(layout, n)                                                                                                \
 	static __attribute__((noinline)) void groups_##layout##_##n(const struct int_product *p)                         \
 	{                                                                                                              \
 		const unsigned char *w = p->w;                                                                         \
@@ -260,7 +263,8 @@ typedef void few_fn(const struct int_product *p);
 	FEW(layout, 5)                                                                                                 \
 	FEW(layout, 6)                                                                                                 \
 	FEW(layout, 7)                                                                                                 \
-	FEW(layout, 8)
+	FEW(layout, 8)                                                                                                 \
+	ROWS(layout, 16)
 FEW_ALL(T2)
 FEW_ALL(T5)
 FEW_ALL(B1)
@@ -278,20 +282,30 @@ static few_fn *const few[TRIT_N_LAYOUTS][2][TRIT_FEW_TOKENS] = {
 	[TRIT_T2] = FEW_ROWS(T2), [TRIT_T5] = FEW_ROWS(T5), [TRIT_B1] = FEW_ROWS(B1),
 	[TRIT_I8] = FEW_ROWS(I8), [TRIT_I6] = FEW_ROWS(I6), [TRIT_I4] = FEW_ROWS(I4),
 };
+static few_fn *const wide[TRIT_N_LAYOUTS] = {
+	[TRIT_T2] = rows_T2_16, [TRIT_T5] = rows_T5_16, [TRIT_B1] = rows_B1_16,
+	[TRIT_I8] = rows_I8_16, [TRIT_I6] = rows_I6_16, [TRIT_I4] = rows_I4_16,
+};
 
-/* Some of the tokens. */
-static void pass(enum trit_layout layout, struct int_product p, int t0, int t1)
+/* So many tokens, the first of p's; p goes on to those after them. */
+static void pass(enum trit_layout layout, struct int_product *p, int tokens)
 {
-	p.y += (size_t)t0 * p.ldy;
-	p.q += (size_t)t0 * p.ldq;
-	p.step += t0;
-	p.biases += (size_t)t0 * p.n_groups;
-	few[layout][p.scaling > TRIT_SCALE_ROW][t1 - t0 - 1](&p);
+	const bool grouped = p->scaling > TRIT_SCALE_ROW;
+
+	(tokens == TRIT_WIDE_TOKENS ? wide[layout] : few[layout][grouped][tokens - 1])(p);
+	p->y += (size_t)tokens * p->ldy;
+	p->q += (size_t)tokens * p->ldq;
+	p->step += tokens;
+	p->biases += (size_t)tokens * p->n_groups;
 }
 
+/* Wide passes first, then even ones. Scales of groups leave no registers for wide ones. */
 void trit_gemv_avx512(enum trit_layout layout, const struct int_product *p)
 {
-	int passes = (p->tokens + TRIT_FEW_TOKENS - 1) / TRIT_FEW_TOKENS;
+	int wide_passes = p->scaling > TRIT_SCALE_ROW ? 0 : p->tokens / TRIT_WIDE_TOKENS;
+	int rest = p->tokens - TRIT_WIDE_TOKENS * wide_passes, even = (rest + TRIT_FEW_TOKENS - 1) / TRIT_FEW_TOKENS;
+	int passes = wide_passes + even;
+	size_t far = passes > 1 && p->block_bytes > FAR ? p->block_bytes : FAR;
 	struct int_product part = *p;
 
 	part.ahead_step = (size_t)((64 + passes - 1) / passes);
@@ -300,9 +314,11 @@ void trit_gemv_avx512(enum trit_layout layout, const struct int_product *p)
 	for (int r = 0; r < p->rows; r += part.rows) {
 		if (part.rows > p->rows - r)
 			part.rows = p->rows - r;
+		struct int_product tokens = part;
 		for (int i = 0; i < passes; i++) {
-			part.ahead = FAR + p->block_bytes * (size_t)i / (size_t)passes;
-			pass(layout, part, p->tokens * i / passes, p->tokens * (i + 1) / passes);
+			int e = i - wide_passes;
+			tokens.ahead = far + p->block_bytes * (size_t)i / (size_t)passes;
+			pass(layout, &tokens, e < 0 ? TRIT_WIDE_TOKENS : rest * (e + 1) / even - rest * e / even);
 		}
 		part.y += TRIT_BLOCK_ROWS;
 		part.w += p->block_bytes;

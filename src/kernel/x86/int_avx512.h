@@ -40,6 +40,27 @@
 		if ((n) > 7)                                                                                           \
 			action(7);                                                                                     \
 	} while (0)
+/** The same, n <= 16. */
+#define EACH_WIDE(n, action)                                                                                           \
+	do {                                                                                                           \
+		EACH(n, action);                                                                                       \
+		if ((n) > 8)                                                                                           \
+			action(8);                                                                                     \
+		if ((n) > 9)                                                                                           \
+			action(9);                                                                                     \
+		if ((n) > 10)                                                                                          \
+			action(10);                                                                                    \
+		if ((n) > 11)                                                                                          \
+			action(11);                                                                                    \
+		if ((n) > 12)                                                                                          \
+			action(12);                                                                                    \
+		if ((n) > 13)                                                                                          \
+			action(13);                                                                                    \
+		if ((n) > 14)                                                                                          \
+			action(14);                                                                                    \
+		if ((n) > 15)                                                                                          \
+			action(15);                                                                                    \
+	} while (0)
 
 /** The arguments of trit_gemm_int_fn, and what its callers here add. */
 struct int_product {
@@ -61,9 +82,11 @@ struct int_product {
 };
 
 typedef void trit_int_product_fn(enum trit_layout layout, const struct int_product *p);
-/** One pass over the weights for 1 to TRIT_FEW_TOKENS tokens; several for more. */
+/** One pass over the weights for up to TRIT_FEW_TOKENS tokens, and with a scale a row for TRIT_WIDE_TOKENS; several for
+ * more. */
 trit_int_product_fn trit_gemv_avx512;
 #define TRIT_FEW_TOKENS 8
+#define TRIT_WIDE_TOKENS 16
 /** One pass for any number of tokens; rows: a multiple of TRIT_ROW_GRAIN. */
 trit_int_product_fn trit_panel_avx512;
 

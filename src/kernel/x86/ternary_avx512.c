@@ -88,8 +88,8 @@ static void group_biases(int32_t *biases, const struct int_product *p, int bias,
 	}
 }
 
-/* Up to so many tokens, in passes of at most TRIT_FEW_TOKENS, not decoding first is faster. */
-static const int few_tokens[TRIT_N_LAYOUTS] = {[TRIT_T2] = 32, [TRIT_T5] = 8,  [TRIT_B1] = 16,
+/* Up to so many tokens, in passes of some, not decoding first is faster. */
+static const int few_tokens[TRIT_N_LAYOUTS] = {[TRIT_T2] = 32, [TRIT_T5] = 32, [TRIT_B1] = 16,
                                                [TRIT_I8] = 64, [TRIT_I6] = 16, [TRIT_I4] = 48};
 
 /* Both ways: whole panels of rows, and the rows that are left. */
