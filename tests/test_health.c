@@ -73,6 +73,15 @@ static void test_divergence(void **state)
 	h = trained;
 	assert_int_equal(repeat(&h, TRIT_HEALTH_PATIENCE - 1, 2, 500), TRIT_VERDICT_FINE);
 	assert_int_equal(repeat(&h, 1, 2, 500), TRIT_VERDICT_NORM);
+	/* Nothing is learnt any more, or nothing ever was. */
+	h = trained;
+	assert_int_equal(repeat(&h, TRIT_HEALTH_PATIENCE - 1, 2, 0), TRIT_VERDICT_FINE);
+	assert_int_equal(repeat(&h, 1, 2, 1e-9), TRIT_VERDICT_FINE);
+	assert_int_equal(repeat(&h, TRIT_HEALTH_PATIENCE - 1, 2, 0), TRIT_VERDICT_FINE);
+	assert_int_equal(repeat(&h, 1, 2, 0), TRIT_VERDICT_DEAD);
+	struct trit_health young = { 0 };
+	assert_int_equal(repeat(&young, TRIT_HEALTH_PATIENCE - 1, 2, 0), TRIT_VERDICT_FINE);
+	assert_int_equal(repeat(&young, 1, 2, 0), TRIT_VERDICT_DEAD);
 	/* Slowly: no step is far from those before it. */
 	h = trained;
 	enum trit_verdict v = TRIT_VERDICT_FINE;

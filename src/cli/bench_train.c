@@ -74,12 +74,12 @@ static int parse(struct train_bench_options *o, int argc, char **argv)
 static void print_head(int form)
 {
 	if (form == MD)
-		printf("| model | weights | threads | kernels | tokens/s | GFLOP/s | of fp32 peak | of bf16 peak | "
-		       "of int8 peak | memory | peak memory |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
+		printf("| model | params | weights | threads | kernels | tokens/s | GFLOP/s | of fp32 peak | of bf16 peak | "
+		       "of int8 peak | memory | peak memory |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n");
 	else if (form == CSV)
 		printf("\"size\",\"weights\",\"n_threads\",\"kernels\",\"seq_len\",\"batch\",\"tokens_per_s\","
 		       "\"tokens_per_s_stddev\",\"flops\",\"f32_peak\",\"int8_peak\",\"memory_bytes\",\"peak_rss_bytes\","
-		       "\"loss\",\"precision\",\"bf16_peak\",\"backward\"\n");
+		       "\"loss\",\"precision\",\"bf16_peak\",\"backward\",\"parameters\"\n");
 	else
 		printf("[");
 }
@@ -100,7 +100,7 @@ static void print_result(const struct train_bench_options *o, const char *weight
 	const char *precision = r->bf16 ? "bf16" : "f32";
 	char text[TRIT_SETTING_BYTES];
 	double speeds[TRIT_TRAINING_MOST];
-	char memory[TRIT_NUMBER_BYTES], peak[TRIT_NUMBER_BYTES];
+	char memory[TRIT_NUMBER_BYTES], peak[TRIT_NUMBER_BYTES], params[TRIT_NUMBER_BYTES];
 	for (int i = 0; i < r->n_samples; i++)
 		speeds[i] = r->tokens / r->seconds[i];
 	struct trit_statistics s = trit_statistics_of(speeds, r->n_samples);
@@ -108,9 +108,9 @@ static void print_result(const struct train_bench_options *o, const char *weight
 	trit_setting_print(text, trit_setting_by_name("backward"), &t->recipe);
 	const char *backward = t->recipe.weights == TRIT_WEIGHT_FULL ? precision : text;
 	if (o->output == MD) {
-		printf("| %s | %s | %d | %s%s%s%s | %.0f ± %.0f | %.0f |", o->size, weights, t->n_threads, r->tier,
-		       r->bf16 ? ", bf16" : "", backward == text ? ", backward " : "", backward == text ? text : "", s.median,
-		       s.deviation, flops / 1e9);
+		printf("| %s | %s | %s | %d | %s%s%s%s | %.0f ± %.0f | %.0f |", o->size, trit_text_count(params, r->parameters),
+		       weights, t->n_threads, r->tier, r->bf16 ? ", bf16" : "", backward == text ? ", backward " : "",
+		       backward == text ? text : "", s.median, s.deviation, flops / 1e9);
 		print_share(flops, r->f32_peak);
 		print_share(flops, r->bf16_peak);
 		print_share(flops, r->int8_peak);
@@ -118,12 +118,14 @@ static void print_result(const struct train_bench_options *o, const char *weight
 	} else if (o->output == CSV) {
 		printf("\"%s\",\"%s\",\"%d\",\"%s\",\"%d\",\"%d\",", o->size, weights, t->n_threads, r->tier,
 		       t->recipe.seq_len, t->recipe.batch);
-		printf("\"%.2f\",\"%.2f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.6f\",\"%s\",\"%.0f\",\"%s\"\n",
+		printf("\"%.2f\",\"%.2f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.0f\",\"%.6f\",\"%s\",\"%.0f\",\"%s\",",
 		       s.median, s.deviation, flops, r->f32_peak, r->int8_peak, r->memory, r->peak_memory, r->loss, precision,
 		       r->bf16_peak, backward);
+		printf("\"%.0f\"\n", r->parameters);
 	} else {
-		printf("%s\n  {\"size\": \"%s\", \"weights\": \"%s\", \"n_threads\": %d, \"kernels\": \"%s\",",
-		       first ? "" : ",", o->size, weights, t->n_threads, r->tier);
+		printf("%s\n  {\"size\": \"%s\", \"parameters\": %.0f, \"weights\": \"%s\", \"n_threads\": %d, ",
+		       first ? "" : ",", o->size, r->parameters, weights, t->n_threads);
+		printf("\"kernels\": \"%s\",", r->tier);
 		printf(" \"precision\": \"%s\", \"backward\": \"%s\", \"seq_len\": %d, \"batch\": %d, ", precision,
 		       backward, t->recipe.seq_len, t->recipe.batch);
 		printf("\"tokens_per_s\": %.2f, \"tokens_per_s_stddev\": %.2f, \"flops\": %.0f, ", s.median, s.deviation,

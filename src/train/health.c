@@ -56,13 +56,22 @@ static void push(struct trit_health *h, float loss, float norm)
 		h->n++;
 }
 
+/* Whether the newest gradients are all 0. */
+static bool is_dead(const struct trit_health *h)
+{
+	int zeros = 0;
+	while (zeros < h->n && h->norms[(h->next - 1 - zeros + TRIT_HEALTH_WINDOW) % TRIT_HEALTH_WINDOW] == 0)
+		zeros++;
+	return zeros >= TRIT_HEALTH_PATIENCE;
+}
+
 enum trit_verdict trit_health_add(struct trit_health *h, double loss, double norm)
 {
 	float middle;
 	if (h->n < TRIT_HEALTH_FEWEST) {
 		push(h, (float)loss, (float)norm);
 		h->best = (float)INFINITY;
-		return TRIT_VERDICT_FINE;
+		return is_dead(h) ? TRIT_VERDICT_DEAD : TRIT_VERDICT_FINE;
 	}
 	bool far_loss = (float)loss > loss_limit(h, &middle), far_norm = (float)norm > norm_limit(h);
 	h->far_losses = far_loss ? h->far_losses + 1 : 0;
@@ -74,6 +83,8 @@ enum trit_verdict trit_health_add(struct trit_health *h, double loss, double nor
 		return TRIT_VERDICT_LOSS;
 	if (h->far_norms >= TRIT_HEALTH_PATIENCE)
 		return TRIT_VERDICT_NORM;
+	if (is_dead(h))
+		return TRIT_VERDICT_DEAD;
 	return middle > h->best + CREEP ? TRIT_VERDICT_CREEPING : TRIT_VERDICT_FINE;
 }
 

@@ -4,8 +4,8 @@
  *
  * Far is a loss above median + max(1, 8 deviations), the deviation taken as 1.4826 times the median distance from the
  * median, which single outliers do not move; or a gradient norm above 100 medians. One such step is noise, 20 in a row
- * are divergence. Steps that are far do not enter the window, or it would follow them. A loss that creeps up is found
- * by its median: 1.5 above the lowest that it ever was.
+ * are divergence, and so are 20 gradients of exactly 0. Steps that are far do not enter the window, or it would follow
+ * them. A loss that creeps up is found by its median: 1.5 above the lowest that it ever was.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,7 +22,8 @@ enum trit_verdict {
 	TRIT_VERDICT_FINE,
 	TRIT_VERDICT_LOSS,    /* has jumped */
 	TRIT_VERDICT_NORM,    /* of the gradient has exploded */
-	TRIT_VERDICT_CREEPING /* the loss has risen slowly */
+	TRIT_VERDICT_CREEPING, /* the loss has risen slowly */
+	TRIT_VERDICT_DEAD      /* the gradient is 0 */
 };
 
 /** Zeroed: nothing seen yet. */

@@ -203,6 +203,7 @@ static int judge(struct trit_trainer *t, double loss, double norm, float lr, str
 		[TRIT_VERDICT_LOSS] = "the loss has jumped",
 		[TRIT_VERDICT_NORM] = "the gradient has exploded",
 		[TRIT_VERDICT_CREEPING] = "the loss has risen",
+		[TRIT_VERDICT_DEAD] = "the gradient is 0",
 	};
 	if (t->progress.health.skipped_in_a_row >= t->max_skipped)
 		return trit_fail(err, TRIT_ERR_FORMAT,

@@ -136,7 +136,7 @@ has err 'No space left'
 # Training: two rows, in each form.
 small="--train --size 260k --seq-len 16 --batch 2 -r 1"
 expect 0 "$T" bench $small
-has out '^\| 260k \| ternary \|' '^\| 260k \| full \|' ' % of [0-9]+ \|'
+has out '^\| 260k \| [0-9.]+ k \| ternary \|' '^\| 260k \| [0-9.]+ k \| full \|' ' % of [0-9]+ \|'
 expect 0 "$T" bench $small -o csv
 [ "$(wc -l <out)" -eq 3 ] || fail "not three lines of CSV"
 expect 0 "$T" bench $small -o json
