@@ -155,8 +155,8 @@ typedef void trit_softcap_fn(float *x, float cap, int n);
 typedef void trit_softmax_fn(float *x, int n);
 /** sum of exp(x_i - max) as a 16-sum reduction; *max receives max. For log-sum-exp. */
 typedef float trit_sum_exp_fn(float *max, const float *x, int n);
-/** In place, of s_i = scale * x_i: x_i = exp(s_i - max s); returns the 16-sum reduction of the results. *max receives
- * max s. scale > 0, n >= 1. */
+/** In place, of s_i = scale * x_i, rounded: x_i = exp(s_i - max s); returns the 16-sum reduction of the results. *max
+ * receives max s. scale > 0, n >= 1. */
 typedef float trit_exp_sum_fn(float *max, float *x, float scale, int n);
 /**
  * Probabilities of some positions times the scales of their values, in 14 bits: p_i = e_i * scale_i, a = max(1e-30,
@@ -170,19 +170,19 @@ typedef float trit_sum_fn(const float *x, int n);
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
-/* Keys and values lie in the pages of kv_page.h: types f16 and q4. */
+/* Keys and values lie in the pages of kv_page.h: types f32, f16 and q4. */
 
 /**
- * Puts a key and a value [width] at place `at` of a page. f16: nearest even. q4: each 32 elements have the scale
- * d = half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers rint(x * (1 / d)),
- * half to even, clamped to -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart share bytes: let one thread at
- * a time put to the 32 places from a multiple of 32 on.
+ * Puts a key and a value [width] at place `at` of a page. f32: as they are. f16: nearest even. q4: each 32 elements
+ * have the scale d = half(x_m / -8), x_m the element farthest from zero (the negative one of two), and integers
+ * rint(x * (1 / d)), half to even, clamped to -8..7; 1 / d is taken as 0 when d is. In q4, places 16 apart share bytes:
+ * let one thread at a time put to the 32 places from a multiple of 32 on.
  */
 typedef void trit_kv_put_fn(unsigned char *page, const float *key, const float *value, int width, int at);
 /**
  * Scores s[r][i] of `rows` queries q [rows, ldq] for positions begin <= i < end, begin a multiple of 32; up to the next
  * multiple of 32 anything is written. The page of position i is at pages + i / TRIT_KV_PAGE * stride.
- *     f16:     s = c * scale                                   c the chain over elements e of q_e * k_e
+ *     others:  s = c * scale                                   c the chain over elements e of q_e * k_e
  *     q4:      s = chain over groups g of c_g * (d_g * scale)  c_g the same over the group's elements, k_e integers
  */
 typedef void trit_attend_scores_fn(float *s, size_t lds, const float *q, size_t ldq, const unsigned char *pages,

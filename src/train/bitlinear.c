@@ -148,10 +148,12 @@ void trit_bitlinear_forward_blended(const struct trit_bitlinear *b, const struct
 void trit_dense_forward(const struct trit_kernels *k, float *y, size_t ldy, const float *w, const float *x, size_t ldx,
                         int rows, int tokens, int cols, bool measured, float *scratch)
 {
-	if (measured)
-		k->gemm_dense[TRIT_DENSE_F32](y, ldy, w, x, ldx, rows, tokens, cols);
-	else
+	enum { AT_ONCE = 64 }; /* tokens that stay in the second-level cache while rows pass by */
+	if (!measured)
 		k->gemm_f32(y, ldy, x, ldx, 1, w, 1, (size_t)cols, tokens, rows, cols, false, scratch);
+	for (int t = 0; measured && t < tokens; t += AT_ONCE)
+		k->gemm_dense[TRIT_DENSE_F32](y + (size_t)t * ldy, ldy, w, x + (size_t)t * ldx, ldx, rows,
+		                              tokens - t < AT_ONCE ? tokens - t : AT_ONCE, cols);
 }
 
 void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_kernels *k, float *y, size_t ldy,

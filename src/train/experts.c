@@ -89,8 +89,7 @@ static void linear(const struct trit_experts_part *p, const struct trit_bitlinea
 	if (p->lambda < 1)
 		trit_bitlinear_forward_blended(b, p->k, y, ldy, p->work->xd, p->work->ld, s0, s1, p->scratch);
 	else
-		trit_bitlinear_forward(b, p->k, y, ldy, in, p->work->xd, p->work->ld, s0, s1, !p->train,
-		                       p->scratch);
+		trit_bitlinear_forward(b, p->k, y, ldy, in, p->work->xd, p->work->ld, s0, s1, !p->train, p->scratch);
 }
 
 /* h = activation of slots a..b. */

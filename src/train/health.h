@@ -20,8 +20,8 @@ enum { TRIT_HEALTH_WINDOW = 128, TRIT_HEALTH_FEWEST = 32, TRIT_HEALTH_PATIENCE =
 
 enum trit_verdict {
 	TRIT_VERDICT_FINE,
-	TRIT_VERDICT_LOSS,    /* has jumped */
-	TRIT_VERDICT_NORM,    /* of the gradient has exploded */
+	TRIT_VERDICT_LOSS,     /* has jumped */
+	TRIT_VERDICT_NORM,     /* of the gradient has exploded */
 	TRIT_VERDICT_CREEPING, /* the loss has risen slowly */
 	TRIT_VERDICT_DEAD      /* the gradient is 0 */
 };

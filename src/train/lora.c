@@ -139,19 +139,15 @@ size_t trit_lora_bytes(const struct trit_lora *l)
 
 /* ---- parts of a pass --------------------------------------------------------------------------------------------- */
 
-/* y += s B h, tokens t0..t1, as model/forward.c does it. */
+/* y += s B h, tokens t0..t1, as model/forward.c does it. The rows of a matrix fit the scratch memory (config.c). */
 static void add_as_inference(const struct trit_lora_linear *l, const struct trit_kernels *k, float *y, size_t ldy,
                              int t0, int t1, float *scratch)
 {
-	enum { ROWS = 4096 }; /* at once; they fit the scratch memory */
 	size_t rank = (size_t)l->rank;
-	for (size_t t = (size_t)t0; t < (size_t)t1; t++)
-		for (int r = 0; r < l->rows; r += ROWS) {
-			int n = l->rows - r < ROWS ? l->rows - r : ROWS;
-			k->gemm_dense[TRIT_DENSE_F32](scratch, (size_t)n, l->b + (size_t)r * rank, l->h + t * rank, rank, n, 1,
-			                              l->rank);
-			k->add_scaled(y + t * ldy + r, scratch, l->scale, n);
-		}
+	for (size_t t = (size_t)t0; t < (size_t)t1; t++) {
+		k->gemm_dense[TRIT_DENSE_F32](scratch, (size_t)l->rows, l->b, l->h + t * rank, rank, l->rows, 1, l->rank);
+		k->add_scaled(y + t * ldy, scratch, l->scale, l->rows);
+	}
 }
 
 void trit_lora_forward(const struct trit_lora_linear *l, const struct trit_kernels *k, float *y, size_t ldy,

@@ -306,12 +306,12 @@ static double token_loss(const struct part *p, size_t t, float *logits)
 	}
 	trit_token target = n->batch[t / s * (s + 1) + t % s + 1];
 	float *capped = n->capped + (size_t)p->index * (size_t)p->c->n_vocab, cap = p->c->logit_softcap;
-	if (cap) {
+	if (cap)
 		p->k->softcap(logits, cap, p->c->n_vocab);
-		memcpy(capped, logits, (size_t)p->c->n_vocab * sizeof *logits);
-	}
 	if (!n->backward)
 		return (double)weight * trit_log_loss(p->k, logits, p->c->n_vocab, target);
+	if (cap)
+		memcpy(capped, logits, (size_t)p->c->n_vocab * sizeof *logits);
 	if (n->teacher)
 		trit_distill_keep(n->teacher, p->index, logits);
 	float loss = p->k->cross_entropy(logits, target, weight * n->loss_scale, n->z_loss, p->c->n_vocab);

@@ -152,9 +152,9 @@ float trit_net_largest(const struct trit_net *net, int layer);
 /** Shares of the tokens' choices that fell on each expert since the last call [L, E]; 0 in a model without. */
 void trit_net_loads(struct trit_net *net, float *loads);
 /** Sum of the losses (nats) of n sequences; batch [n, S + 1]. Each loss counts as often as weights [n, S] says, finite
- * and >= 0, of the token that is predicted; NULL: once. To the bit what inference computes of the exported model, its
- * embedding and its cache of keys and values being in single precision. With a head of labels batch and weights are as
- * label_head.h has them. */
+ * and >= 0, of the token that is predicted; NULL: once. To the bit what inference computes of the exported model if its
+ * weights are packed without loss, its embedding and its cache of keys and values in single precision. With a head of
+ * labels batch and weights are as label_head.h has them, and losses in single precision. */
 double trit_net_loss(struct trit_net *net, int n, const trit_token *batch, const float *weights);
 /** The same, and adds loss_scale * d(sum of losses)/d(weights) to params->g. */
 double trit_net_step(struct trit_net *net, int n, const trit_token *batch, const float *weights, float loss_scale);

@@ -269,6 +269,7 @@ static void bench_layout(struct check *ck)
 	bench_gemv(ck, memory, 2560, 1, 6912, TRIT_SCALE_TENSOR, "2560 x 6912, memory");
 	bench_gemv(ck, memory, 6912, 1, 2560, TRIT_SCALE_GROUP128, "6912 x 2560, memory, groups of 128");
 	bench_gemv(ck, memory, 6912, 16, 2560, TRIT_SCALE_TENSOR, "6912 x 2560, memory, 16 tokens");
+	bench_gemv(ck, 0, 2560, 16, 2560, TRIT_SCALE_GROUP128, "2560 x 2560, 16 tokens, groups of 128");
 	bench_gemv(ck, 0, 1536, 1, 512, TRIT_SCALE_ROW, "1536 x 512, cache");
 	bench_gemv(ck, 0, 256, 1, 256, TRIT_SCALE_TENSOR, "256 x 256, cache");
 	for (int tokens = 2; tokens <= 16; tokens += tokens < 8 ? 2 : 8)

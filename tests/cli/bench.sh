@@ -139,8 +139,9 @@ expect 0 "$T" bench $small
 has out '^\| 260k \| [0-9.]+ k \| ternary \|' '^\| 260k \| [0-9.]+ k \| full \|' ' % of [0-9]+ \|'
 expect 0 "$T" bench $small -o csv
 [ "$(wc -l <out)" -eq 3 ] || fail "not three lines of CSV"
+has out '"parameters"$'
 expect 0 "$T" bench $small -o json
-has out '^\[$' '^\]$' '"weights": "full"'
+has out '^\[$' '^\]$' '"weights": "full"' '"parameters": [0-9]{6},'
 expect 0 "$T" bench $small --scales row -o json
 has out '^\]$' '"weights": "ternary"'
 has err 'ternary weights alone'

@@ -59,7 +59,8 @@ as_trained() {
 	exported=$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)
 	[ "${#trained}" -ge 8 ] && [ "$trained" = "$exported" ] || fail "$1: trained $trained, exported $exported"
 }
-for how in ternary binary full 'ternary --experts 4' 'ternary --heads 8 --scales row' 'full --batch 3'; do
+for how in ternary binary full 'ternary --experts 4' 'full --experts 4' 'ternary --heads 8 --scales row' \
+	'full --batch 3'; do
 	type=t2
 	[ "${how%% *}" = full ] && type=f32
 	# shellcheck disable=SC2086

@@ -61,8 +61,9 @@ static ALWAYS_INLINE int units_a_turn(const int layout)
 static ALWAYS_INLINE void add_field(__m512i (*acc)[MAX_SLOTS], const int tokens, const int slot, __m512i code,
                                     const int8_t *q, size_t ldq)
 {
+	/* An address adds one or two ldq to a register. */
 	const int8_t *const third[] = {q,           q + 3 * ldq,  q + 6 * ldq,
-	                               q + 9 * ldq, q + 12 * ldq, q + 15 * ldq}; /* an instruction adds one or two ldq */
+	                               q + 9 * ldq, q + 12 * ldq, q + 15 * ldq};
 
 #define ADD_TOKEN(t) acc[t][slot] = dot_four(acc[t][slot], code, third[(t) / 3] + (size_t)((t) % 3) * ldq)
 	EACH_WIDE(tokens, ADD_TOKEN);
@@ -303,8 +304,8 @@ static void pass(enum trit_layout layout, struct int_product *p, int tokens)
 void trit_gemv_avx512(enum trit_layout layout, const struct int_product *p)
 {
 	int wide_passes = p->scaling > TRIT_SCALE_ROW ? 0 : p->tokens / TRIT_WIDE_TOKENS;
-	int rest = p->tokens - TRIT_WIDE_TOKENS * wide_passes, even = (rest + TRIT_FEW_TOKENS - 1) / TRIT_FEW_TOKENS;
-	int passes = wide_passes + even;
+	int rest = p->tokens - TRIT_WIDE_TOKENS * wide_passes;
+	int even_passes = (rest + TRIT_FEW_TOKENS - 1) / TRIT_FEW_TOKENS, passes = wide_passes + even_passes;
 	size_t far = passes > 1 && p->block_bytes > FAR ? p->block_bytes : FAR;
 	struct int_product part = *p;
 
@@ -314,11 +315,11 @@ void trit_gemv_avx512(enum trit_layout layout, const struct int_product *p)
 	for (int r = 0; r < p->rows; r += part.rows) {
 		if (part.rows > p->rows - r)
 			part.rows = p->rows - r;
-		struct int_product tokens = part;
+		struct int_product left = part; /* tokens after those of earlier passes */
 		for (int i = 0; i < passes; i++) {
-			int e = i - wide_passes;
-			tokens.ahead = far + p->block_bytes * (size_t)i / (size_t)passes;
-			pass(layout, &tokens, e < 0 ? TRIT_WIDE_TOKENS : rest * (e + 1) / even - rest * e / even);
+			int j = i - wide_passes, even = j < 0 ? 0 : rest * (j + 1) / even_passes - rest * j / even_passes;
+			left.ahead = far + p->block_bytes * (size_t)i / (size_t)passes;
+			pass(layout, &left, j < 0 ? TRIT_WIDE_TOKENS : even);
 		}
 		part.y += TRIT_BLOCK_ROWS;
 		part.w += p->block_bytes;

@@ -82,8 +82,8 @@ struct int_product {
 };
 
 typedef void trit_int_product_fn(enum trit_layout layout, const struct int_product *p);
-/** One pass over the weights for up to TRIT_FEW_TOKENS tokens, and with a scale a row for TRIT_WIDE_TOKENS; several for
- * more. */
+/** One pass over the weights for up to TRIT_FEW_TOKENS tokens, or for TRIT_WIDE_TOKENS unless scales are of groups; for
+ * other numbers several. */
 trit_int_product_fn trit_gemv_avx512;
 #define TRIT_FEW_TOKENS 8
 #define TRIT_WIDE_TOKENS 16

@@ -88,7 +88,7 @@ static void group_biases(int32_t *biases, const struct int_product *p, int bias,
 	}
 }
 
-/* Up to so many tokens, in passes of some, not decoding first is faster. */
+/* Up to so many tokens gemv_avx512.c, which decodes once a pass, is faster than panels. */
 static const int few_tokens[TRIT_N_LAYOUTS] = {[TRIT_T2] = 32, [TRIT_T5] = 32, [TRIT_B1] = 16,
                                                [TRIT_I8] = 64, [TRIT_I6] = 16, [TRIT_I4] = 48};
 
@@ -96,8 +96,10 @@ static const int few_tokens[TRIT_N_LAYOUTS] = {[TRIT_T2] = 32, [TRIT_T5] = 32, [
 static void product(enum trit_layout layout, const struct int_product *p)
 {
 	struct int_product part = *p;
+	/* With scales of groups there are no wide passes, and t5 is slow to decode. */
+	int few = layout == TRIT_T5 && p->scaling > TRIT_SCALE_ROW ? TRIT_FEW_TOKENS : few_tokens[layout];
 
-	part.rows = p->tokens > few_tokens[layout] ? p->rows / TRIT_ROW_GRAIN * TRIT_ROW_GRAIN : 0;
+	part.rows = p->tokens > few ? p->rows / TRIT_ROW_GRAIN * TRIT_ROW_GRAIN : 0;
 	if (part.rows > 0)
 		trit_panel_avx512(layout, &part);
 	if (part.rows < p->rows) {
