@@ -153,7 +153,34 @@ static struct trit_recipe recipe(enum trit_weight_kind kind)
 	return r;
 }
 
-/* A LLaMA's numbers come as they are; ternary, it is a BitNet with sub-norms of 1. */
+/* Where row r of queries or keys with pairs (i, i + R/2) is in those with pairs (2 i, 2 i + 1): convert/source.c. */
+static size_t pairs_row(const struct trit_config *c, size_t r)
+{
+	size_t a = (size_t)c->head_dim, half = (size_t)c->n_rot / 2, at = r % a;
+	return at >= 2 * half ? r : r - at + 2 * (at % half) + at / half;
+}
+
+/* The parameters are the source's, those of pairs in the other order if they were `turned`; sub-norms 1. */
+static void check_numbers(const struct trit_params *p, const struct trit_config *c, bool turned)
+{
+	for (int i = 0; i < p->n; i++) {
+		const struct trit_param *t = &p->list[i];
+		struct trit_tensor_walk w = { .id = t->id, .layer = t->layer, .rows = t->rows, .cols = t->cols,
+			                      .bias = t->bias };
+		float *expected = trit_calloc(t->rows * t->cols, sizeof *expected);
+		bool sub_norm = t->id == TRIT_TENSOR_ATTN_SUB_NORM || t->id == TRIT_TENSOR_FFN_SUB_NORM;
+		bool rows_move = turned && (t->id == TRIT_TENSOR_ATTN_Q || t->id == TRIT_TENSOR_ATTN_K);
+		size_t cols = t->bias ? 1 : t->cols;
+		tiny_floats(NULL, &w, 0, t->rows, expected, &err);
+		for (size_t j = 0; j < t->rows * t->cols; j++) {
+			size_t at = rows_move ? pairs_row(c, j / cols) * cols + j % cols : j;
+			assert_true(p->w[t->offset + j] == (sub_norm ? 1.0f : expected[at]));
+		}
+		trit_free(expected);
+	}
+}
+
+/* A LLaMA's numbers come as they are; ternary, it is a BitNet with sub-norms of 1 and BitNet's order of pairs. */
 static void test_full(void **state)
 {
 	struct trit_config c = tiny_config("llama", 64, 96);
@@ -169,24 +196,35 @@ static void test_full(void **state)
 		open_init(&in, &r, "f.gguf");
 		assert_string_equal(in.config.arch->name, k ? "bitnet" : "llama");
 		assert_int_equal(in.config.sub_norm, k);
-		assert_false(in.config.rope_half); /* the file's order stays */
+		assert_int_equal(in.config.rope_half, k); /* as the model will be packed */
 		assert_int_equal(r.d_ff, 96);
 		assert_true(r.lr > 0 && r.lr < 5e-3f);
 		assert_int_equal(trit_params_init(&p, &in.config, &err), 0);
 		assert_int_equal(trit_params_from_model(&p, &in.config, &in.file, &err), 0);
 		assert_int_equal(p.n, k ? 24 : 20);
-		for (int i = 0; i < p.n; i++) {
-			const struct trit_param *t = &p.list[i];
-			struct trit_tensor_walk w = { .id = t->id, .layer = t->layer, .rows = t->rows, .cols = t->cols };
-			float *expected = trit_calloc(t->rows * t->cols, sizeof *expected);
-			bool sub_norm = t->id == TRIT_TENSOR_ATTN_SUB_NORM || t->id == TRIT_TENSOR_FFN_SUB_NORM;
-			tiny_floats(NULL, &w, 0, t->rows, expected, &err);
-			for (size_t j = 0; j < t->rows * t->cols; j++)
-				assert_true(p.w[t->offset + j] == (sub_norm ? 1.0f : expected[j]));
-			trit_free(expected);
-		}
+		check_numbers(&p, &c, k);
 		trit_params_release(&p);
 		trit_init_close(&in);
+	}
+}
+
+/* Biases move with their rows; elements that do not rotate stay. */
+static void test_pairs(void **state)
+{
+	struct trit_config c = tiny_config("llama", 64, 96);
+	struct trit_params p;
+
+	(void)state;
+	c.biases = (uint64_t)1 << TRIT_TENSOR_ATTN_Q | (uint64_t)1 << TRIT_TENSOR_ATTN_K;
+	c.n_rot = c.head_dim - 2;
+	assert_true(c.n_rot >= 4);
+	struct trit_source s = tiny_source(c, false);
+	export("pairs.gguf", &s, TRIT_GGML_F32);
+	for (int half = 0; half < 2; half++) {
+		c.rope_half = half;
+		load(&p, &c, "pairs.gguf");
+		check_numbers(&p, &c, half);
+		trit_params_release(&p);
 	}
 }
 
@@ -385,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ternary), cmocka_unit_test(test_groups), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused), cmocka_unit_test(test_meta),
 	};
 	return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

@@ -353,6 +353,47 @@ static void test_killed(void **state)
 	check_same_metrics("killed/metrics.jsonl", "whole/metrics.jsonl");
 }
 
+/* Whenever a new run is killed: where there is a checkpoint there is what a resumed run is to know beside it. */
+static void test_killed_early(void **state)
+{
+	static const char kept[] = "{\"keep\": \"5\"}\n";
+	static char text[] = TEXT;
+	char *paths[] = { text };
+	struct trit_rng rng;
+	struct trit_buf buf;
+	int begun = 0;
+
+	(void)state;
+	trit_buf_init(&buf, sizeof kept);
+	assert_int_equal(trit_buf_append(&buf, sizeof kept - 1, kept, &err), 0);
+	trit_rng_init(&rng, (uint64_t)getpid());
+	for (int round = 0; round < 30; round++) {
+		struct timespec moment = { 0, round < 29 ? (long)trit_rng_below(&rng, 40000000) : 900000000 };
+		struct trit_train_options o = options("early", NULL, 1);
+		struct trit_recipe r = recipe();
+		struct trit_trainer t;
+		o.kept = &buf;
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0)
+			_exit(trit_trainer_create(&t, &r, 1, paths, &o, &err) ? 1 : 0);
+		nanosleep(&moment, NULL);
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		if (trit_path_kind("early/checkpoint.safetensors") == 0) {
+			size_t n;
+			char *there = scratch_read("early/options.json", &n);
+			assert_int_equal(n, sizeof kept - 1);
+			assert_memory_equal(there, kept, n);
+			trit_free(there);
+			begun++;
+		}
+		scratch_remove("early");
+	}
+	assert_true(begun > 0);
+	trit_buf_release(&buf);
+}
+
 /* No file may grow beyond this many bytes; 0: any size again. */
 static void limit_files(rlim_t bytes)
 {
@@ -704,6 +745,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_validation),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_killed_early),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_bad_text),
 		cmocka_unit_test(test_bad_folders),

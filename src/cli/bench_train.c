@@ -135,7 +135,7 @@ static void print_result(const struct train_bench_options *o, const char *weight
 		printf("\"memory_bytes\": %.0f, \"peak_rss_bytes\": %.0f, ", r->memory, r->peak_memory);
 		printf("\"loss\": %.6f}", r->loss);
 	}
-	fflush(stdout);
+	trit_out_flush();
 }
 
 int trit_bench_train(int argc, char **argv)

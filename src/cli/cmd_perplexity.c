@@ -7,12 +7,12 @@
 #include <math.h>
 
 #include "cli/cmd.h"
+#include "cli/run_shards.h"
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "eval/perplexity.h"
 #include "run/tokens.h"
-#include "train/run_data.h"
 
 #define MAX_TEXT_BYTES ((size_t)4 << 30)
 
@@ -38,9 +38,9 @@ static int parse(struct perplexity_options *o, int argc, char **argv)
 		          "measures them: windows of its sequence length, every token scored" },
 		{ 'c', "ctx-size", TRIT_OPT_INT, &o->measure.n_ctx, .min = 4, .max = INT_MAX, .metavar = "N",
 		  .help = "tokens a chunk; the second half of each is scored",
-		  .shown = "512, or the model's context if that is less" },
+		  .shown = "512 or the model's context if that is less; of a run's --shards the run's" },
 		{ 0, "chunks", TRIT_OPT_INT, &o->measure.n_chunks, .min = 1, .max = INT_MAX, .metavar = "N",
-		  .help = "measure the first N chunks only", .shown = "all; of --shards 256" },
+		  .help = "measure the first N chunks only", .shown = "all; of --shards as many as the run, 256" },
 		{ 'o', "output", TRIT_OPT_CHOICE, &o->output, .metavar = "FORM", .help = "form of the result",
 		  .choices = outputs },
 		{ .type = TRIT_OPT_HEADING, .help = "Computing" },
@@ -130,57 +130,42 @@ static int measure_tokens(struct perplexity_options *o, const struct trit_model 
 	int e = trit_perplexity_measure(&result, model, n_tokens, tokens, &o->measure, err);
 	if (e)
 		return e;
+	if (isnan(result.nll))
+		return trit_fail(err, TRIT_ERR_FORMAT,
+		                 "%s: a prediction is not a number; trit doctor %s says whether its weights are", o->model,
+		                 o->model);
 	if (trit_interrupts)
 		trit_cmd_note("perplexity", "stopped after %d chunks; the estimate is of these", result.n_chunks);
 	print_result(o, &result);
 	return TRIT_OK;
 }
 
-#define VALIDATION_WINDOWS 256 /* what trit train takes unless it is told otherwise */
-
-/* The folder of a run, wherever its data are, or a folder of shards. */
-static int open_shards(struct trit_data *d, const char *dir, int n_vocab, int seq_len, struct trit_error *err)
-{
-	char data[TRIT_PATH_BYTES], list[TRIT_PATH_BYTES];
-	int e = trit_path_join(data, dir, "data", err);
-	if (e || (e = trit_path_join(list, dir, "data.json", err)))
-		return e;
-	if (trit_path_kind(data) == 1 || trit_path_kind(list) == 0)
-		return trit_run_data_open(d, dir, n_vocab, seq_len, 0, err);
-	return trit_data_open(d, dir, n_vocab, seq_len, 0, err);
-}
-
 static int measure_shards(struct perplexity_options *o, struct trit_error *err)
 {
 	struct trit_model *model = NULL;
-	struct trit_data data = { 0 };
+	struct trit_run_shards s = { .seq_len = o->measure.n_ctx, .n_windows = o->measure.n_chunks };
 	trit_token *tokens = NULL;
 	float *weights = NULL;
 	int e = trit_cmd_open("perplexity", &model, o->model, &o->open, err);
-	if (!e && !o->measure.n_ctx)
-		o->measure.n_ctx = trit_model_context_length(model);
 	if (!e)
-		e = open_shards(&data, o->shards, trit_model_vocab_size(model), o->measure.n_ctx, err);
-	if (!e && !data.n_val_windows)
-		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: no validation text of %d tokens", o->shards, o->measure.n_ctx);
+		e = trit_run_shards_open(&s, o->shards, model, err);
 	if (!e) {
-		uint64_t n = (uint64_t)(o->measure.n_chunks ? o->measure.n_chunks : VALIDATION_WINDOWS);
-		size_t s = (size_t)o->measure.n_ctx;
-		n = n < data.n_val_windows ? n : data.n_val_windows;
-		tokens = trit_calloc(n, (s + 1) * sizeof *tokens);
-		weights = trit_calloc(n, s * sizeof *weights);
-		if (!tokens || !weights || n > INT_MAX)
-			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %llu windows", (unsigned long long)n);
+		size_t n = (size_t)s.n_windows, length = (size_t)s.seq_len;
+		tokens = trit_calloc(n, (length + 1) * sizeof *tokens);
+		weights = trit_calloc(n, length * sizeof *weights);
+		if (!tokens || !weights)
+			e = trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for %zu windows", n);
 		else
-			trit_data_val(&data, 0, (int)n, tokens, weights);
+			trit_data_val(&s.data, 0, s.n_windows, tokens, weights);
+		o->measure.n_ctx = s.seq_len;
 		o->measure.windows = true;
 		o->measure.weights = weights;
-		if (!e && !(e = trit_data_check(&data, err)))
-			e = measure_tokens(o, model, n * (s + 1), tokens, err);
+		if (!e && !(e = trit_data_check(&s.data, err)))
+			e = measure_tokens(o, model, n * (length + 1), tokens, err);
 	}
 	trit_free(tokens);
 	trit_free(weights);
-	trit_data_close(&data);
+	trit_run_shards_release(&s);
 	trit_model_close(model);
 	return e;
 }

@@ -5,7 +5,9 @@
  */
 #include "cli/run_options.h"
 
-#include "base/buf.h"
+#include <limits.h>
+#include <stdlib.h>
+
 #include "base/file.h"
 #include "cli/cmd.h"
 #include "format/json_file.h"
@@ -60,7 +62,33 @@ int trit_run_options_take(struct trit_run_options *o, const struct trit_opt_tabl
 	return status;
 }
 
+int trit_run_options_number(const char *dir, const char *name, int *value, struct trit_error *err)
+{
+	char path[TRIT_PATH_BYTES], *end;
+	json_t *file = NULL;
+	int e = trit_path_join(path, dir, FILE_NAME, err);
+	if (e || trit_path_kind(path) < 0 || (e = trit_json_read(&file, path, err)))
+		return e;
+	const char *text = json_string_value(json_object_get(file, name));
+	long number = text ? strtol(text, &end, 10) : 0;
+	if (text && (end == text || *end || number < 0 || number > INT_MAX))
+		e = trit_fail(err, TRIT_ERR_FORMAT, "%s, %s: \"%s\" is not a whole number", path, name, text);
+	else if (text)
+		*value = (int)number;
+	json_decref(file);
+	return e;
+}
+
 #else
+
+int trit_run_options_number(const char *dir, const char *name, int *value, struct trit_error *err)
+{
+	(void)dir;
+	(void)name;
+	(void)value;
+	(void)err;
+	return TRIT_OK;
+}
 
 int trit_run_options_take(struct trit_run_options *o, const struct trit_opt_table *table, const char *dir)
 {
@@ -85,17 +113,24 @@ void trit_run_options_note(struct trit_run_options *o, const struct trit_opt_tab
 	*o = all;
 }
 
-int trit_run_options_write(const struct trit_run_options *o, const char *dir, struct trit_error *err)
+int trit_run_options_text(const struct trit_run_options *o, struct trit_buf *text, struct trit_error *err)
 {
-	char path[TRIT_PATH_BYTES];
-	struct trit_buf text;
-	trit_buf_init(&text, (size_t)1 << 16);
-	struct trit_json j = { .out = &text, .err = err };
+	struct trit_json j = { .out = text, .err = err };
 	trit_json_begin(&j, NULL, '{');
 	for (int i = 0; i < o->n; i++)
 		trit_json_string(&j, o->names[i], o->values[i]);
 	trit_json_end(&j, '}');
-	int e = j.status ? j.status : trit_path_join(path, dir, FILE_NAME, err);
+	return j.status;
+}
+
+int trit_run_options_write(const struct trit_run_options *o, const char *dir, struct trit_error *err)
+{
+	char path[TRIT_PATH_BYTES];
+	struct trit_buf text;
+	trit_buf_init(&text, TRIT_RUN_OPTIONS_MOST);
+	int e = trit_run_options_text(o, &text, err);
+	if (!e)
+		e = trit_path_join(path, dir, FILE_NAME, err);
 	if (!e && (o->n || trit_path_kind(path) >= 0))
 		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);

@@ -10,10 +10,10 @@
 #ifndef TRIT_CLI_RUN_OPTIONS_H
 #define TRIT_CLI_RUN_OPTIONS_H
 
-#include "base/error.h"
+#include "base/buf.h"
 #include "cli/opt.h"
 
-enum { TRIT_RUN_OPTIONS = 8, TRIT_RUN_OPTION_BYTES = 32 };
+enum { TRIT_RUN_OPTIONS = 8, TRIT_RUN_OPTION_BYTES = 32, TRIT_RUN_OPTIONS_MOST = 1 << 16 /* bytes of the file */ };
 
 /** Zeroed: none. */
 struct trit_run_options {
@@ -26,7 +26,12 @@ struct trit_run_options {
 int trit_run_options_take(struct trit_run_options *o, const struct trit_opt_table *table, const char *dir);
 /** Takes the values of the rows that were given. */
 void trit_run_options_note(struct trit_run_options *o, const struct trit_opt_table *table);
-/** Errors: IO, MEMORY. */
+/** What DIR/options.json holds. Errors: MEMORY. */
+TRIT_MUST_CHECK int trit_run_options_text(const struct trit_run_options *o, struct trit_buf *text,
+                                          struct trit_error *err);
+/** Writes it where there is anything to say, or was. Errors: IO, MEMORY. */
 TRIT_MUST_CHECK int trit_run_options_write(const struct trit_run_options *o, const char *dir, struct trit_error *err);
+/** The number that DIR/options.json has under a name; *value stays where there is none. Errors: IO, FORMAT, MEMORY. */
+TRIT_MUST_CHECK int trit_run_options_number(const char *dir, const char *name, int *value, struct trit_error *err);
 
 #endif

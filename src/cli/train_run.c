@@ -374,12 +374,25 @@ static void show_notes(const struct trit_trainer *t, const char *name, size_t fi
 		trit_cmd_note(name, "%s", t->notes.lines[i].text);
 }
 
+/* A new run, and what is to be known of it if it is killed. */
+static int create(struct trit_trainer *t, struct trit_train_job *o, struct trit_error *err)
+{
+	struct trit_buf text;
+	trit_buf_init(&text, TRIT_RUN_OPTIONS_MOST);
+	int e = trit_run_options_text(&o->kept, &text, err);
+	o->run.kept = o->kept.n ? &text : NULL;
+	if (!e)
+		e = trit_trainer_create(t, &o->recipe, (size_t)o->data.n, o->data.items, &o->run, err);
+	o->run.kept = NULL;
+	trit_buf_release(&text);
+	return e;
+}
+
 static int train(struct trit_train_job *o, struct display *d)
 {
 	struct trit_trainer t;
 	struct trit_error err;
-	int e = o->resume ? trit_trainer_resume(&t, &o->run, &err)
-	                  : trit_trainer_create(&t, &o->recipe, (size_t)o->data.n, o->data.items, &o->run, &err);
+	int e = o->resume ? trit_trainer_resume(&t, &o->run, &err) : create(&t, o, &err);
 	bool first = trit_dist_rank(o->run.transport) == 0;
 	trit_progress_end(&d->preparing);
 	if (e)
@@ -394,7 +407,7 @@ static int train(struct trit_train_job *o, struct display *d)
 		trit_trainer_close(&t);
 		return fail(o, &err);
 	}
-	if (first && trit_run_options_write(&o->kept, o->run.out, &err))
+	if (first && o->resume && trit_run_options_write(&o->kept, o->run.out, &err))
 		trit_cmd_note(o->command, "%s; a resumed run will need its options again", err.message);
 	if (first)
 		show_notes(&t, o->command, 0);

@@ -167,3 +167,11 @@ int trit_vocab_add_split(struct trit_vocab *v, const struct trit_split *split, s
 		v->splits[v->n_splits++] = copy;
 	return status;
 }
+
+int trit_vocab_difference(const struct trit_vocab *a, const struct trit_vocab *b)
+{
+	for (int i = 0; i < a->n_tokens && i < b->n_tokens; i++)
+		if (a->pieces[i].len != b->pieces[i].len || memcmp(a->pieces[i].text, b->pieces[i].text, a->pieces[i].len))
+			return i;
+	return -1;
+}

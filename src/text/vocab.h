@@ -113,6 +113,8 @@ struct trit_vocab {
 
 /** A zeroed struct is a valid empty vocabulary to release. */
 void trit_vocab_release(struct trit_vocab *v);
+/** The first token whose texts differ, of those that both have; -1: none. */
+int trit_vocab_difference(const struct trit_vocab *a, const struct trit_vocab *b);
 /** Sets the counts and allocates; texts follow by _set_piece and _set_merge. All special ids start at -1.
  * Errors: LIMIT beyond TRIT_MAX_VOCAB, MEMORY. */
 TRIT_MUST_CHECK int trit_vocab_init(struct trit_vocab *v, const char *model, const char *pre, size_t n_tokens,

@@ -104,6 +104,8 @@ static int choose(struct trit_init *in, struct trit_recipe *r, struct trit_error
 		                   "trit convert MODEL OUT.gguf --type f32");
 	if ((ternary && (e = choose_scales(in, r, err))) || (e = choose_sub_norm(in, r, ternary, err)))
 		return e;
+	if (!trit_recipe_is_frozen(r)) /* the order that the model is packed in: its sums are then those of training */
+		c->rope_half = c->arch->rope_half;
 	if (r->n_layers > 0 && r->n_layers < c->n_layers)
 		c->n_layers = r->n_layers;
 	if (c->n_ctx < r->seq_len)
@@ -284,6 +286,30 @@ static int read_tensor(float *out, const struct trit_config *c, const struct tri
 	return TRIT_OK;
 }
 
+/* Puts the rows of queries or keys, or the elements of their bias, in the order of c's rotary pairs. */
+static int reorder(float *out, const struct trit_config *c, bool from_half, const struct trit_tensor_walk *w,
+                   struct trit_error *err)
+{
+	size_t rows = w->bias ? w->cols : w->rows, cols = w->bias ? 1 : w->cols, head = (size_t)c->head_dim;
+	float *copy = trit_calloc(head, cols * sizeof *copy);
+	if (!copy)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a head of %zu elements", head * cols);
+	for (size_t r = 0; r < rows; r += head) {
+		memcpy(copy, out + r * cols, head * cols * sizeof *copy);
+		for (size_t i = 0; i < head; i++)
+			memcpy(out + (r + i) * cols,
+			       copy + trit_rope_row(c->head_dim, c->n_rot, from_half, c->rope_half, i) * cols,
+			       cols * sizeof *out);
+	}
+	trit_free(copy);
+	return TRIT_OK;
+}
+
+static bool is_rotated(enum trit_tensor_id id)
+{
+	return id == TRIT_TENSOR_ATTN_Q || id == TRIT_TENSOR_ATTN_K;
+}
+
 int trit_init_layer(int i, int layers, int of)
 {
 	return layers == 1 ? of - 1 : (2 * i * (of - 1) + layers - 1) / (2 * (layers - 1));
@@ -302,6 +328,8 @@ int trit_params_from_model(struct trit_params *p, const struct trit_config *c, s
 		struct trit_tensor_walk from = w;
 		from.layer = trit_init_layer(w.layer, c->n_layers, theirs.n_layers);
 		e = read_tensor(p->w + p->list[i].offset, c, &file->gguf, online, &from, err);
+		if (!e && is_rotated(w.id) && c->rope_half != theirs.rope_half)
+			e = reorder(p->w + p->list[i].offset, c, theirs.rope_half, &w, err);
 	}
 	return e;
 }

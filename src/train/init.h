@@ -43,9 +43,10 @@ TRIT_MUST_CHECK int trit_init_is_ternary(const char *path, const char *tokenizer
 /** The layer of a model with `of` layers that layer i of `layers` begins with and is compared with: in proportion, the
  * first and the last being each other's. */
 int trit_init_layer(int i, int layers, int of);
-/** Fills p->w, laid out for configuration c, from a model's file: numbers as they are; ternary projections as masters
- * (model/masters.h) that quantise to the same codes and scale; sub-norms that the file lacks 1, for sub_norm.h to fit.
- * Errors: FORMAT (a tensor missing, of another shape, or with a number that is not finite), UNSUPPORTED, MEMORY. */
+/** Fills p->w, laid out for configuration c, from a model's file: numbers as they are, rotary pairs in c's order;
+ * ternary projections as masters (model/masters.h) that quantise to the same codes and scale; sub-norms that the file
+ * lacks 1, for sub_norm.h to fit. Errors: FORMAT (a tensor missing, of another shape, or with a number that is not
+ * finite), UNSUPPORTED, MEMORY. */
 TRIT_MUST_CHECK int trit_params_from_model(struct trit_params *p, const struct trit_config *c,
                                            struct trit_model_file *file, struct trit_error *err);
 

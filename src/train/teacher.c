@@ -86,14 +86,13 @@ static int check_vocab(const char *path, const struct trit_vocab *theirs, int n_
 	if (n_theirs != n_own)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s: a vocabulary of %d tokens, the student's has %d; %s", path,
 		                 n_theirs, n_own, remedy);
-	for (int i = 0; theirs && i < own->n_tokens && i < theirs->n_tokens; i++) {
-		const struct trit_piece *a = &own->pieces[i], *b = &theirs->pieces[i];
-		if (a->len != b->len || memcmp(a->text, b->text, a->len))
-			return trit_fail(err, TRIT_ERR_FORMAT, "%s: another vocabulary (token %d is \"%.*s\", the student's "
-			                 "\"%.*s\"); %s", path, i, (int)(b->len < 40 ? b->len : 40), b->text,
-			                 (int)(a->len < 40 ? a->len : 40), a->text, remedy);
-	}
-	return TRIT_OK;
+	int i = theirs ? trit_vocab_difference(own, theirs) : -1;
+	if (i < 0)
+		return TRIT_OK;
+	const struct trit_piece *a = &own->pieces[i], *b = &theirs->pieces[i];
+	return trit_fail(err, TRIT_ERR_FORMAT, "%s: another vocabulary (token %d is \"%.*s\", the student's \"%.*s\"); %s",
+	                 path, i, (int)(b->len < 40 ? b->len : 40), b->text, (int)(a->len < 40 ? a->len : 40), a->text,
+	                 remedy);
 }
 
 static int check(const char *path, const struct trit_config *teacher, const struct trit_config *student,

@@ -54,6 +54,7 @@ struct trit_train_options {
 	bool heedless;             /* go on when the run diverges */
 	bool recompute;            /* activations in the backward pass (net.h) */
 	const char *resume_from;   /* step or file to resume from; NULL: the newest sound checkpoint */
+	const struct trit_buf *kept; /* of a new run: what goes into OUT/options.json; NULL: nothing */
 	const struct trit_transport *transport; /* to the other processes of the run; NULL: there are none */
 	trit_prepare_fn *progress; /* while text is prepared; may be NULL */
 	void *progress_arg;

@@ -414,6 +414,16 @@ static int first_weights(struct trit_trainer *t, struct trit_init *init, const s
 	return trit_sub_norms_fit(p, &t->config, &t->kernels, t->pool, t->recipe.seq_len, n, t->batch, t->starts, err);
 }
 
+/* What a resumed run is to know beside its checkpoint, so before the first of these. */
+static int write_kept(const struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
+{
+	char path[TRIT_PATH_BYTES];
+	int e = o->kept && trit_trainer_is_first(t) ? trit_path_join(path, t->out, "options.json", err) : TRIT_OK;
+	if (!e && o->kept && trit_trainer_is_first(t))
+		e = trit_file_write(path, o->kept->len, o->kept->data, err);
+	return trit_dist_agree(o->transport, e, err);
+}
+
 static int create(struct trit_trainer *t, struct trit_init *init, const struct trit_recipe *r, size_t n_paths,
                   char *const *paths, const struct trit_train_options *o, struct trit_error *err)
 {
@@ -438,7 +448,7 @@ static int create(struct trit_trainer *t, struct trit_init *init, const struct t
 	    (e = trit_dist_agree(o->transport, first_weights(t, init, o, err), err)) ||
 	    (t->recipe.n_labels &&
 	     (e = trit_dist_agree(o->transport, trit_trainer_first_head(t, init, o, err), err))) ||
-	    (e = begin(t, err)))
+	    (e = begin(t, err)) || (e = write_kept(t, o, err)))
 		return e;
 	return trit_trainer_save(t, err);
 }
@@ -501,7 +511,7 @@ static int resume(struct trit_trainer *t, struct trit_init *init, const struct t
 static void undo_create(const char *out)
 {
 	char path[TRIT_PATH_BYTES];
-	static const char *const names[] = { "metrics.jsonl", "labels.gguf", "" };
+	static const char *const names[] = { "metrics.jsonl", "labels.gguf", "options.json", "" };
 	struct trit_error ignored;
 	if (trit_kept_any(out))
 		return;

@@ -137,6 +137,10 @@ has err 'No space left'
 small="--train --size 260k --seq-len 16 --batch 2 -r 1"
 expect 0 "$T" bench $small
 has out '^\| 260k \| [0-9.]+ k \| ternary \|' '^\| 260k \| [0-9.]+ k \| full \|' ' % of [0-9]+ \|'
+for form in md csv json; do
+	"$T" bench $small -o $form >/dev/full 2>err && fail "$form is lost and nothing said"
+	has err 'cannot write to standard output'
+done
 expect 0 "$T" bench $small -o csv
 [ "$(wc -l <out)" -eq 3 ] || fail "not three lines of CSV"
 has out '"parameters"$'

@@ -54,7 +54,7 @@ refuse 1 'empty: no text' "$T" perplexity -m "$MODEL" -f empty
 
 # The loss on the windows of the run's validation is to the last digit the one that the run measured.
 as_trained() {
-	expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json
+	expect 0 "$T" perplexity -m run/model.gguf --shards run --head exact --kv-type f32 -o json -t 1
 	trained=$(tail -n 1 run/metrics.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/')
 	exported=$(sed 's/.*"nats_per_token": \([0-9.]*\).*/\1/' out)
 	[ "${#trained}" -ge 8 ] && [ "$trained" = "$exported" ] || fail "$1: trained $trained, exported $exported"
@@ -70,6 +70,21 @@ for how in ternary binary full 'ternary --experts 4' 'full --experts 4' 'ternary
 	cp out once
 	expect 0 "$T" perplexity -m run/model.gguf --shards run/data --head exact --kv-type f32 -o json -b 7 -t 1
 	same <(sed 's/, "model.*//' once) <(sed 's/, "model.*//' out) "batches of another size"
+	mv run last
+	# From that model, whose pairs of rotary elements may lie otherwise, with fewer tokens and windows.
+	expect 0 "$T" train --init last/model.gguf --data "$DATA/train/garden.txt" --out run --seq-len 16 --batch 4 -t 2 \
+		--steps 3 --val-share 0.3 --val-windows 9 --type $type --embedding-type f32 --weights "${how%% *}"
+	as_trained "from $how"
+	has out '"n_ctx": 16, "chunks": 9,'
+	rm -r run
+	[ "$how" != full ] || mv last full
+	rm -rf last
+done
+for way in 'train --init full/model.gguf --weights ternary' 'distill --teacher full/model.gguf --weights ternary'; do
+	# shellcheck disable=SC2086
+	expect 0 "$T" $way --data "$DATA/train/garden.txt" --out run --seq-len 32 --batch 4 -t 2 --steps 9 \
+		--val-share 0.3 --val-windows 0 --type t2 --embedding-type f32
+	as_trained "$way"
 	rm -r run
 done
 # A run on data prepared elsewhere, two kinds of text mixed.
@@ -80,6 +95,15 @@ done
 expect 0 "$T" train --data shards1:0.7 --data shards2:0.3 --out run --size 260k --seq-len 32 --batch 4 -t 2 --steps 5 \
 	--weights full --type f32 --embedding-type f32
 as_trained 'two kinds of text'
+# Folders that are none, or of something else.
+refuse 1 'full/vocab.gguf: another vocabulary than the model' "$T" perplexity -m "$MODEL" --shards full
+refuse 1 'full/model.gguf: no shards there' "$T" perplexity -m run/model.gguf --shards full/model.gguf
+mkdir -p tuned/data
+touch tuned/data/examples-train.safetensors tuned/data/examples-val.safetensors
+refuse 1 'tuned: a run of trit finetune or classify' "$T" perplexity -m run/model.gguf --shards tuned
+echo '{"val-windows": "-3"}' >run/options.json
+refuse 1 'run/options.json, val-windows: "-3" is not a whole number' "$T" perplexity -m run/model.gguf --shards run
+rm run/options.json
 rm -r shards2
 refuse 1 'shards2' "$T" perplexity -m run/model.gguf --shards run
 exit 0
