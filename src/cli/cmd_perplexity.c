@@ -71,6 +71,8 @@ static bool progress(void *arg, const struct trit_perplexity *so_far, int n_chun
 {
 	struct perplexity_options *o = arg;
 	double now = trit_clock(), per_chunk = (now - o->start) / so_far->n_chunks;
+	if (isnan(so_far->nll))
+		return false; /* and it stays so */
 	if (so_far->n_chunks == 1) {
 		char left[TRIT_NUMBER_BYTES];
 		fprintf(stderr, "perplexity: %.2f seconds per pass - ETA %s\n", per_chunk,
@@ -193,7 +195,7 @@ static int measure(struct perplexity_options *o, struct trit_error *err)
 	trit_buf_release(&text);
 	if (!e) {
 		e = measure_tokens(o, model, tokens.len, tokens.data, err);
-		if (e)
+		if (e == TRIT_ERR_ARG)
 			e = trit_fail_prefix(err, e, "%s", name);
 	}
 	trit_tokens_release(&tokens);

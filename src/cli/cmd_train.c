@@ -92,7 +92,7 @@ static int parse(struct trit_train_job *o, int argc, char **argv)
 		                     .recipe = trit_recipe_defaults(), .size = "3m", .type = "auto",
 		                     .embedding_type = "auto", .patience = 600,
 		                     .run.save_every = 500, .run.val_every = 250 };
-	o->run.max_val_windows = 256;
+	o->run.max_val_windows = TRIT_VAL_WINDOWS;
 	o->run.keep = 2;
 	o->run.max_skipped = 10;
 	struct trit_opt options[TRIT_TRAIN_OPTIONS], fixed[] = {
@@ -194,7 +194,7 @@ static int parse_tuning(struct trit_train_job *o, int argc, char **argv)
 	*o = (struct trit_train_job){ .command = "finetune", .tune = true, .recipe = trit_finetune_defaults(),
 		                     .type = "auto", .embedding_type = "auto", .patience = 600,
 		                     .run.save_every = 100, .run.val_every = 50 };
-	o->run.max_val_windows = 256;
+	o->run.max_val_windows = TRIT_VAL_WINDOWS;
 	o->run.keep = 2;
 	o->run.max_skipped = 10;
 	o->run.examples = true;

@@ -12,26 +12,64 @@
 #include "format/vocab_file.h"
 #include "train/kept.h"
 #include "train/run_data.h"
+#include "train/trainer.h"
 #include "train/windows.h"
 
-#define VALIDATION_WINDOWS 256 /* what trit train takes unless it is told otherwise */
-
-/* What the run has been told, where the user has not said anything else. */
-static int take_from_run(struct trit_run_shards *s, const char *dir, struct trit_error *err)
+/* The recipe of the newest checkpoint that can be read; *there: there is any. */
+static int read_recipe(struct trit_recipe *r, bool *there, const char *dir, struct trit_error *err)
 {
 	char path[TRIT_KEPT_PATH_BYTES];
-	struct trit_recipe recipe;
 	struct trit_config config;
 	struct trit_progress progress;
-	int windows = VALIDATION_WINDOWS, e = trit_kept_path(path, dir, -1, err);
-	if (e || trit_path_kind(path) < 0)
+	struct trit_kept older;
+	int e = trit_kept_list(&older, dir, err);
+	if (e)
 		return e;
-	if (!s->seq_len && (e = trit_checkpoint_read_recipe(path, &recipe, &config, &progress, err)))
+	*there = trit_kept_any(dir);
+	e = TRIT_ERR_IO;
+	for (int i = -1; *there && e && i < older.n; i++)
+		if (!(e = trit_kept_path(path, dir, i < 0 ? -1 : older.steps[i], err)))
+			e = trit_checkpoint_read_recipe(path, r, &config, &progress, err);
+	trit_kept_release(&older);
+	return *there ? e : TRIT_OK;
+}
+
+/* What the run has been told, where the user has not said anything else. */
+static int take_from_run(struct trit_run_shards *s, const char *dir, const struct trit_model *model,
+                         struct trit_error *err)
+{
+	struct trit_recipe recipe;
+	int windows = TRIT_VAL_WINDOWS;
+	bool there = false;
+	int e = read_recipe(&recipe, &there, dir, err);
+	if (s->seq_len)
+		e = TRIT_OK;
+	if (e || !there)
 		return e;
+	int most = trit_model_context_length(model);
+	if (!s->seq_len && recipe.seq_len > most)
+		return trit_fail(err, TRIT_ERR_ARG,
+		                 "%s: the run's windows have %d tokens, the model's context is %d; give -c %d", dir,
+		                 recipe.seq_len, most, most);
 	s->seq_len = s->seq_len ? s->seq_len : recipe.seq_len;
 	if (!s->n_windows && !(e = trit_run_options_number(dir, "val-windows", &windows, err)))
 		s->n_windows = windows ? windows : INT_MAX;
 	return e;
+}
+
+/* The run whose folder DIR is, or whose data; a prepared folder itself. */
+static int find_run(char run[TRIT_PATH_BYTES], const char *dir, struct trit_error *err)
+{
+	char vocab[TRIT_PATH_BYTES], above[TRIT_PATH_BYTES];
+	int e;
+	if ((e = trit_path_join(vocab, dir, "vocab.gguf", err)) || (e = trit_path_join(above, dir, "..", err)))
+		return e;
+	if (trit_path_kind(vocab) >= 0 || !trit_kept_any(above))
+		return snprintf(run, TRIT_PATH_BYTES, "%s", dir) < TRIT_PATH_BYTES
+		           ? TRIT_OK
+		           : trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", dir);
+	memcpy(run, above, sizeof above);
+	return TRIT_OK;
 }
 
 /* Shards of the folder of a run, wherever its data are, or of a prepared folder. */
@@ -79,14 +117,15 @@ static int check_vocab(const char *dir, const struct trit_model *model, struct t
 int trit_run_shards_open(struct trit_run_shards *s, const char *dir, const struct trit_model *model,
                          struct trit_error *err)
 {
-	int e = take_from_run(s, dir, err);
-	if (e)
+	char run[TRIT_PATH_BYTES];
+	int e;
+	if ((e = find_run(run, dir, err)) || (e = take_from_run(s, run, model, err)))
 		return e;
 	if (!s->seq_len)
 		s->seq_len = trit_model_context_length(model);
 	if (!s->n_windows)
-		s->n_windows = VALIDATION_WINDOWS;
-	if ((e = check_vocab(dir, model, err)) || (e = open_data(s, dir, trit_model_vocab_size(model), err)))
+		s->n_windows = TRIT_VAL_WINDOWS;
+	if ((e = check_vocab(run, model, err)) || (e = open_data(s, dir, trit_model_vocab_size(model), err)))
 		return e;
 	if (!s->data.n_val_windows)
 		return trit_fail(err, TRIT_ERR_FORMAT, "%s: no validation text of %d tokens", dir, s->seq_len);

@@ -29,11 +29,6 @@ static size_t row_of(const struct trit_reordered *r, size_t row)
 	return head + (r->half ? 2 * (i % (rot / 2)) + i / (rot / 2) : i % 2 * (rot / 2) + i / 2);
 }
 
-static bool is_rotated(const struct trit_tensor_walk *w)
-{
-	return w->id == TRIT_TENSOR_ATTN_Q || w->id == TRIT_TENSOR_ATTN_K;
-}
-
 static int reordered_type(void *arg, const struct trit_tensor_walk *w)
 {
 	const struct trit_reordered *r = arg;
@@ -63,7 +58,7 @@ static int reordered_scales(void *arg, const struct trit_tensor_walk *w, float *
 {
 	const struct trit_reordered *r = arg;
 	int e = r->from->scales(r->from->arg, w, scales, err);
-	if (e || !is_rotated(w) || r->from->scaling == TRIT_SCALE_TENSOR)
+	if (e || !trit_tensor_has_pairs(w->id) || r->from->scaling == TRIT_SCALE_TENSOR)
 		return e;
 	return reorder_scales(r, w, scales, err);
 }
@@ -74,7 +69,7 @@ static int reordered_codes(void *arg, const struct trit_tensor_walk *w, size_t r
 	const struct trit_reordered *r = arg;
 	const struct trit_source *s = r->from;
 	int e = TRIT_OK;
-	if (!is_rotated(w))
+	if (!trit_tensor_has_pairs(w->id))
 		return s->codes(s->arg, w, row0, n, codes, err);
 	for (size_t i = 0; i < n && !e; i++)
 		e = s->codes(s->arg, w, row_of(r, row0 + i), 1, codes + i * w->cols, err);
@@ -100,7 +95,7 @@ static int reordered_floats(void *arg, const struct trit_tensor_walk *w, size_t 
 	const struct trit_reordered *r = arg;
 	const struct trit_source *s = r->from;
 	int e = TRIT_OK;
-	if (!is_rotated(w))
+	if (!trit_tensor_has_pairs(w->id))
 		return s->floats(s->arg, w, row0, n, out, err);
 	if (w->bias)
 		return reorder_bias(r, w, out, err);
@@ -115,7 +110,7 @@ static int reordered_bytes(void *arg, const struct trit_tensor_walk *w, size_t r
 	const struct trit_reordered *r = arg;
 	const struct trit_source *s = r->from;
 	int e = TRIT_OK;
-	if (!is_rotated(w) || w->bias)
+	if (!trit_tensor_has_pairs(w->id) || w->bias)
 		return s->bytes(s->arg, w, row0, n, out, err);
 	const struct trit_ggml_type_info *info = trit_ggml_type_info((uint32_t)s->type(s->arg, w));
 	size_t row = w->cols / (size_t)info->block * (size_t)info->block_bytes;

@@ -87,7 +87,7 @@ static int read_linear(struct trit_model *m, const struct trit_gguf *g, int laye
 	struct trit_linear *l = linear_of(&m->layers[layer], i);
 	struct trit_low_rank *lora = &m->lora.list[layer * LINEARS + i];
 	const struct trit_gguf_tensor *a = find(g, layer, i, "weight.lora_a"), *b = find(g, layer, i, "weight.lora_b");
-	bool rotated = ids[i] == TRIT_TENSOR_ATTN_Q || ids[i] == TRIT_TENSOR_ATTN_K;
+	bool rotated = trit_tensor_has_pairs(ids[i]);
 	int e;
 	if (!a && !b)
 		return TRIT_OK;

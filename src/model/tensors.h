@@ -75,6 +75,11 @@ extern const struct trit_tensor_row trit_tensors[TRIT_N_TENSORS];
 
 /** Whether a model of this configuration has the tensor (sub-norms, untied head, ...). */
 bool trit_tensor_present(const struct trit_config *c, enum trit_tensor_id id);
+/** Whether it is a projection whose rows are in the order of rotary pairs (rope.h). */
+static inline bool trit_tensor_has_pairs(enum trit_tensor_id id)
+{
+	return id == TRIT_TENSOR_ATTN_Q || id == TRIT_TENSOR_ATTN_K;
+}
 /** Shape [rows, cols], row-major, rows = outputs; a norm is [1, n], or [heads, n] where each head has its own. */
 void trit_tensor_shape(const struct trit_config *c, enum trit_tensor_id id, size_t *rows, size_t *cols);
 /** Whether a file may have a bias beside it: projections and the head, layer norms. */

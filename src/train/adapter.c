@@ -16,8 +16,7 @@
  * queries and keys are those of their projection. */
 static size_t source_row(const struct trit_param *t, const struct trit_config *c, bool half, size_t r)
 {
-	bool rotated = t->id == TRIT_TENSOR_ATTN_Q || t->id == TRIT_TENSOR_ATTN_K;
-	return rotated ? trit_rope_row(c->head_dim, c->n_rot, c->rope_half, half, r) : r;
+	return trit_tensor_has_pairs(t->id) ? trit_rope_row(c->head_dim, c->n_rot, c->rope_half, half, r) : r;
 }
 
 typedef int write_fn(void *writer, size_t len, const void *data, struct trit_error *err);

@@ -64,6 +64,7 @@ static void lay_out(struct trit_distill *d)
 		d->drelation = trit_arena_take(a, tokens * qkv_width(d->student), sizeof *d->drelation);
 		d->relations = trit_arena_take(a, (size_t)o->max_seqs * KINDS * (size_t)o->heads, sizeof *d->relations);
 		d->thread_scratch = larger(d->thread_scratch, trit_relation_scratch(o->seq_len));
+		d->thread_scratch = larger(d->thread_scratch, (size_t)d->teacher.model->config.head_dim);
 	}
 	d->scratch = trit_arena_take(a, threads * d->thread_scratch, sizeof *d->scratch);
 }
@@ -147,9 +148,31 @@ void trit_distill_end(struct trit_distill *d)
 		d->sums[TRIT_SUM_RELATION] += d->relations[i] / d->options.heads;
 }
 
+static float *scratch_of(const struct trit_distill *d, int index)
+{
+	return d->scratch + (size_t)index * d->thread_scratch;
+}
+
+/* Puts a token's queries and keys of the teacher in the student's order of rotary pairs: relations may cut heads. */
+static void reorder(const struct trit_distill *d, float *heads, float *scratch)
+{
+	const struct trit_config *c = &d->teacher.model->config;
+	size_t width = (size_t)c->head_dim;
+	for (int h = 0; h < c->n_heads + c->n_kv_heads; h++, heads += width) {
+		memcpy(scratch, heads, width * sizeof *scratch);
+		for (size_t i = 0; i < width; i++)
+			heads[i] = scratch[trit_rope_row(c->head_dim, c->n_rot, c->rope_half, d->student->rope_half, i)];
+	}
+}
+
 void trit_distill_layers(struct trit_distill *d, int index, int threads)
 {
+	const struct trit_config *c = &d->teacher.model->config;
+	size_t width = qkv_width(c), t0, t1;
 	trit_forward_layers(&d->teacher, d->n_tokens, d->tokens, index, threads);
+	trit_part((size_t)d->n_tokens, 1, index, threads, &t0, &t1);
+	for (size_t t = t0; d->taken && c->rope_half != d->student->rope_half && t < t1; t++)
+		reorder(d, d->taken + t * width, scratch_of(d, index));
 }
 
 void trit_distill_head(struct trit_distill *d, int first, int n, int index, int threads)
@@ -165,11 +188,6 @@ void trit_distill_head(struct trit_distill *d, int first, int n, int index, int 
 static size_t row_floats(const struct trit_distill *d)
 {
 	return ((size_t)d->student->n_vocab + 15) / 16 * 16;
-}
-
-static float *scratch_of(const struct trit_distill *d, int index)
-{
-	return d->scratch + (size_t)index * d->thread_scratch;
 }
 
 void trit_distill_keep(struct trit_distill *d, int index, const float *logits)

@@ -305,11 +305,6 @@ static int reorder(float *out, const struct trit_config *c, bool from_half, cons
 	return TRIT_OK;
 }
 
-static bool is_rotated(enum trit_tensor_id id)
-{
-	return id == TRIT_TENSOR_ATTN_Q || id == TRIT_TENSOR_ATTN_K;
-}
-
 int trit_init_layer(int i, int layers, int of)
 {
 	return layers == 1 ? of - 1 : (2 * i * (of - 1) + layers - 1) / (2 * (layers - 1));
@@ -328,7 +323,7 @@ int trit_params_from_model(struct trit_params *p, const struct trit_config *c, s
 		struct trit_tensor_walk from = w;
 		from.layer = trit_init_layer(w.layer, c->n_layers, theirs.n_layers);
 		e = read_tensor(p->w + p->list[i].offset, c, &file->gguf, online, &from, err);
-		if (!e && is_rotated(w.id) && c->rope_half != theirs.rope_half)
+		if (!e && trit_tensor_has_pairs(w.id) && c->rope_half != theirs.rope_half)
 			e = reorder(p->w + p->list[i].offset, c, theirs.rope_half, &w, err);
 	}
 	return e;

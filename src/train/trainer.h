@@ -35,6 +35,8 @@
 #include "train/prepare.h"
 
 /** What does not change the result. */
+#define TRIT_VAL_WINDOWS 256 /* that validate unless a run is told otherwise */
+
 struct trit_train_options {
 	const char *out;           /* folder */
 	const char *init;          /* model to start from; NULL: random weights */

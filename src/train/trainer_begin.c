@@ -418,9 +418,11 @@ static int first_weights(struct trit_trainer *t, struct trit_init *init, const s
 static int write_kept(const struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
 	char path[TRIT_PATH_BYTES];
-	int e = o->kept && trit_trainer_is_first(t) ? trit_path_join(path, t->out, "options.json", err) : TRIT_OK;
-	if (!e && o->kept && trit_trainer_is_first(t))
+	int e = trit_trainer_is_first(t) ? trit_path_join(path, t->out, "options.json", err) : TRIT_OK;
+	if (!e && trit_trainer_is_first(t) && o->kept)
 		e = trit_file_write(path, o->kept->len, o->kept->data, err);
+	else if (!e && trit_trainer_is_first(t))
+		remove(path); /* of a run that was there and is gone */
 	return trit_dist_agree(o->transport, e, err);
 }
 

@@ -81,6 +81,17 @@ refuse 1 'a vocabulary without weights' "$T" distill --teacher teacher/vocab.ggu
 refuse 2 'nothing is learnt from the teacher' "$T" distill $teacher --data "$text" --out new $run --kl-share 0 \
 	--relation-share 0
 [ -e new ] && fail "a refused run leaves its folder"
+# Relations in heads that cut attention's: of a student that is its teacher there are none to learn, in whichever order
+# the teacher has its rotary pairs.
+expect 0 "$T" convert teacher folder/ --type f32
+expect 0 "$T" convert teacher exact.gguf --type f32 --embedding-type f32
+for from in exact.gguf folder; do
+	expect 0 "$T" distill --teacher $from --data "$text" --out itself $run --steps 1 --weights full --warmup 0 \
+		--kl-share 0 --relation-heads 16 --precision f32
+	relation=$(sed -n 's/.*"relation": \([0-9.e-]*\).*/\1/p' itself/metrics.jsonl | head -1)
+	awk -v r="${relation:-1}" 'BEGIN { exit !(r < 1e-5 && r > -1e-5) }' || fail "$from: a relation of $relation"
+	rm -r itself
+done
 refuse 1 'not the teacher that the run began with' "$T" distill --resume --out cut --teacher same/model.gguf
 refuse 1 'alone: this run began without a teacher' "$T" distill --resume --out alone $teacher
 refuse 2 'unknown option.*--kl-share|kl-share' "$T" train --data "$text" --out new --kl-share 1

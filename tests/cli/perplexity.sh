@@ -101,6 +101,16 @@ refuse 1 'full/model.gguf: no shards there' "$T" perplexity -m run/model.gguf --
 mkdir -p tuned/data
 touch tuned/data/examples-train.safetensors tuned/data/examples-val.safetensors
 refuse 1 'tuned: a run of trit finetune or classify' "$T" perplexity -m run/model.gguf --shards tuned
+cp full/vocab.gguf tuned/vocab.gguf
+refuse 1 'full/data/../vocab.gguf: another vocabulary than the model' "$T" perplexity -m "$MODEL" --shards full/data
+# An older checkpoint knows the run as well; without any it is a folder of shards.
+expect 0 "$T" perplexity -m full/model.gguf --shards full --head exact --kv-type f32 -o json
+cp out once
+printf 'damaged' >full/checkpoint.safetensors
+for dir in full full/data; do
+	expect 0 "$T" perplexity -m full/model.gguf --shards $dir --head exact --kv-type f32 -o json
+	same <(sed 's/, "model.*//' once) <(sed 's/, "model.*//' out) "$dir"
+done
 echo '{"val-windows": "-3"}' >run/options.json
 refuse 1 'run/options.json, val-windows: "-3" is not a whole number' "$T" perplexity -m run/model.gguf --shards run
 rm run/options.json
