@@ -12,8 +12,7 @@
 #include "cli/cmd.h"
 #include "format/json_file.h"
 #include "format/json_text.h"
-
-#define FILE_NAME "options.json"
+#include "train/trainer.h"
 
 static const char *const kept[] = { "val-every", "val-windows", "save-every", "keep", "max-skipped", "on-divergence",
 	                                "type", "embedding-type" };
@@ -46,7 +45,7 @@ int trit_run_options_take(struct trit_run_options *o, const struct trit_opt_tabl
 	struct trit_error err;
 	json_t *file = NULL;
 	int status = -1;
-	if (trit_path_join(path, dir, FILE_NAME, &err) || trit_path_kind(path) < 0)
+	if (trit_path_join(path, dir, TRIT_RUN_OPTIONS_FILE, &err) || trit_path_kind(path) < 0)
 		return -1;
 	if (trit_json_read(&file, path, &err))
 		return trit_cmd_fail(table->command, &err);
@@ -66,7 +65,7 @@ int trit_run_options_number(const char *dir, const char *name, int *value, struc
 {
 	char path[TRIT_PATH_BYTES], *end;
 	json_t *file = NULL;
-	int e = trit_path_join(path, dir, FILE_NAME, err);
+	int e = trit_path_join(path, dir, TRIT_RUN_OPTIONS_FILE, err);
 	if (e || trit_path_kind(path) < 0 || (e = trit_json_read(&file, path, err)))
 		return e;
 	const char *text = json_string_value(json_object_get(file, name));
@@ -130,7 +129,7 @@ int trit_run_options_write(const struct trit_run_options *o, const char *dir, st
 	trit_buf_init(&text, TRIT_RUN_OPTIONS_MOST);
 	int e = trit_run_options_text(o, &text, err);
 	if (!e)
-		e = trit_path_join(path, dir, FILE_NAME, err);
+		e = trit_path_join(path, dir, TRIT_RUN_OPTIONS_FILE, err);
 	if (!e && (o->n || trit_path_kind(path) >= 0))
 		e = trit_file_write(path, text.len, text.data, err);
 	trit_buf_release(&text);

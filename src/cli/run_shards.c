@@ -15,8 +15,8 @@
 #include "train/trainer.h"
 #include "train/windows.h"
 
-/* The recipe of the newest checkpoint that can be read; *there: there is any. */
-static int read_recipe(struct trit_recipe *r, bool *there, const char *dir, struct trit_error *err)
+/* The recipe of the newest checkpoint that can be read; there is one at least. */
+static int read_recipe(struct trit_recipe *r, const char *dir, struct trit_error *err)
 {
 	char path[TRIT_KEPT_PATH_BYTES];
 	struct trit_config config;
@@ -25,13 +25,12 @@ static int read_recipe(struct trit_recipe *r, bool *there, const char *dir, stru
 	int e = trit_kept_list(&older, dir, err);
 	if (e)
 		return e;
-	*there = trit_kept_any(dir);
 	e = TRIT_ERR_IO;
-	for (int i = -1; *there && e && i < older.n; i++)
+	for (int i = -1; e && i < older.n; i++)
 		if (!(e = trit_kept_path(path, dir, i < 0 ? -1 : older.steps[i], err)))
 			e = trit_checkpoint_read_recipe(path, r, &config, &progress, err);
 	trit_kept_release(&older);
-	return *there ? e : TRIT_OK;
+	return e;
 }
 
 /* What the run has been told, where the user has not said anything else. */
@@ -39,14 +38,9 @@ static int take_from_run(struct trit_run_shards *s, const char *dir, const struc
                          struct trit_error *err)
 {
 	struct trit_recipe recipe;
-	int windows = TRIT_VAL_WINDOWS;
-	bool there = false;
-	int e = read_recipe(&recipe, &there, dir, err);
-	if (s->seq_len)
-		e = TRIT_OK;
-	if (e || !there)
+	int windows = TRIT_VAL_WINDOWS, most = trit_model_context_length(model), e = TRIT_OK;
+	if (!trit_kept_any(dir) || (!s->seq_len && (e = read_recipe(&recipe, dir, err))))
 		return e;
-	int most = trit_model_context_length(model);
 	if (!s->seq_len && recipe.seq_len > most)
 		return trit_fail(err, TRIT_ERR_ARG,
 		                 "%s: the run's windows have %d tokens, the model's context is %d; give -c %d", dir,
@@ -64,11 +58,8 @@ static int find_run(char run[TRIT_PATH_BYTES], const char *dir, struct trit_erro
 	int e;
 	if ((e = trit_path_join(vocab, dir, "vocab.gguf", err)) || (e = trit_path_join(above, dir, "..", err)))
 		return e;
-	if (trit_path_kind(vocab) >= 0 || !trit_kept_any(above))
-		return snprintf(run, TRIT_PATH_BYTES, "%s", dir) < TRIT_PATH_BYTES
-		           ? TRIT_OK
-		           : trit_fail(err, TRIT_ERR_ARG, "%.64s...: the path is too long", dir);
-	memcpy(run, above, sizeof above);
+	bool own = trit_path_kind(vocab) >= 0 || !trit_kept_any(above);
+	snprintf(run, TRIT_PATH_BYTES, "%s", own ? dir : above); /* it fits: with a name behind it, it did */
 	return TRIT_OK;
 }
 

@@ -22,11 +22,8 @@ bool trit_source_is_half(const struct trit_source *s)
 /* The row of `from` that is row `row`. */
 static size_t row_of(const struct trit_reordered *r, size_t row)
 {
-	size_t width = (size_t)r->from->config.head_dim, rot = (size_t)r->from->config.n_rot;
-	size_t i = row % width, head = row - i;
-	if (i >= rot)
-		return row;
-	return head + (r->half ? 2 * (i % (rot / 2)) + i / (rot / 2) : i % 2 * (rot / 2) + i / 2);
+	const struct trit_config *c = &r->from->config;
+	return trit_rope_row(c->head_dim, c->n_rot, c->rope_half, r->half, row);
 }
 
 static int reordered_type(void *arg, const struct trit_tensor_walk *w)

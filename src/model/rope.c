@@ -95,3 +95,14 @@ size_t trit_rope_row(int head_dim, int n_rot, bool from_half, bool half, size_t 
 		return head + (at < n / 2 ? 2 * at : 2 * (at - n / 2) + 1);
 	return head + at / 2 + (at % 2 ? n / 2 : 0);
 }
+
+void trit_rope_reorder(float *x, size_t rows, size_t cols, int head_dim, int n_rot, bool from_half, bool half,
+                       float *head)
+{
+	size_t width = (size_t)head_dim;
+	for (size_t r = 0; r < rows; r += width, x += width * cols) {
+		memcpy(head, x, width * cols * sizeof *x);
+		for (size_t i = 0; i < width; i++)
+			memcpy(x + i * cols, head + trit_rope_row(head_dim, n_rot, from_half, half, i) * cols, cols * sizeof *x);
+	}
+}

@@ -31,6 +31,9 @@ struct trit_rope_scaling {
 /** Where row r of a query or key projection is, whose rotary pairs are rows (i, i + n_rot/2) of each head if `half` and
  * (2i, 2i + 1) if not, in one that has them as `from_half` says. */
 size_t trit_rope_row(int head_dim, int n_rot, bool from_half, bool half, size_t r);
+/** Puts the rows of x [rows, cols], whole heads, from the one order into the other. head: scratch [head_dim, cols]. */
+void trit_rope_reorder(float *x, size_t rows, size_t cols, int head_dim, int n_rot, bool from_half, bool half,
+                       float *head);
 /** What yarn multiplies cos and sin by unless told otherwise: 0.1 weight ln(factor) + 1, 1 where factor <= 1. */
 float trit_rope_magnitude(float factor, float weight);
 /** What the pairs' frequencies are divided by, [n_rot / 2]: the numbers of rope_freqs.weight for the kind LLAMA3. */

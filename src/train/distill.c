@@ -153,26 +153,16 @@ static float *scratch_of(const struct trit_distill *d, int index)
 	return d->scratch + (size_t)index * d->thread_scratch;
 }
 
-/* Puts a token's queries and keys of the teacher in the student's order of rotary pairs: relations may cut heads. */
-static void reorder(const struct trit_distill *d, float *heads, float *scratch)
-{
-	const struct trit_config *c = &d->teacher.model->config;
-	size_t width = (size_t)c->head_dim;
-	for (int h = 0; h < c->n_heads + c->n_kv_heads; h++, heads += width) {
-		memcpy(scratch, heads, width * sizeof *scratch);
-		for (size_t i = 0; i < width; i++)
-			heads[i] = scratch[trit_rope_row(c->head_dim, c->n_rot, c->rope_half, d->student->rope_half, i)];
-	}
-}
-
+/* Queries and keys of the teacher come into the student's order of rotary pairs: relations may cut heads. */
 void trit_distill_layers(struct trit_distill *d, int index, int threads)
 {
 	const struct trit_config *c = &d->teacher.model->config;
-	size_t width = qkv_width(c), t0, t1;
+	size_t width = qkv_width(c), rotated = (size_t)(c->n_heads + c->n_kv_heads) * (size_t)c->head_dim, t0, t1;
 	trit_forward_layers(&d->teacher, d->n_tokens, d->tokens, index, threads);
 	trit_part((size_t)d->n_tokens, 1, index, threads, &t0, &t1);
 	for (size_t t = t0; d->taken && c->rope_half != d->student->rope_half && t < t1; t++)
-		reorder(d, d->taken + t * width, scratch_of(d, index));
+		trit_rope_reorder(d->taken + t * width, rotated, 1, c->head_dim, c->n_rot, c->rope_half, d->student->rope_half,
+		                  scratch_of(d, index));
 }
 
 void trit_distill_head(struct trit_distill *d, int first, int n, int index, int threads)

@@ -290,18 +290,13 @@ static int read_tensor(float *out, const struct trit_config *c, const struct tri
 static int reorder(float *out, const struct trit_config *c, bool from_half, const struct trit_tensor_walk *w,
                    struct trit_error *err)
 {
-	size_t rows = w->bias ? w->cols : w->rows, cols = w->bias ? 1 : w->cols, head = (size_t)c->head_dim;
-	float *copy = trit_calloc(head, cols * sizeof *copy);
-	if (!copy)
-		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a head of %zu elements", head * cols);
-	for (size_t r = 0; r < rows; r += head) {
-		memcpy(copy, out + r * cols, head * cols * sizeof *copy);
-		for (size_t i = 0; i < head; i++)
-			memcpy(out + (r + i) * cols,
-			       copy + trit_rope_row(c->head_dim, c->n_rot, from_half, c->rope_half, i) * cols,
-			       cols * sizeof *out);
-	}
-	trit_free(copy);
+	size_t rows = w->bias ? w->cols : w->rows, cols = w->bias ? 1 : w->cols;
+	float *head = trit_calloc((size_t)c->head_dim, cols * sizeof *head);
+	if (!head)
+		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory for a head of %zu elements",
+		                 (size_t)c->head_dim * cols);
+	trit_rope_reorder(out, rows, cols, c->head_dim, c->n_rot, from_half, c->rope_half, head);
+	trit_free(head);
 	return TRIT_OK;
 }
 

@@ -36,6 +36,7 @@
 
 /** What does not change the result. */
 #define TRIT_VAL_WINDOWS 256 /* that validate unless a run is told otherwise */
+#define TRIT_RUN_OPTIONS_FILE "options.json"
 
 struct trit_train_options {
 	const char *out;           /* folder */

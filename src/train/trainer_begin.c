@@ -418,7 +418,7 @@ static int first_weights(struct trit_trainer *t, struct trit_init *init, const s
 static int write_kept(const struct trit_trainer *t, const struct trit_train_options *o, struct trit_error *err)
 {
 	char path[TRIT_PATH_BYTES];
-	int e = trit_trainer_is_first(t) ? trit_path_join(path, t->out, "options.json", err) : TRIT_OK;
+	int e = trit_trainer_is_first(t) ? trit_path_join(path, t->out, TRIT_RUN_OPTIONS_FILE, err) : TRIT_OK;
 	if (!e && trit_trainer_is_first(t) && o->kept)
 		e = trit_file_write(path, o->kept->len, o->kept->data, err);
 	else if (!e && trit_trainer_is_first(t))
@@ -513,7 +513,7 @@ static int resume(struct trit_trainer *t, struct trit_init *init, const struct t
 static void undo_create(const char *out)
 {
 	char path[TRIT_PATH_BYTES];
-	static const char *const names[] = { "metrics.jsonl", "labels.gguf", "options.json", "" };
+	static const char *const names[] = { "metrics.jsonl", "labels.gguf", TRIT_RUN_OPTIONS_FILE, "" };
 	struct trit_error ignored;
 	if (trit_kept_any(out))
 		return;
