@@ -28,6 +28,27 @@ enum { S = 24, RANK = 3 };
 static struct trit_error err;
 static trit_token batch[S + 1];
 
+/* Scales of small matrices come back from masters an ulp or two off (model/masters.h): here they are the file's. */
+static void take_scales(struct trit_net *net, const char *path)
+{
+	struct trit_model_options o = { .head = "exact", .cpu = "c" };
+	struct trit_model *m;
+	if (trit_model_open_with(&m, path, &o, &err))
+		fail_msg("%s", err.message);
+	for (int i = 0; i < m->config.n_layers; i++) {
+		const struct trit_layer *from = &m->layers[i];
+		struct trit_net_layer *to = &net->layers[i];
+		const struct trit_linear *theirs[] = { &from->q,    &from->k,  &from->v,   &from->o,
+			                               &from->gate, &from->up, &from->down };
+		struct trit_bitlinear *own[] = { &to->q, &to->k, &to->v, &to->o, &to->gate, &to->up, &to->down };
+		for (size_t j = 0; j < sizeof own / sizeof *own; j++) {
+			assert_true(fabs((double)*theirs[j]->scale / (double)*own[j]->scales - 1) < 1e-6);
+			*own[j]->scales = *theirs[j]->scale;
+		}
+	}
+	trit_model_close(m);
+}
+
 /* Loss of the training network with random adapters, which are written to ./adapter.gguf.
  * without: of the model alone. */
 static double train_loss(const char *path, bool ternary, double *without)
@@ -56,6 +77,8 @@ static double train_loss(const char *path, bool ternary, double *without)
 	assert_int_equal(trit_lora_init(&lora, &adapters, &c, RANK, 5, 0x7f, S, 3, &err), 0);
 	trit_net_adapt(&net, &lora);
 	trit_net_quantise(&net);
+	if (ternary)
+		take_scales(&net, path);
 	*without = trit_net_loss(&net, 1, batch, NULL); /* B is 0 */
 	for (int i = 1; i < adapters.n; i += 2)
 		for (size_t j = 0; j < adapters.list[i].rows * RANK; j++)
@@ -121,11 +144,11 @@ static double loss_of(const float *logits, int v)
 
 static void test_as_trained(void **state)
 {
-	/* Of a ternary one that has matrices so large that their scales come back to the bit (model/masters.h). */
 	static const struct {
 		const char *name;
 		bool ternary;
 	} models[] = { { TRIT_SOURCE_DIR "/models/stories.gguf", true },
+		           { TRIT_TEST_DATA "/model/golden_bitnet.gguf", true },
 		           { TRIT_TEST_DATA "/model/golden_llama.gguf", false },
 		           { TRIT_TEST_DATA "/model/arch_qwen2.gguf", false },
 		           { TRIT_TEST_DATA "/model/arch_gemma3.gguf", false } };
