@@ -186,6 +186,8 @@ refuse 1 'missing.txt: no such file' "$T" train --data missing.txt --out new
 refuse 1 'fewer than one sequence.*--seq-len' "$T" train --data "$text" --out new --size 260k --seq-len 60000
 [ -e new ] && fail "a refused run leaves its folder"
 refuse 1 'whole already holds a training run; add --resume' "$T" train --data "$text" --out whole
+refuse 1 'whole/checkpoint.safetensors: a training run; make a model of it first: trit convert' \
+	"$T" run -m whole/checkpoint.safetensors -p x
 refuse 1 'no checkpoint to resume from' "$T" train --resume --out new
 refuse 1 'empty.txt' "$T" train --data "$text" --out empty.txt
 refuse 2 'no size is called "4m"; there are 260k' "$T" train --data "$text" --out new --size 4m
