@@ -103,13 +103,13 @@ static void wrong_add(float *y, const float *x, int n)
 	y[n - 1] = nextafterf(y[n - 1], INFINITY);
 }
 
-static void wrong_gemm_t2(float *y, size_t ldy, const unsigned char *w, const float *scale, enum trit_scaling scaling,
-                          const int8_t *q, size_t ldq, const int32_t *sum, const float *step, int rows, int tokens,
-                          int cols)
+static void wrong_gemm_t2(const struct trit_gemm_int *p)
 {
+	struct trit_gemm_int less = *p;
 	struct trit_kernels c;
 	trit_kernels_fill(&c, TRIT_TIER_C);
-	c.gemm_int[TRIT_T2](y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols - 16);
+	less.cols -= 16;
+	c.gemm_int[TRIT_T2](&less);
 }
 
 static void selftest_puts_c_back(void **state)

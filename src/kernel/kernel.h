@@ -53,22 +53,32 @@ typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
 
 /* ---- integer products: weights in a layout of layout.h, activations 8 bits --------------------------------------- */
 
+struct trit_gemm_int {
+	float *y; /* [tokens, ldy] */
+	size_t ldy;
+	const unsigned char *w; /* [rows, cols] in the member's layout */
+	const float *scale;     /* of w, as in layout.h */
+	enum trit_scaling scaling;
+	const int8_t *q; /* [tokens, ldq]; ldq >= trit_q_padded(cols), and zero from cols up to that */
+	size_t ldq;
+	const int32_t *sum; /* [tokens]: of each row of q */
+	const float *step;  /* [tokens] */
+	int rows, tokens, cols;
+	const unsigned char *next; /* weights that are wanted after these, for the cache; NULL: those behind w */
+};
+
 /**
  * y[t][r] = sum_k scale(r, k) w[r][k] q[t][k] * step[t]   for r < rows, t < tokens, evaluated
  *     tensor, row:  (float)(sum_k w q) * (scale_r * step[t])
  *     group:        s * step[t], s the chain over the groups g along k of fma((float)(sum of w q in g), scale_rg, s),
  *                   from 0
- * w: [rows, cols] in the member's layout, scales as in layout.h; q int8 [tokens, ldq], ldq >= trit_q_padded(cols), zero
- * from cols up to trit_q_padded(cols); sum[t] = sum of q[t]; y fp32 [tokens, ldy]. |q| <= 127; rows, tokens and cols at
- * least 1, cols <= 65536. Integer sums are exact, and no 32-bit accumulator overflows in any form. The widest cases: i8
- * as unsigned codes w + 128, 255 * 127 * 65536 = 2122383360 < 2^31; t2 whose fields all come to count 64 times before
- * the division, 64 * 3 * 127 * 65536 < 2^30.6; i4 with its upper field in place, 240 * 127 * 65536 / 2 < 2^29.9.
- * Rows and tokens may be cut into several calls (rows at multiples of 16) without changing a bit; kernels are fastest
- * with rows cut at multiples of TRIT_ROW_GRAIN.
+ * |q| <= 127; rows, tokens and cols at least 1, cols <= 65536. Integer sums are exact, and no 32-bit accumulator
+ * overflows in any form. The widest cases: i8 as unsigned codes w + 128, 255 * 127 * 65536 = 2122383360 < 2^31; t2
+ * whose fields all come to count 64 times before the division, 64 * 3 * 127 * 65536 < 2^30.6; i4 with its upper field
+ * in place, 240 * 127 * 65536 / 2 < 2^29.9. Rows and tokens may be cut into several calls (rows at multiples of 16)
+ * without changing a bit; kernels are fastest with rows cut at multiples of TRIT_ROW_GRAIN.
  */
-typedef void trit_gemm_int_fn(float *y, size_t ldy, const unsigned char *w, const float *scale,
-                              enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,
-                              const float *step, int rows, int tokens, int cols);
+typedef void trit_gemm_int_fn(const struct trit_gemm_int *p);
 #define TRIT_ROW_GRAIN 64
 
 /* ---- dense products, for inference: every row a 16-sum reduction ------------------------------------------------- */

@@ -95,38 +95,35 @@ static void block_groups(enum trit_layout layout, float *y, const unsigned char 
 	}
 }
 
-static void gemm_int(enum trit_layout layout, float *y, size_t ldy, const unsigned char *w, const float *scale,
-                     enum trit_scaling scaling, const int8_t *q, size_t ldq, const float *step, int rows, int tokens,
-                     int cols)
+static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *p)
 {
-	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)cols);
+	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p->cols);
+	const unsigned char *w = p->w;
 
-	for (int r0 = 0; r0 < rows; r0 += TRIT_BLOCK_ROWS, w += block_bytes) {
-		const float *s = scale + trit_scale_at(scaling, (size_t)r0, (size_t)cols);
-		int n = rows - r0 < TRIT_BLOCK_ROWS ? rows - r0 : TRIT_BLOCK_ROWS;
-		for (int t = 0; t < tokens; t++) {
-			float *out = y + (size_t)t * ldy + r0, chains[TRIT_BLOCK_ROWS];
+	for (int r0 = 0; r0 < p->rows; r0 += TRIT_BLOCK_ROWS, w += block_bytes) {
+		const float *s = p->scale + trit_scale_at(p->scaling, (size_t)r0, (size_t)p->cols);
+		int n = p->rows - r0 < TRIT_BLOCK_ROWS ? p->rows - r0 : TRIT_BLOCK_ROWS;
+		for (int t = 0; t < p->tokens; t++) {
+			const int8_t *q = p->q + (size_t)t * p->ldq;
+			float *out = p->y + (size_t)t * p->ldy + r0, chains[TRIT_BLOCK_ROWS];
 			int32_t acc[TRIT_BLOCK_ROWS];
-			if (scaling > TRIT_SCALE_ROW) {
-				block_groups(layout, chains, w, s, (int)scaling, q + (size_t)t * ldq, cols);
+			if (p->scaling > TRIT_SCALE_ROW) {
+				block_groups(layout, chains, w, s, (int)p->scaling, q, p->cols);
 				for (int r = 0; r < n; r++)
-					out[r] = chains[r] * step[t];
+					out[r] = chains[r] * p->step[t];
 			} else {
-				block_sums(layout, acc, w, q + (size_t)t * ldq, cols);
+				block_sums(layout, acc, w, q, p->cols);
 				for (int r = 0; r < n; r++)
-					out[r] = (float)acc[r] * (s[scaling == TRIT_SCALE_ROW ? r : 0] * step[t]);
+					out[r] = (float)acc[r] * (s[p->scaling == TRIT_SCALE_ROW ? r : 0] * p->step[t]);
 			}
 		}
 	}
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	static void trit_gemm_##name##_c(float *y, size_t ldy, const unsigned char *w, const float *scale,             \
-	                                 enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,   \
-	                                 const float *step, int rows, int tokens, int cols)                            \
+	static void trit_gemm_##name##_c(const struct trit_gemm_int *p)                                                \
 	{                                                                                                              \
-		(void)sum;                                                                                             \
-		gemm_int(layout, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);                  \
+		gemm_int(layout, p);                                                                                   \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

@@ -77,20 +77,23 @@ void trit_int_scores(const struct trit_kernels *k, const struct trit_int_scratch
 		const unsigned char *page = pages + (size_t)(i / TRIT_KV_PAGE) * stride;
 		int at = i % TRIT_KV_PAGE;
 		next = i - at + TRIT_KV_PAGE < end ? i - at + TRIT_KV_PAGE : end;
-		k->gemm_int[TRIT_I8](s + i, lds, page + trit_layout_bytes(TRIT_I8, (size_t)at, (size_t)width),
-		                     key_scales(page, width) + at, TRIT_SCALE_ROW, scratch->q, padded, scratch->sum,
-		                     scratch->step, next - i, rows, width);
+		k->gemm_int[TRIT_I8](&(struct trit_gemm_int){
+			.y = s + i, .ldy = lds, .w = page + trit_layout_bytes(TRIT_I8, (size_t)at, (size_t)width),
+			.scale = key_scales(page, width) + at, .scaling = TRIT_SCALE_ROW, .q = scratch->q, .ldq = padded,
+			.sum = scratch->sum, .step = scratch->step, .rows = next - i, .tokens = rows, .cols = width,
+			.next = page + stride });
 	}
 }
 
 /* scratch->y [2 rows, last - first]: the page's values, weighted by hi, then by lo. A row that sees nothing of the page
  * gets zeros. */
 static void weigh_page(const struct trit_kernels *k, const struct trit_int_scratch *scratch, const float *p, size_t ldp,
-                       const float *sum, const unsigned char *page, int width, int first, int last, int rows,
-                       int share, int n)
+                       const float *sum, const unsigned char *page, size_t stride, int width, int first,
+                       int last, int rows, int share, int n)
 {
 	const float one = 1;
 	size_t padded = trit_q_padded(TRIT_KV_PAGE);
+	const unsigned char *values = page + values_at(width) + trit_layout_bytes(TRIT_I8, (size_t)first, TRIT_KV_PAGE);
 
 	for (int r = 0; r < rows; r++) {
 		int seen = n + r / share, hi = r, lo = rows + r;
@@ -101,10 +104,10 @@ static void weigh_page(const struct trit_kernels *k, const struct trit_int_scrat
 		scratch->step[lo] /= sum[r];
 		scratch->step[hi] = 128 * scratch->step[lo];
 	}
-	k->gemm_int[TRIT_I8](scratch->y, (size_t)(last - first),
-	                     page + values_at(width) + trit_layout_bytes(TRIT_I8, (size_t)first, TRIT_KV_PAGE), &one,
-	                     TRIT_SCALE_TENSOR, scratch->p, padded, scratch->sum, scratch->step, last - first, 2 * rows,
-	                     TRIT_KV_PAGE);
+	k->gemm_int[TRIT_I8](&(struct trit_gemm_int){
+		.y = scratch->y, .ldy = (size_t)(last - first), .w = values, .scale = &one, .scaling = TRIT_SCALE_TENSOR,
+		.q = scratch->p, .ldq = padded, .sum = scratch->sum, .step = scratch->step, .rows = last - first,
+		.tokens = 2 * rows, .cols = TRIT_KV_PAGE, .next = values + stride });
 }
 
 void trit_int_values(const struct trit_kernels *k, const struct trit_int_scratch *scratch, float *out, size_t ld_token,
@@ -114,7 +117,7 @@ void trit_int_values(const struct trit_kernels *k, const struct trit_int_scratch
 	int n_max = n + (rows - 1) / share, m = last - first;
 
 	for (int i0 = 0; i0 < n_max; i0 += TRIT_KV_PAGE, pages += stride) {
-		weigh_page(k, scratch, p + i0, ldp, sum, pages, width, first, last, rows, share, n - i0);
+		weigh_page(k, scratch, p + i0, ldp, sum, pages, stride, width, first, last, rows, share, n - i0);
 		for (int r = 0; r < rows; r++) {
 			float *to = out + (size_t)(r / share) * ld_token + (size_t)(r % share) * ld_head;
 			const float *hi = scratch->y + r * m, *lo = scratch->y + (rows + r) * m;

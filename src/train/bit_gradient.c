@@ -82,10 +82,11 @@ void trit_bit_gradient_x(const struct trit_bitlinear *b, struct trit_bit_gradien
 				              b->column_scales ? b->column_scales + c / run * rows : NULL, b->rows, (int)padded,
 				              g->bytes);
 			}
-			k->gemm_int[TRIT_T2](direct ? to : y, direct ? cols : ld,
-			                     b->t2_transposed + trit_layout_bytes(TRIT_T2, c, rows),
-			                     b->column_scales ? &one : b->scales, TRIT_SCALE_TENSOR, q, padded, sum, step, width,
-			                     (int)(bytes * n), b->rows);
+			k->gemm_int[TRIT_T2](&(struct trit_gemm_int){
+				.y = direct ? to : y, .ldy = direct ? cols : ld,
+				.w = b->t2_transposed + trit_layout_bytes(TRIT_T2, c, rows),
+				.scale = b->column_scales ? &one : b->scales, .scaling = TRIT_SCALE_TENSOR, .q = q, .ldq = padded,
+				.sum = sum, .step = step, .rows = width, .tokens = (int)(bytes * n), .cols = b->rows });
 			if (bytes == 2)
 				k->add_pairs(to, cols, y, ld, (int)n, width, accumulate);
 			else if (accumulate)
@@ -138,8 +139,10 @@ void trit_bit_gradient_w(const struct trit_bitlinear *b, const struct trit_bit_g
 		k->grad_quant_columns(w, scale, dy + r, ldy, in->step, max, tokens, n, g->bytes);
 		for (size_t c = 0; c < cols; c += W_INPUTS) {
 			int width = (int)smaller(cols - c, W_INPUTS);
-			k->gemm_int[TRIT_I8](y, (size_t)rows, w, scale, TRIT_SCALE_ROW, g->codes + c * g->ld, g->ld, sum + c, ones,
-			                     rows, width, tokens);
+			k->gemm_int[TRIT_I8](&(struct trit_gemm_int){
+				.y = y, .ldy = (size_t)rows, .w = w, .scale = scale, .scaling = TRIT_SCALE_ROW,
+				.q = g->codes + c * g->ld, .ldq = g->ld, .sum = sum + c, .step = ones, .rows = rows,
+				.tokens = width, .cols = tokens });
 			k->add_transposed(b->dw + (size_t)r * cols + c, cols, y, (size_t)rows, width, n, g->bytes);
 		}
 	}

@@ -166,8 +166,10 @@ void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_ke
 	if (b->kind == TRIT_WEIGHT_FULL)
 		trit_dense_forward(k, y + t * ldy, ldy, b->w, xn + t * ldn, ldn, b->rows, t1 - t0, b->cols, measured, scratch);
 	else
-		k->gemm_int[TRIT_T2](y + t * ldy, ldy, b->t2, b->scales, b->scaling, in->q + t * padded, padded,
-		                     in->sum + t, in->step + t, b->rows, t1 - t0, b->cols);
+		k->gemm_int[TRIT_T2](&(struct trit_gemm_int){
+			.y = y + t * ldy, .ldy = ldy, .w = b->t2, .scale = b->scales, .scaling = b->scaling,
+			.q = in->q + t * padded, .ldq = padded, .sum = in->sum + t, .step = in->step + t, .rows = b->rows,
+			.tokens = t1 - t0, .cols = b->cols });
 }
 
 void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,

@@ -148,26 +148,24 @@ static void fill_weights(struct check *ck, unsigned char *w, int l, int rows, in
 }
 
 /* y[t][r] by its definition, for some of the elements. */
-static void check_definition(struct check *ck, const float *y, size_t ldy, const unsigned char *w, const float *scale,
-                             enum trit_scaling scaling, const int8_t *q, size_t ldq, const float *step, int rows,
-                             int tokens, int cols)
+static void check_definition(struct check *ck, const struct trit_gemm_int *p)
 {
 	static int8_t values[TRIT_MAX_COLS];
-	int group = scaling > TRIT_SCALE_ROW ? (int)scaling : cols;
+	int group = p->scaling > TRIT_SCALE_ROW ? (int)p->scaling : p->cols;
 	for (int i = 0; i < 4; i++) {
-		size_t r = i ? trit_rng_below(&ck->rng, (uint64_t)rows) : (size_t)rows - 1;
-		size_t t = i ? trit_rng_below(&ck->rng, (uint64_t)tokens) : (size_t)tokens - 1;
+		size_t r = i ? trit_rng_below(&ck->rng, (uint64_t)p->rows) : (size_t)p->rows - 1;
+		size_t t = i ? trit_rng_below(&ck->rng, (uint64_t)p->tokens) : (size_t)p->tokens - 1;
 		float chain = 0, expected = 0;
-		trit_unpack((enum trit_layout)ck->arg, values, w, r, (size_t)cols);
-		for (int c0 = 0; c0 < cols; c0 += group) {
+		trit_unpack((enum trit_layout)ck->arg, values, p->w, r, (size_t)p->cols);
+		for (int c0 = 0; c0 < p->cols; c0 += group) {
 			int64_t sum = 0;
-			float s = trit_scale_of(scale, scaling, r, (size_t)c0, (size_t)cols);
-			for (int c = c0; c < cols && c < c0 + group; c++)
-				sum += values[c] * q[t * ldq + (size_t)c];
+			float s = trit_scale_of(p->scale, p->scaling, r, (size_t)c0, (size_t)p->cols);
+			for (int c = c0; c < p->cols && c < c0 + group; c++)
+				sum += values[c] * p->q[t * p->ldq + (size_t)c];
 			chain = fmaf((float)sum, s, chain);
-			expected = scaling > TRIT_SCALE_ROW ? chain * step[t] : (float)sum * (s * step[t]);
+			expected = p->scaling > TRIT_SCALE_ROW ? chain * p->step[t] : (float)sum * (s * p->step[t]);
 		}
-		check_same_f32(ck, "element by definition", &expected, &y[t * ldy + r], 1);
+		check_same_f32(ck, "element by definition", &expected, &p->y[t * p->ldy + r], 1);
 	}
 }
 
@@ -202,10 +200,16 @@ static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum tri
 			sum[t] += row[c];
 	}
 	check_fill_normal(ck, step, (size_t)tokens, 1);
-	ck->c->gemm_int[layout](y_c, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);
-	ck->k->gemm_int[layout](y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);
+	struct trit_gemm_int p = {
+		.y = y_c, .ldy = ldy, .w = w, .scale = scale, .scaling = scaling, .q = q, .ldq = ldq, .sum = sum, .step = step,
+		.rows = rows, .tokens = tokens, .cols = cols
+	};
+	ck->c->gemm_int[layout](&p);
+	p.y = y;
+	p.next = trit_rng_below(&ck->rng, 2) ? w : NULL;
+	ck->k->gemm_int[layout](&p);
 	check_same_f32(ck, "y", y_c, y, n_y);
-	check_definition(ck, y, ldy, w, scale, scaling, q, ldq, step, rows, tokens, cols);
+	check_definition(ck, &p);
 }
 
 /* Weights out of cache: a model's worth of matrices, one after the other. */
@@ -232,10 +236,12 @@ static void bench_gemv(struct check *ck, size_t all, int rows, int tokens, int c
 	check_fill_normal(ck, scale, trit_scale_count(scaling, (size_t)rows, (size_t)cols), 1);
 	if (all > bytes)
 		check_read_speed(ck, w, all);
+	struct trit_gemm_int p = {
+		.y = y, .ldy = (size_t)rows, .scale = scale, .scaling = scaling, .q = q, .ldq = padded, .sum = sum,
+		.step = step, .rows = rows, .tokens = tokens, .cols = cols
+	};
 	CHECK_BENCH(ck, label, (double)rows * cols, "w", (double)bytes,
-	            (at = at + 2 * bytes > all ? 0 : at + bytes,
-	             ck->now->gemm_int[layout](y, (size_t)rows, w + at, scale, scaling, q, padded, sum, step, rows, tokens,
-	                                       cols)));
+	            (at = at + 2 * bytes > all ? 0 : at + bytes, p.w = w + at, ck->now->gemm_int[layout](&p)));
 	munmap(w, all);
 }
 
@@ -256,9 +262,11 @@ static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
 	check_fill_normal(ck, step, (size_t)tokens, 1);
 	check_int8_peak(ck);
 	snprintf(label, sizeof label, "%d tokens, %d x %d", tokens, rows, cols);
-	CHECK_BENCH(ck, label, 2.0 * rows * cols * tokens, "op", 0,
-	            ck->now->gemm_int[layout](y, (size_t)rows, w, &scale, TRIT_SCALE_TENSOR, q, padded, sum, step, rows,
-	                                      tokens, cols));
+	struct trit_gemm_int p = {
+		.y = y, .ldy = (size_t)rows, .w = w, .scale = &scale, .scaling = TRIT_SCALE_TENSOR, .q = q, .ldq = padded,
+		.sum = sum, .step = step, .rows = rows, .tokens = tokens, .cols = cols
+	};
+	CHECK_BENCH(ck, label, 2.0 * rows * cols * tokens, "op", 0, ck->now->gemm_int[layout](&p));
 }
 
 static void bench_layout(struct check *ck)
@@ -303,7 +311,9 @@ static void gemm_strange_bytes(struct check *ck, int rows, int tokens, int cols,
 	check_fill_normal(ck, step, (size_t)tokens, 1);
 	check_fill_i8(ck, q, (size_t)tokens * padded, -127, 127);
 	memset(sum, 0, (size_t)tokens * sizeof *sum);
-	ck->k->gemm_int[layout](y, (size_t)rows, w, scale, scaling, q, padded, sum, step, rows, tokens, cols);
+	ck->k->gemm_int[layout](&(struct trit_gemm_int){
+		.y = y, .ldy = (size_t)rows, .w = w, .scale = scale, .scaling = scaling, .q = q, .ldq = padded, .sum = sum,
+		.step = step, .rows = rows, .tokens = tokens, .cols = cols });
 }
 
 static void test_gemm_int(struct check *ck)

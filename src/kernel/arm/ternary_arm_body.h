@@ -387,20 +387,19 @@ static void many_tokens(const struct product *p)
 		}
 }
 
-static void gemm_int(enum trit_layout layout, float *y, size_t ldy, const unsigned char *w, const float *scale,
-                     enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum, const float *step,
-                     int rows, int tokens, int cols)
+static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 {
-	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)cols);
+	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)g->cols);
+	const unsigned char *w = g->w;
 
-	for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS, w += block_bytes) {
-		int valid = rows - r < TRIT_BLOCK_ROWS ? rows - r : TRIT_BLOCK_ROWS;
-		const float *s = scale + trit_scale_at(scaling, (size_t)r, (size_t)cols);
-		for (int t = 0, n; t < tokens; t += n) {
-			n = tokens - t < SLICE ? tokens - t : SLICE;
-			struct product p = {layout, scaling, y + (size_t)t * ldy + r, ldy, w, s, q + (size_t)t * ldq, ldq,
-			                    sum + t, step + t, valid, n, cols};
-			if (scaling <= TRIT_SCALE_ROW && tokens <= TILE)
+	for (int r = 0; r < g->rows; r += TRIT_BLOCK_ROWS, w += block_bytes) {
+		int valid = g->rows - r < TRIT_BLOCK_ROWS ? g->rows - r : TRIT_BLOCK_ROWS;
+		const float *scale = g->scale + trit_scale_at(g->scaling, (size_t)r, (size_t)g->cols);
+		for (int t = 0, n; t < g->tokens; t += n) {
+			n = g->tokens - t < SLICE ? g->tokens - t : SLICE;
+			struct product p = {layout,     g->scaling, g->y + (size_t)t * g->ldy + r, g->ldy, w, scale,
+			                    g->q + (size_t)t * g->ldq, g->ldq, g->sum + t, g->step + t, valid, n, g->cols};
+			if (g->scaling <= TRIT_SCALE_ROW && g->tokens <= TILE)
 				few_tokens(&p);
 			else
 				many_tokens(&p);
@@ -409,11 +408,9 @@ static void gemm_int(enum trit_layout layout, float *y, size_t ldy, const unsign
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	static void gemm_##name(float *y, size_t ldy, const unsigned char *w, const float *scale,                      \
-	                        enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,            \
-	                        const float *step, int rows, int tokens, int cols)                                     \
+	static void gemm_##name(const struct trit_gemm_int *p)                                                         \
 	{                                                                                                              \
-		gemm_int(layout, y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);                    \
+		gemm_int(layout, p);                                                                                   \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

@@ -42,6 +42,13 @@ struct ahead {
 	size_t step; /* bytes of a line by the number of passes */
 };
 
+/* The line that is asked for first when the 16 rows at w are multiplied. */
+static ALWAYS_INLINE struct ahead ahead_of(const struct int_product *p, const unsigned char *w)
+{
+	const unsigned char *far = w + p->ahead;
+	return (struct ahead){far < p->end ? far : p->next + (far - p->end), p->ahead_step};
+}
+
 static ALWAYS_INLINE void prefetch(const unsigned char *w, struct ahead *ahead)
 {
 	_mm_prefetch((const char *)ahead->far, _MM_HINT_T1);
@@ -154,7 +161,7 @@ static ALWAYS_INLINE void row_block(const int layout, const int tokens, const st
                                     const unsigned char *w)
 {
 	const int cols = 4 * unit_fields(layout);
-	struct ahead ahead = {w + p->ahead, p->ahead_step};
+	struct ahead ahead = ahead_of(p, w);
 	__m512 scale = p->scaling == TRIT_SCALE_ROW ? _mm512_loadu_ps(p->scale + r) : _mm512_set1_ps(p->scale[0]);
 	__m512i sums[TRIT_WIDE_TOKENS];
 
@@ -222,7 +229,7 @@ static ALWAYS_INLINE void group_block(const int layout, const int tokens, const 
                                       const unsigned char *w)
 {
 	const float *scale = p->scale + (size_t)r * p->n_groups;
-	struct ahead ahead = {w + p->ahead, p->ahead_step};
+	struct ahead ahead = ahead_of(p, w);
 	__m512 chains[TRIT_FEW_TOKENS];
 
 #define CLEAR(t) chains[t] = _mm512_setzero_ps()

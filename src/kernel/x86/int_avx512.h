@@ -62,7 +62,7 @@
 			action(15);                                                                                    \
 	} while (0)
 
-/** The arguments of trit_gemm_int_fn, and what its callers here add. */
+/** What trit_gemm_int says, and what is derived from it. */
 struct int_product {
 	float *y;
 	size_t ldy;
@@ -78,7 +78,8 @@ struct int_product {
 	 * the whole row. */
 	const int32_t *biases;
 	size_t n_groups;
-	size_t ahead, ahead_step; /* gemv_avx512.c's own */
+	const unsigned char *end, *next; /* of all weights of the call; those that are wanted then */
+	size_t ahead, ahead_step;        /* gemv_avx512.c's own */
 };
 
 typedef void trit_int_product_fn(enum trit_layout layout, const struct int_product *p);

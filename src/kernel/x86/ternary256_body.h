@@ -542,15 +542,14 @@ enum {
 	GROUP_SUMS = 16384,   /* 32 KB: 16 tokens of the widest matrix in groups of 64 */
 };
 
-static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const *few_span, float *y, size_t ldy,
-                                   const unsigned char *w, const float *scale, enum trit_scaling scaling,
-                                   const int8_t *q, size_t ldq, const int32_t *sum, const float *step, int rows,
-                                   int tokens, int cols)
+static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const *few_span,
+                                   const struct trit_gemm_int *g)
 {
+	const int cols = g->cols;
 	const size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)cols);
-	int group = scaling > TRIT_SCALE_ROW ? (int)scaling : 0, n_groups = group ? (cols + group - 1) / group : 0;
-	bool direct = tokens <= most_direct(layout, group);
-	struct product p = {.ldy = ldy, .ldq = ldq, .cols = cols, .group = group, .n_groups = n_groups,
+	int group = g->scaling > TRIT_SCALE_ROW ? (int)g->scaling : 0, n_groups = group ? (cols + group - 1) / group : 0;
+	bool direct = g->tokens <= most_direct(layout, group);
+	struct product p = {.ldy = g->ldy, .ldq = g->ldq, .cols = cols, .group = group, .n_groups = n_groups,
 	                    .span = direct ? few_span : parts_of(layout), .most = sum_steps(layout),
 	                    .unit_cols = direct ? STEP * n_fields(layout) : STEP,
 	                    .unit_bytes = direct ? group_bytes(layout) : 16 * STEP, .bias = bias_of(layout)};
@@ -559,24 +558,24 @@ static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const
 
 	if (group && chunk > GROUP_SUMS / n_groups)
 		chunk = GROUP_SUMS / n_groups;
-	for (int i = 0, n_chunks = (tokens + chunk - 1) / chunk; i < n_chunks; i++) {
-		int t = (int)((long)tokens * i / n_chunks);
-		p.tokens = (int)((long)tokens * (i + 1) / n_chunks) - t;
-		p.q = q + (size_t)t * ldq;
-		p.sum = sum + t;
-		p.step = step + t;
+	for (int i = 0, n_chunks = (g->tokens + chunk - 1) / chunk; i < n_chunks; i++) {
+		int t = (int)((long)g->tokens * i / n_chunks);
+		p.tokens = (int)((long)g->tokens * (i + 1) / n_chunks) - t;
+		p.q = g->q + (size_t)t * g->ldq;
+		p.sum = g->sum + t;
+		p.step = g->step + t;
 		p.group_sums = group_sums;
 		if (group)
-			sum_groups(group_sums, p.q, ldq, p.tokens, cols, group, n_groups);
-		for (int r = 0; r < rows; r += TRIT_BLOCK_ROWS) {
-			const unsigned char *block = w + (size_t)r / TRIT_BLOCK_ROWS * block_bytes;
+			sum_groups(group_sums, p.q, p.ldq, p.tokens, cols, group, n_groups);
+		for (int r = 0; r < g->rows; r += TRIT_BLOCK_ROWS) {
+			const unsigned char *block = g->w + (size_t)r / TRIT_BLOCK_ROWS * block_bytes;
 			float scales[TRIT_BLOCK_ROWS];
 			if (!group)
-				row_scales(scales, scale, scaling, r);
-			p.scale = group ? scale + trit_scale_at(scaling, (size_t)r, (size_t)cols) : scales;
-			p.y = y + (size_t)t * ldy + r;
-			if (rows - r < TRIT_BLOCK_ROWS)
-				rest_product(layout, &p, block, direct, rows - r);
+				row_scales(scales, g->scale, g->scaling, r);
+			p.scale = group ? g->scale + trit_scale_at(g->scaling, (size_t)r, (size_t)cols) : scales;
+			p.y = g->y + (size_t)t * g->ldy + r;
+			if (g->rows - r < TRIT_BLOCK_ROWS)
+				rest_product(layout, &p, block, direct, g->rows - r);
 			else
 				block_product(layout, &p, block, direct);
 		}
@@ -584,11 +583,9 @@ static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const
 }
 
 #define GEMM_INT(name, layout) \
-	static void ISA(trit_gemm_##name)(float *y, size_t ldy, const unsigned char *w, const float *scale, \
-	                                  enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum, \
-	                                  const float *step, int rows, int tokens, int cols) \
+	static void ISA(trit_gemm_##name)(const struct trit_gemm_int *p) \
 	{ \
-		gemm_int(layout, few_##name, y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols); \
+		gemm_int(layout, few_##name, p); \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

@@ -513,31 +513,30 @@ static void configure(int tokens)
 	TRIT_TILE_CONFIGURE(&config);
 }
 
-static void gemm_int(struct product p)
+static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 {
 	const int budget = 1 << 20; /* bytes of activations that are read again and again from the second-level cache */
-	int most = budget / p.cols / PAIR_TOKENS * PAIR_TOKENS, pairs = (p.tokens + PAIR_TOKENS - 1) / PAIR_TOKENS;
+	int most = budget / g->cols / PAIR_TOKENS * PAIR_TOKENS, pairs = (g->tokens + PAIR_TOKENS - 1) / PAIR_TOKENS;
+	struct product p = {.layout = layout, .y = g->y, .ldy = g->ldy, .w = g->w, .scale = g->scale,
+	                    .scaling = g->scaling, .q = g->q, .ldq = g->ldq, .step = g->step, .rows = g->rows,
+	                    .tokens = g->tokens, .cols = g->cols};
 
 	most = most < 2 * PAIR_TOKENS ? 2 * PAIR_TOKENS : min_of(most, CHUNK_TOKENS);
 	int chunks = (p.tokens + most - 1) / most;
 	p.chunk = (pairs + chunks - 1) / chunks * PAIR_TOKENS;
-	p.block_bytes = trit_layout_bytes(p.layout, TRIT_BLOCK_ROWS, (size_t)p.cols);
+	p.block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p.cols);
 	configure(min_of(p.tokens, PAIR_TOKENS));
 	multiply_all(&p);
 	TRIT_TILE_RELEASE();
 }
 
-#define GEMM_INT(name, LAYOUT)                                                                                         \
-	static void trit_gemm_##name##_amx(float *y, size_t ldy, const unsigned char *w, const float *scale,           \
-	                                   enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum, \
-	                                   const float *step, int rows, int tokens, int cols)                          \
+#define GEMM_INT(name, layout)                                                                                         \
+	static void trit_gemm_##name##_amx(const struct trit_gemm_int *p)                                              \
 	{                                                                                                              \
-		if (tokens < MIN_TOKENS)                                                     \
-			trit_gemm_##name##_avx512(y, ldy, w, scale, scaling, q, ldq, sum, step, rows, tokens, cols);   \
+		if (p->tokens < MIN_TOKENS)                                                                            \
+			trit_gemm_##name##_avx512(p);                                                                  \
 		else                                                                                                   \
-			gemm_int((struct product){.layout = LAYOUT, .y = y, .ldy = ldy, .w = w, .scale = scale,        \
-			                          .scaling = scaling, .q = q, .ldq = ldq, .step = step, .rows = rows,  \
-			                          .tokens = tokens, .cols = cols});                                    \
+			gemm_int(layout, p);                                                                           \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

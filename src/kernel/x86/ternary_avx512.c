@@ -111,14 +111,19 @@ static void product(enum trit_layout layout, const struct int_product *p)
 	}
 }
 
-static void gemm_int(enum trit_layout layout, struct int_product p, const int32_t *sum)
+static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 {
 	int32_t biases[MAX_BIASES];
-	int bias = int_bias(layout), tokens = p.tokens;
+	const int32_t *sum = g->sum;
+	int bias = int_bias(layout), tokens = g->tokens;
+	struct int_product p = {.y = g->y, .ldy = g->ldy, .w = g->w, .scale = g->scale, .scaling = g->scaling, .q = g->q,
+	                        .ldq = g->ldq, .step = g->step, .rows = g->rows, .tokens = tokens, .cols = g->cols,
+	                        .biases = biases};
 
 	p.block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p.cols);
 	p.n_groups = p.scaling > TRIT_SCALE_ROW ? ((size_t)p.cols + p.scaling - 1) / p.scaling : 1;
-	p.biases = biases;
+	p.end = p.w + (size_t)(p.rows + TRIT_BLOCK_ROWS - 1) / TRIT_BLOCK_ROWS * p.block_bytes;
+	p.next = g->next ? g->next : p.end;
 	int at_once = tokens_at_once(&p);
 	for (; tokens > 0; tokens -= p.tokens) {
 		p.tokens = tokens < at_once ? tokens : at_once;
@@ -136,14 +141,9 @@ static void gemm_int(enum trit_layout layout, struct int_product p, const int32_
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	void trit_gemm_##name##_avx512(float *y, size_t ldy, const unsigned char *w, const float *scale,               \
-	                               enum trit_scaling scaling, const int8_t *q, size_t ldq, const int32_t *sum,     \
-	                               const float *step, int rows, int tokens, int cols)                              \
+	void trit_gemm_##name##_avx512(const struct trit_gemm_int *p)                                                  \
 	{                                                                                                              \
-		gemm_int(layout,                                                                                       \
-		         (struct int_product){.y = y, .ldy = ldy, .w = w, .scale = scale, .scaling = scaling, .q = q,  \
-		                              .ldq = ldq, .step = step, .rows = rows, .tokens = tokens, .cols = cols}, \
-		         sum);                                                                                         \
+		gemm_int(layout, p);                                                                                   \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)
