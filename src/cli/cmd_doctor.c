@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "format/safetensors.h"
 #include "kernel/selftest.h"
 #include "model/model.h"
 #include "model/tensor_check.h"
@@ -497,7 +498,7 @@ static void check_logits(struct doctor *d)
 static int examine(struct doctor *d, struct trit_error *err)
 {
 	const struct trit_model_file_options options = { .tokenizer = d->tokenizer };
-	if (trit_path_kind(d->path) == 0 && trit_checkpoint_is(d->path)) {
+	if (trit_path_kind(d->path) == 0 && trit_safetensors_is_checkpoint(d->path)) {
 		begin(d, "checkpoint");
 		check_checkpoint(d, d->path);
 		return TRIT_OK;

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "format/gguf_labels.h"
+#include "format/safetensors.h"
 #include "kernel/cpu.h"
 #include "model/kv.h"
 #include "model/model.h"
@@ -509,7 +510,7 @@ static int describe(const struct info_options *o, struct trit_error *err)
 	struct trit_model *m = NULL;
 	struct trit_error why;
 	int e;
-	if (trit_path_kind(o->file) == 0 && trit_checkpoint_is(o->file)) {
+	if (trit_path_kind(o->file) == 0 && trit_safetensors_is_checkpoint(o->file)) {
 		if (p.json)
 			trit_out(1, "{");
 		put_text(&p, "file", "format", "checkpoint of trit train");

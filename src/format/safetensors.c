@@ -339,3 +339,19 @@ const char *trit_safetensors_meta(const struct trit_safetensors *s, const char *
 			return s->meta[i].value;
 	return NULL;
 }
+
+bool trit_st_is_checkpoint(const struct trit_safetensors *s)
+{
+	const char *format = trit_safetensors_meta(s, "format");
+	return format && strcmp(format, TRIT_ST_CHECKPOINT) == 0;
+}
+
+bool trit_safetensors_is_checkpoint(const char *path)
+{
+	struct trit_safetensors s;
+	if (trit_safetensors_open(&s, path, NULL))
+		return false;
+	bool is = trit_st_is_checkpoint(&s);
+	trit_safetensors_close(&s);
+	return is;
+}

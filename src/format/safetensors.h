@@ -12,6 +12,8 @@
 #ifndef TRIT_FORMAT_SAFETENSORS_H
 #define TRIT_FORMAT_SAFETENSORS_H
 
+#include <stdbool.h>
+
 #include "base/file.h"
 
 enum trit_dtype {
@@ -69,6 +71,13 @@ void trit_safetensors_close(struct trit_safetensors *s);
 /** NULL if absent. */
 const struct trit_st_tensor *trit_safetensors_find(const struct trit_safetensors *s, const char *name);
 const char *trit_safetensors_meta(const struct trit_safetensors *s, const char *name);
+
+/** Metadata "format" of what trit train saves (train/checkpoint.h). */
+#define TRIT_ST_CHECKPOINT "trit-checkpoint"
+/** Whether it is such a checkpoint, the state of a training run and no model, of whatever version and health. */
+bool trit_st_is_checkpoint(const struct trit_safetensors *s);
+/** The same of a file; false also when it cannot be read. */
+bool trit_safetensors_is_checkpoint(const char *path);
 
 /**
  * Writing: describe everything, begin (writes the header), data in the same order, commit (atomic). Tensors are put

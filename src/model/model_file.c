@@ -9,6 +9,7 @@
 #include "format/gguf_types.h"
 #include "format/gguf_vocab.h"
 #include "format/llama2c.h"
+#include "format/safetensors.h"
 #include "format/vocab_file.h"
 #include "model/hf_import.h"
 #include "model/hf_vocab.h"
@@ -64,16 +65,11 @@ static int open_llama2c(struct trit_model_file *f, const char *path, bool want_v
 	return TRIT_OK;
 }
 
-static bool has_file(const char *folder, const char *name)
-{
-	char path[4096];
-	return snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path && trit_path_kind(path) == 0;
-}
-
 /* A Hugging Face folder; `weights` is the file in it that was named, or NULL. */
 static int open_hf(struct trit_model_file *f, const char *folder, const char *weights, bool want_vocab,
                    struct trit_error *err)
 {
+	char run[TRIT_PATH_BYTES];
 	int e = trit_hf_import(&f->gguf, &f->maps, &f->kind, folder, weights, &f->notes, err);
 	f->bytes = f->maps.bytes;
 	if (!e && want_vocab)
@@ -83,7 +79,7 @@ static int open_hf(struct trit_model_file *f, const char *folder, const char *we
 	f->folder = trit_strndup(folder, strlen(folder));
 	if (!f->folder)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory");
-	f->training_run = has_file(folder, "checkpoint.safetensors");
+	f->training_run = !trit_path_join(run, folder, "checkpoint.safetensors", NULL) && trit_path_kind(run) == 0;
 	if (!f->gguf.n_tensors && !f->has_vocab && !f->training_run)
 		return trit_fail(err, TRIT_ERR_FORMAT,
 		                 "%s: is a directory without a model: neither model.safetensors nor pytorch_model.bin, nor an "
@@ -91,15 +87,14 @@ static int open_hf(struct trit_model_file *f, const char *folder, const char *we
 	return TRIT_OK;
 }
 
-/* A file of weights of a Hugging Face folder, or a checkpoint of a training run, which stands for its folder. */
+/* A file of weights of a Hugging Face folder. */
 static int open_hf_file(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? trit_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : trit_strndup(".", 1);
 	if (!folder)
 		return trit_fail(err, TRIT_ERR_MEMORY, "not enough memory");
-	bool run = has_file(folder, "checkpoint.safetensors") && !has_file(folder, "config.json");
-	int e = open_hf(f, folder, run ? NULL : slash ? slash + 1 : path, want_vocab, err);
+	int e = open_hf(f, folder, slash ? slash + 1 : path, want_vocab, err);
 	trit_free(folder);
 	return e;
 }
@@ -127,6 +122,9 @@ static int open_any(struct trit_model_file *f, const char *path, bool want_vocab
 		return e;
 	switch (f->kind) {
 	case TRIT_KIND_SAFETENSORS:
+		if ((f->training_run = trit_safetensors_is_checkpoint(path)))
+			return TRIT_OK;
+		return open_hf_file(f, path, want_vocab, err);
 	case TRIT_KIND_PYTORCH:
 		return open_hf_file(f, path, want_vocab, err);
 	case TRIT_KIND_LLAMA2C:

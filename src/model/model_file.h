@@ -39,13 +39,14 @@ struct trit_model_file {
 	uint64_t bytes;           /* of the files that hold the weights */
 	struct trit_notes notes;  /* what was found, assumed, missing */
 	char *folder;             /* of Hugging Face: where the files of its tokenizer are; else NULL */
-	bool training_run;        /* the folder has a checkpoint of trit train */
+	bool training_run;        /* a checkpoint of trit train, or its folder */
 	struct trit_maps maps;    /* private: of files that are not GGUF */
 };
 
 /**
  * Opens a model: a GGUF file, any part of one in several, a Hugging Face folder or a file of weights in it
- * (safetensors, PyTorch), or a checkpoint of llama2.c. `options` may be NULL. A vocabulary without tensors is fine.
+ * (safetensors, PyTorch), or a checkpoint of llama2.c. The folder of a training run, or a checkpoint, opens
+ * without tensors, as training_run. `options` may be NULL. A vocabulary without tensors is fine.
  * Errors: IO, FORMAT, UNSUPPORTED, MEMORY; the message names the file.
  */
 TRIT_MUST_CHECK int trit_model_file_open(struct trit_model_file *f, const char *path,

@@ -79,7 +79,7 @@ static int describe(struct trit_st_writer *w, const struct trit_params *p, const
 {
 	char text[TRIT_SETTING_BYTES];
 	int e;
-	if ((e = trit_st_put_meta(w, "format", "trit-checkpoint", err)) ||
+	if ((e = trit_st_put_meta(w, "format", TRIT_ST_CHECKPOINT, err)) ||
 	    (e = trit_st_put_meta(w, "version", VERSION, err)) || (e = trit_config_put_meta(c, w, err)))
 		return e;
 	snprintf(text, sizeof text, "%d", progress.step);
@@ -138,22 +138,6 @@ int trit_checkpoint_save(const char *path, const struct trit_params *p, const st
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
-static bool has_format(const struct trit_safetensors *s)
-{
-	const char *format = trit_safetensors_meta(s, "format");
-	return format && strcmp(format, "trit-checkpoint") == 0;
-}
-
-bool trit_checkpoint_is(const char *path)
-{
-	struct trit_safetensors s;
-	if (trit_safetensors_open(&s, path, NULL))
-		return false;
-	bool is = has_format(&s);
-	trit_safetensors_close(&s);
-	return is;
-}
-
 static int open_checkpoint(struct trit_safetensors *s, const char *path, struct trit_error *err)
 {
 	int e = trit_safetensors_open(s, path, err);
@@ -162,7 +146,7 @@ static int open_checkpoint(struct trit_safetensors *s, const char *path, struct 
 	if (e)
 		return e;
 	const char *version = trit_safetensors_meta(s, "version");
-	if (!has_format(s))
+	if (!trit_st_is_checkpoint(s))
 		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: not a training checkpoint", path);
 	else if (!version)
 		e = trit_fail(err, TRIT_ERR_FORMAT, "%s: no version; the file is damaged", path);

@@ -36,8 +36,6 @@ struct trit_progress {
 TRIT_MUST_CHECK int trit_checkpoint_save(const char *path, const struct trit_params *p, const struct trit_recipe *r,
                                          const struct trit_config *c, struct trit_progress progress,
                                          struct trit_error *err);
-/** Whether a file is a checkpoint, of whatever version and health. */
-bool trit_checkpoint_is(const char *path);
 /** Reads recipe, configuration and progress; the recipe's settings that describe the network are the configuration's.
  * One of adapters has no tensors of the model, so *c stays as it is.
  * Errors: IO, FORMAT (not a checkpoint; damaged; a setting out of range), UNSUPPORTED (of a newer trit). */

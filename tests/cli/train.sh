@@ -188,6 +188,10 @@ refuse 1 'fewer than one sequence.*--seq-len' "$T" train --data "$text" --out ne
 refuse 1 'whole already holds a training run; add --resume' "$T" train --data "$text" --out whole
 refuse 1 'whole/checkpoint.safetensors: a training run; make a model of it first: trit convert' \
 	"$T" run -m whole/checkpoint.safetensors -p x
+cp whole/checkpoint.safetensors renamed.safetensors
+refuse 1 'renamed.safetensors: a training run' "$T" run -m renamed.safetensors -p x
+head -c 1000 whole/checkpoint.safetensors >cut.safetensors
+refuse 1 'cut.safetensors: .*truncated' "$T" info cut.safetensors
 refuse 1 'no checkpoint to resume from' "$T" train --resume --out new
 refuse 1 'empty.txt' "$T" train --data "$text" --out empty.txt
 refuse 2 'no size is called "4m"; there are 260k' "$T" train --data "$text" --out new --size 4m
