@@ -53,6 +53,7 @@ typedef void trit_dequant_i8_fn(float *y, const int8_t *q, float step, int n);
 
 /* ---- integer products: weights in a layout of layout.h, activations 8 bits --------------------------------------- */
 
+/** The arguments of a trit_gemm_int_fn, which says what they mean. */
 struct trit_gemm_int {
 	float *y; /* [tokens, ldy] */
 	size_t ldy;
@@ -64,7 +65,7 @@ struct trit_gemm_int {
 	const int32_t *sum; /* [tokens]: of each row of q */
 	const float *step;  /* [tokens] */
 	int rows, tokens, cols;
-	const unsigned char *next; /* weights that are wanted after these, for the cache; NULL: those behind w */
+	const unsigned char *next; /* where weights begin that are wanted after these, a hint; NULL: right behind them */
 };
 
 /**
@@ -78,7 +79,7 @@ struct trit_gemm_int {
  * in place, 240 * 127 * 65536 / 2 < 2^29.9. Rows and tokens may be cut into several calls (rows at multiples of 16)
  * without changing a bit; kernels are fastest with rows cut at multiples of TRIT_ROW_GRAIN.
  */
-typedef void trit_gemm_int_fn(const struct trit_gemm_int *p);
+typedef void trit_gemm_int_fn(const struct trit_gemm_int *g);
 #define TRIT_ROW_GRAIN 64
 
 /* ---- dense products, for inference: every row a 16-sum reduction ------------------------------------------------- */

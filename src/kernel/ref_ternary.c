@@ -95,35 +95,35 @@ static void block_groups(enum trit_layout layout, float *y, const unsigned char 
 	}
 }
 
-static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *p)
+static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 {
-	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p->cols);
-	const unsigned char *w = p->w;
+	size_t block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)g->cols);
+	const unsigned char *w = g->w;
 
-	for (int r0 = 0; r0 < p->rows; r0 += TRIT_BLOCK_ROWS, w += block_bytes) {
-		const float *s = p->scale + trit_scale_at(p->scaling, (size_t)r0, (size_t)p->cols);
-		int n = p->rows - r0 < TRIT_BLOCK_ROWS ? p->rows - r0 : TRIT_BLOCK_ROWS;
-		for (int t = 0; t < p->tokens; t++) {
-			const int8_t *q = p->q + (size_t)t * p->ldq;
-			float *out = p->y + (size_t)t * p->ldy + r0, chains[TRIT_BLOCK_ROWS];
+	for (int r0 = 0; r0 < g->rows; r0 += TRIT_BLOCK_ROWS, w += block_bytes) {
+		const float *s = g->scale + trit_scale_at(g->scaling, (size_t)r0, (size_t)g->cols);
+		int n = g->rows - r0 < TRIT_BLOCK_ROWS ? g->rows - r0 : TRIT_BLOCK_ROWS;
+		for (int t = 0; t < g->tokens; t++) {
+			const int8_t *q = g->q + (size_t)t * g->ldq;
+			float *out = g->y + (size_t)t * g->ldy + r0, chains[TRIT_BLOCK_ROWS];
 			int32_t acc[TRIT_BLOCK_ROWS];
-			if (p->scaling > TRIT_SCALE_ROW) {
-				block_groups(layout, chains, w, s, (int)p->scaling, q, p->cols);
+			if (g->scaling > TRIT_SCALE_ROW) {
+				block_groups(layout, chains, w, s, (int)g->scaling, q, g->cols);
 				for (int r = 0; r < n; r++)
-					out[r] = chains[r] * p->step[t];
+					out[r] = chains[r] * g->step[t];
 			} else {
-				block_sums(layout, acc, w, q, p->cols);
+				block_sums(layout, acc, w, q, g->cols);
 				for (int r = 0; r < n; r++)
-					out[r] = (float)acc[r] * (s[p->scaling == TRIT_SCALE_ROW ? r : 0] * p->step[t]);
+					out[r] = (float)acc[r] * (s[g->scaling == TRIT_SCALE_ROW ? r : 0] * g->step[t]);
 			}
 		}
 	}
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	static void trit_gemm_##name##_c(const struct trit_gemm_int *p)                                                \
+	static void trit_gemm_##name##_c(const struct trit_gemm_int *g)                                                \
 	{                                                                                                              \
-		gemm_int(layout, p);                                                                                   \
+		gemm_int(layout, g);                                                                                   \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

@@ -90,10 +90,11 @@ static void gemm_int(const struct trit_kernels *k, const struct input *in, struc
 	            {TRIT_SCALE_GROUP64, 2}, {TRIT_SCALE_GROUP64, 17}};
 	float *y = o->f;
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; y += ROWS * ways[i++].tokens)
-		k->gemm_int[layout](&(struct trit_gemm_int){.y = y, .ldy = ROWS, .w = in->weights[layout],
-		                                            .scale = in->scales, .scaling = ways[i].scaling, .q = in->q,
-		                                            .ldq = N_PADDED, .sum = in->sum, .step = in->step,
-		                                            .rows = ROWS, .tokens = ways[i].tokens, .cols = N});
+		k->gemm_int[layout](&(struct trit_gemm_int){
+			.y = y, .ldy = ROWS, .w = in->weights[layout], .scale = in->scales, .scaling = ways[i].scaling,
+			.q = in->q, .ldq = N_PADDED, .sum = in->sum, .step = in->step, .rows = ROWS, .tokens = ways[i].tokens,
+			.cols = N
+		});
 }
 
 static const void *dense_weights(const struct input *in, int type)

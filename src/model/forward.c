@@ -351,7 +351,8 @@ static void linear_rows(const struct part *p, float *y, size_t ldy, const struct
 			.y = y, .ldy = ldy, .w = l->w + trit_layout_bytes(l->layout, r0, cols),
 			.scale = l->scale + trit_scale_at(l->scaling, r0, cols), .scaling = l->scaling, .q = p->xq,
 			.ldq = trit_q_padded(cols), .sum = p->sum, .step = p->step, .rows = rows, .tokens = n_inputs,
-			.cols = l->cols });
+			.cols = l->cols
+		});
 	else
 		p->k->gemm_dense[l->type](y, ldy, l->w + r0 * trit_dense_row_bytes(l->type, cols), p->xn, cols, rows, n_inputs,
 		                          l->cols);

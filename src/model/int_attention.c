@@ -81,15 +81,16 @@ void trit_int_scores(const struct trit_kernels *k, const struct trit_int_scratch
 			.y = s + i, .ldy = lds, .w = page + trit_layout_bytes(TRIT_I8, (size_t)at, (size_t)width),
 			.scale = key_scales(page, width) + at, .scaling = TRIT_SCALE_ROW, .q = scratch->q, .ldq = padded,
 			.sum = scratch->sum, .step = scratch->step, .rows = next - i, .tokens = rows, .cols = width,
-			.next = page + stride });
+			.next = next < end ? page + stride : NULL
+		});
 	}
 }
 
 /* scratch->y [2 rows, last - first]: the page's values, weighted by hi, then by lo. A row that sees nothing of the page
- * gets zeros. */
+ * gets zeros. `to_next`: bytes to the page after it, 0: there is none. */
 static void weigh_page(const struct trit_kernels *k, const struct trit_int_scratch *scratch, const float *p, size_t ldp,
-                       const float *sum, const unsigned char *page, size_t stride, int width, int first,
-                       int last, int rows, int share, int n)
+                       const float *sum, const unsigned char *page, size_t to_next, int width, int first, int last,
+                       int rows, int share, int n)
 {
 	const float one = 1;
 	size_t padded = trit_q_padded(TRIT_KV_PAGE);
@@ -107,7 +108,8 @@ static void weigh_page(const struct trit_kernels *k, const struct trit_int_scrat
 	k->gemm_int[TRIT_I8](&(struct trit_gemm_int){
 		.y = scratch->y, .ldy = (size_t)(last - first), .w = values, .scale = &one, .scaling = TRIT_SCALE_TENSOR,
 		.q = scratch->p, .ldq = padded, .sum = scratch->sum, .step = scratch->step, .rows = last - first,
-		.tokens = 2 * rows, .cols = TRIT_KV_PAGE, .next = values + stride });
+		.tokens = 2 * rows, .cols = TRIT_KV_PAGE, .next = to_next ? values + to_next : NULL
+	});
 }
 
 void trit_int_values(const struct trit_kernels *k, const struct trit_int_scratch *scratch, float *out, size_t ld_token,
@@ -117,7 +119,8 @@ void trit_int_values(const struct trit_kernels *k, const struct trit_int_scratch
 	int n_max = n + (rows - 1) / share, m = last - first;
 
 	for (int i0 = 0; i0 < n_max; i0 += TRIT_KV_PAGE, pages += stride) {
-		weigh_page(k, scratch, p + i0, ldp, sum, pages, stride, width, first, last, rows, share, n - i0);
+		size_t to_next = i0 + TRIT_KV_PAGE < n_max ? stride : 0;
+		weigh_page(k, scratch, p + i0, ldp, sum, pages, to_next, width, first, last, rows, share, n - i0);
 		for (int r = 0; r < rows; r++) {
 			float *to = out + (size_t)(r / share) * ld_token + (size_t)(r % share) * ld_head;
 			const float *hi = scratch->y + r * m, *lo = scratch->y + (rows + r) * m;

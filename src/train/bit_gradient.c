@@ -86,7 +86,8 @@ void trit_bit_gradient_x(const struct trit_bitlinear *b, struct trit_bit_gradien
 				.y = direct ? to : y, .ldy = direct ? cols : ld,
 				.w = b->t2_transposed + trit_layout_bytes(TRIT_T2, c, rows),
 				.scale = b->column_scales ? &one : b->scales, .scaling = TRIT_SCALE_TENSOR, .q = q, .ldq = padded,
-				.sum = sum, .step = step, .rows = width, .tokens = (int)(bytes * n), .cols = b->rows });
+				.sum = sum, .step = step, .rows = width, .tokens = (int)(bytes * n), .cols = b->rows
+			});
 			if (bytes == 2)
 				k->add_pairs(to, cols, y, ld, (int)n, width, accumulate);
 			else if (accumulate)
@@ -142,7 +143,8 @@ void trit_bit_gradient_w(const struct trit_bitlinear *b, const struct trit_bit_g
 			k->gemm_int[TRIT_I8](&(struct trit_gemm_int){
 				.y = y, .ldy = (size_t)rows, .w = w, .scale = scale, .scaling = TRIT_SCALE_ROW,
 				.q = g->codes + c * g->ld, .ldq = g->ld, .sum = sum + c, .step = ones, .rows = rows,
-				.tokens = width, .cols = tokens });
+				.tokens = width, .cols = tokens
+			});
 			k->add_transposed(b->dw + (size_t)r * cols + c, cols, y, (size_t)rows, width, n, g->bytes);
 		}
 	}

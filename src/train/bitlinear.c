@@ -169,7 +169,8 @@ void trit_bitlinear_forward(const struct trit_bitlinear *b, const struct trit_ke
 		k->gemm_int[TRIT_T2](&(struct trit_gemm_int){
 			.y = y + t * ldy, .ldy = ldy, .w = b->t2, .scale = b->scales, .scaling = b->scaling,
 			.q = in->q + t * padded, .ldq = padded, .sum = in->sum + t, .step = in->step + t, .rows = b->rows,
-			.tokens = t1 - t0, .cols = b->cols });
+			.tokens = t1 - t0, .cols = b->cols
+		});
 }
 
 void trit_bitlinear_backward_x(const struct trit_bitlinear *b, const struct trit_kernels *k, float *dx, const float *dy,

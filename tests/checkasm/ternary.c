@@ -245,6 +245,38 @@ static void bench_gemv(struct check *ck, size_t all, int rows, int tokens, int c
 	munmap(w, all);
 }
 
+/* Keys in the pages of a q8 cache, head after head: values and other heads lie between a page and the next. */
+static void bench_pages(struct check *ck, bool hint, const char *label)
+{
+	enum { ROWS = 256, COLS = 128, TOKENS = 4, HEADS = 5, PAGES = 1000 };
+	const size_t bytes = trit_layout_bytes(TRIT_I8, ROWS, COLS), stride = HEADS * 2 * bytes, all = PAGES * stride;
+	size_t at = 0, page, head;
+	check_case(ck, "benchmark");
+	int8_t *q = check_aligned(ck, TOKENS * COLS);
+	float *scale = check_aligned(ck, ROWS * sizeof *scale), *step = check_aligned(ck, TOKENS * sizeof *step);
+	float *y = check_aligned(ck, TOKENS * ROWS * sizeof *y);
+	int32_t *sum = check_aligned(ck, TOKENS * sizeof *sum);
+	unsigned char *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (w == MAP_FAILED)
+		check_fail(ck, "not enough memory");
+	madvise(w, all, MADV_HUGEPAGE);
+	memset(w, 0x64, all);
+	memset(sum, 0, TOKENS * sizeof *sum);
+	check_fill_i8(ck, q, TOKENS * COLS, -127, 127);
+	check_fill_normal(ck, step, TOKENS, 1);
+	check_fill_normal(ck, scale, ROWS, 1);
+	check_read_speed(ck, w, all);
+	struct trit_gemm_int p = {
+		.y = y, .ldy = ROWS, .scale = scale, .scaling = TRIT_SCALE_ROW, .q = q, .ldq = COLS, .sum = sum, .step = step,
+		.rows = ROWS, .tokens = TOKENS, .cols = COLS
+	};
+	CHECK_BENCH(ck, label, (double)ROWS * COLS, "w", (double)bytes,
+	            (at = (at + 1) % (HEADS * (PAGES - 1)), page = at % (PAGES - 1), head = at / (PAGES - 1),
+	             p.w = w + page * stride + head * 2 * bytes, p.next = hint ? p.w + stride : NULL,
+	             ck->now->gemm_int[TRIT_I8](&p)));
+	munmap(w, all);
+}
+
 static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
 {
 	enum trit_layout layout = (enum trit_layout)ck->arg;
@@ -284,6 +316,10 @@ static void bench_layout(struct check *ck)
 		bench_gemm(ck, 2560, tokens, 2560);
 	bench_gemm(ck, 2560, 64, 2560);
 	bench_gemm(ck, 2560, 512, 2560);
+	if (layout == TRIT_I8) {
+		bench_pages(ck, false, "pages of 256 x 128, 4 tokens, no hint");
+		bench_pages(ck, true, "pages of 256 x 128, 4 tokens");
+	}
 	if (layout != TRIT_T2)
 		return;
 	bench_gemm(ck, 256, 512, 256);
@@ -313,7 +349,8 @@ static void gemm_strange_bytes(struct check *ck, int rows, int tokens, int cols,
 	memset(sum, 0, (size_t)tokens * sizeof *sum);
 	ck->k->gemm_int[layout](&(struct trit_gemm_int){
 		.y = y, .ldy = (size_t)rows, .w = w, .scale = scale, .scaling = scaling, .q = q, .ldq = padded, .sum = sum,
-		.step = step, .rows = rows, .tokens = tokens, .cols = cols });
+		.step = step, .rows = rows, .tokens = tokens, .cols = cols
+	});
 }
 
 static void test_gemm_int(struct check *ck)

@@ -397,8 +397,10 @@ static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 		const float *scale = g->scale + trit_scale_at(g->scaling, (size_t)r, (size_t)g->cols);
 		for (int t = 0, n; t < g->tokens; t += n) {
 			n = g->tokens - t < SLICE ? g->tokens - t : SLICE;
-			struct product p = {layout,     g->scaling, g->y + (size_t)t * g->ldy + r, g->ldy, w, scale,
-			                    g->q + (size_t)t * g->ldq, g->ldq, g->sum + t, g->step + t, valid, n, g->cols};
+			struct product p = {.layout = layout, .scaling = g->scaling, .y = g->y + (size_t)t * g->ldy + r,
+			                    .ldy = g->ldy, .w = w, .scale = scale, .q = g->q + (size_t)t * g->ldq,
+			                    .ldq = g->ldq, .sum = g->sum + t, .step = g->step + t, .rows = valid,
+			                    .tokens = n, .cols = g->cols};
 			if (g->scaling <= TRIT_SCALE_ROW && g->tokens <= TILE)
 				few_tokens(&p);
 			else
@@ -408,9 +410,9 @@ static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	static void gemm_##name(const struct trit_gemm_int *p)                                                         \
+	static void gemm_##name(const struct trit_gemm_int *g)                                                         \
 	{                                                                                                              \
-		gemm_int(layout, p);                                                                                   \
+		gemm_int(layout, g);                                                                                   \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

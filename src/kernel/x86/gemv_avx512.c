@@ -39,20 +39,22 @@ enum { FAR = 16384, NEAR = 4096 };
 
 struct ahead {
 	const unsigned char *far;
+	ptrdiff_t near; /* from a line to the one that is asked into the first level with it */
 	size_t step; /* bytes of a line by the number of passes */
 };
 
-/* The line that is asked for first when the 16 rows at w are multiplied. */
+/* What is asked for while the 16 rows at w are multiplied: beyond the last weights of the call, what is wanted next. */
 static ALWAYS_INLINE struct ahead ahead_of(const struct int_product *p, const unsigned char *w)
 {
-	const unsigned char *far = w + p->ahead;
-	return (struct ahead){far < p->end ? far : p->next + (far - p->end), p->ahead_step};
+	const unsigned char *far = w + p->ahead, *near = w + NEAR;
+	ptrdiff_t jump = (ptrdiff_t)((uintptr_t)p->next - (uintptr_t)p->end);
+	return (struct ahead){far < p->end ? far : far + jump, near < p->end ? NEAR : NEAR + jump, p->ahead_step};
 }
 
 static ALWAYS_INLINE void prefetch(const unsigned char *w, struct ahead *ahead)
 {
 	_mm_prefetch((const char *)ahead->far, _MM_HINT_T1);
-	_mm_prefetch((const char *)w + NEAR, _MM_HINT_T0);
+	_mm_prefetch((const char *)w + ahead->near, _MM_HINT_T0);
 	ahead->far += ahead->step;
 }
 
@@ -313,9 +315,11 @@ void trit_gemv_avx512(enum trit_layout layout, const struct int_product *p)
 	int wide_passes = p->scaling > TRIT_SCALE_ROW ? 0 : p->tokens / TRIT_WIDE_TOKENS;
 	int rest = p->tokens - TRIT_WIDE_TOKENS * wide_passes;
 	int even_passes = (rest + TRIT_FEW_TOKENS - 1) / TRIT_FEW_TOKENS, passes = wide_passes + even_passes;
-	size_t far = passes > 1 && p->block_bytes > FAR ? p->block_bytes : FAR;
+	size_t far = passes > 1 && p->block_bytes > FAR ? p->block_bytes : FAR, all = (size_t)(p->end - p->w);
 	struct int_product part = *p;
 
+	if (p->next != p->end && far > all) /* all of what is next, from its beginning */
+		far = all;
 	part.ahead_step = (size_t)((64 + passes - 1) / passes);
 	if (passes > 1)
 		part.rows = TRIT_BLOCK_ROWS;

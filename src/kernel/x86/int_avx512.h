@@ -62,7 +62,7 @@
 			action(15);                                                                                    \
 	} while (0)
 
-/** What trit_gemm_int says, and what is derived from it. */
+/** The fields of struct trit_gemm_int but `sum`, and what is derived from them. */
 struct int_product {
 	float *y;
 	size_t ldy;
@@ -78,8 +78,9 @@ struct int_product {
 	 * the whole row. */
 	const int32_t *biases;
 	size_t n_groups;
-	const unsigned char *end, *next; /* of all weights of the call; those that are wanted then */
-	size_t ahead, ahead_step;        /* gemv_avx512.c's own */
+	const unsigned char *end;  /* of the call's weights, also where this is a part of them */
+	const unsigned char *next; /* what is wanted after those; end: nobody said */
+	size_t ahead, ahead_step;  /* gemv_avx512.c's own */
 };
 
 typedef void trit_int_product_fn(enum trit_layout layout, const struct int_product *p);

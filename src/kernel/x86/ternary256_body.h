@@ -583,9 +583,9 @@ static ALWAYS_INLINE void gemm_int(const enum trit_layout layout, span_fn *const
 }
 
 #define GEMM_INT(name, layout) \
-	static void ISA(trit_gemm_##name)(const struct trit_gemm_int *p) \
+	static void ISA(trit_gemm_##name)(const struct trit_gemm_int *g) \
 	{ \
-		gemm_int(layout, few_##name, p); \
+		gemm_int(layout, few_##name, g); \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

@@ -522,21 +522,21 @@ static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 	                    .tokens = g->tokens, .cols = g->cols};
 
 	most = most < 2 * PAIR_TOKENS ? 2 * PAIR_TOKENS : min_of(most, CHUNK_TOKENS);
-	int chunks = (p.tokens + most - 1) / most;
+	int chunks = (g->tokens + most - 1) / most;
 	p.chunk = (pairs + chunks - 1) / chunks * PAIR_TOKENS;
-	p.block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p.cols);
-	configure(min_of(p.tokens, PAIR_TOKENS));
+	p.block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)g->cols);
+	configure(min_of(g->tokens, PAIR_TOKENS));
 	multiply_all(&p);
 	TRIT_TILE_RELEASE();
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	static void trit_gemm_##name##_amx(const struct trit_gemm_int *p)                                              \
+	static void trit_gemm_##name##_amx(const struct trit_gemm_int *g)                                              \
 	{                                                                                                              \
-		if (p->tokens < MIN_TOKENS)                                                                            \
-			trit_gemm_##name##_avx512(p);                                                                  \
+		if (g->tokens < MIN_TOKENS)                                                                            \
+			trit_gemm_##name##_avx512(g);                                                                  \
 		else                                                                                                   \
-			gemm_int(layout, p);                                                                           \
+			gemm_int(layout, g);                                                                           \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)

@@ -123,10 +123,10 @@ static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 	p.block_bytes = trit_layout_bytes(layout, TRIT_BLOCK_ROWS, (size_t)p.cols);
 	p.n_groups = p.scaling > TRIT_SCALE_ROW ? ((size_t)p.cols + p.scaling - 1) / p.scaling : 1;
 	p.end = p.w + (size_t)(p.rows + TRIT_BLOCK_ROWS - 1) / TRIT_BLOCK_ROWS * p.block_bytes;
-	p.next = g->next ? g->next : p.end;
 	int at_once = tokens_at_once(&p);
 	for (; tokens > 0; tokens -= p.tokens) {
 		p.tokens = tokens < at_once ? tokens : at_once;
+		p.next = tokens > p.tokens ? p.w : g->next ? g->next : p.end;
 		if (p.scaling > TRIT_SCALE_ROW)
 			group_biases(biases, &p, bias, (int)p.scaling);
 		else
@@ -141,9 +141,9 @@ static void gemm_int(enum trit_layout layout, const struct trit_gemm_int *g)
 }
 
 #define GEMM_INT(name, layout)                                                                                         \
-	void trit_gemm_##name##_avx512(const struct trit_gemm_int *p)                                                  \
+	void trit_gemm_##name##_avx512(const struct trit_gemm_int *g)                                                  \
 	{                                                                                                              \
-		gemm_int(layout, p);                                                                                   \
+		gemm_int(layout, g);                                                                                   \
 	}
 GEMM_INT(t2, TRIT_T2)
 GEMM_INT(t5, TRIT_T5)
