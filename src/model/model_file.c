@@ -87,9 +87,12 @@ static int open_hf(struct trit_model_file *f, const char *folder, const char *we
 	return TRIT_OK;
 }
 
-/* A file of weights of a Hugging Face folder. */
+/* A file of weights of a Hugging Face folder, or a checkpoint of a training run. */
 static int open_hf_file(struct trit_model_file *f, const char *path, bool want_vocab, struct trit_error *err)
 {
+	f->training_run = f->kind == TRIT_KIND_SAFETENSORS && trit_safetensors_is_checkpoint(path);
+	if (f->training_run)
+		return TRIT_OK;
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? trit_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : trit_strndup(".", 1);
 	if (!folder)
@@ -122,9 +125,6 @@ static int open_any(struct trit_model_file *f, const char *path, bool want_vocab
 		return e;
 	switch (f->kind) {
 	case TRIT_KIND_SAFETENSORS:
-		if ((f->training_run = trit_safetensors_is_checkpoint(path)))
-			return TRIT_OK;
-		return open_hf_file(f, path, want_vocab, err);
 	case TRIT_KIND_PYTORCH:
 		return open_hf_file(f, path, want_vocab, err);
 	case TRIT_KIND_LLAMA2C:

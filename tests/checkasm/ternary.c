@@ -212,7 +212,37 @@ static void gemm_case(struct check *ck, int rows, int tokens, int cols, enum tri
 	check_definition(ck, &p);
 }
 
-/* Weights out of cache: a model's worth of matrices, one after the other. */
+/* What a benchmark multiplies, but for the weights. */
+static struct trit_gemm_int bench_operands(struct check *ck, int rows, int tokens, int cols, enum trit_scaling scaling)
+{
+	size_t padded = trit_q_padded((size_t)cols), n = (size_t)tokens;
+	size_t n_scale = trit_scale_count(scaling, (size_t)rows, (size_t)cols);
+	int8_t *q = check_aligned(ck, n * padded);
+	float *scale = check_aligned(ck, n_scale * sizeof *scale), *step = check_aligned(ck, n * sizeof *step);
+	int32_t *sum = check_aligned(ck, n * sizeof *sum);
+	memset(sum, 0, n * sizeof *sum);
+	check_fill_i8(ck, q, n * padded, -127, 127);
+	check_fill_normal(ck, step, n, 1);
+	check_fill_normal(ck, scale, n_scale, 1);
+	return (struct trit_gemm_int){
+		.y = check_aligned(ck, n * (size_t)rows * sizeof(float)), .ldy = (size_t)rows, .scale = scale,
+		.scaling = scaling, .q = q, .ldq = padded, .sum = sum, .step = step, .rows = rows, .tokens = tokens,
+		.cols = cols
+	};
+}
+
+/* Weights out of cache. */
+static unsigned char *map_weights(struct check *ck, size_t bytes)
+{
+	unsigned char *w = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (w == MAP_FAILED)
+		check_fail(ck, "not enough memory");
+	madvise(w, bytes, MADV_HUGEPAGE); /* small pages cost a fifth of the speed; refused is fine */
+	memset(w, 0x64, bytes);
+	return w;
+}
+
+/* A model's worth of matrices, one after the other. */
 static void bench_gemv(struct check *ck, size_t all, int rows, int tokens, int cols, enum trit_scaling scaling,
                        const char *label)
 {
@@ -220,26 +250,10 @@ static void bench_gemv(struct check *ck, size_t all, int rows, int tokens, int c
 	size_t bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols), at = 0;
 	all = all > bytes ? all : bytes;
 	check_case(ck, "benchmark");
-	size_t padded = trit_q_padded((size_t)cols), n = (size_t)tokens;
-	int8_t *q = check_aligned(ck, n * padded);
-	float *scale = check_aligned(ck, trit_scale_count(scaling, (size_t)rows, (size_t)cols) * sizeof *scale);
-	float *y = check_aligned(ck, n * (size_t)rows * sizeof *y), *step = check_aligned(ck, n * sizeof *step);
-	int32_t *sum = check_aligned(ck, n * sizeof *sum);
-	unsigned char *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w == MAP_FAILED)
-		check_fail(ck, "not enough memory");
-	madvise(w, all, MADV_HUGEPAGE); /* small pages cost a fifth of the speed; refused is fine */
-	memset(w, 0x64, all);
-	memset(sum, 0, n * sizeof *sum);
-	check_fill_i8(ck, q, n * padded, -127, 127);
-	check_fill_normal(ck, step, n, 1);
-	check_fill_normal(ck, scale, trit_scale_count(scaling, (size_t)rows, (size_t)cols), 1);
+	struct trit_gemm_int p = bench_operands(ck, rows, tokens, cols, scaling);
+	unsigned char *w = map_weights(ck, all);
 	if (all > bytes)
 		check_read_speed(ck, w, all);
-	struct trit_gemm_int p = {
-		.y = y, .ldy = (size_t)rows, .scale = scale, .scaling = scaling, .q = q, .ldq = padded, .sum = sum,
-		.step = step, .rows = rows, .tokens = tokens, .cols = cols
-	};
 	CHECK_BENCH(ck, label, (double)rows * cols, "w", (double)bytes,
 	            (at = at + 2 * bytes > all ? 0 : at + bytes, p.w = w + at, ck->now->gemm_int[layout](&p)));
 	munmap(w, all);
@@ -252,24 +266,9 @@ static void bench_pages(struct check *ck, bool hint, const char *label)
 	const size_t bytes = trit_layout_bytes(TRIT_I8, ROWS, COLS), stride = HEADS * 2 * bytes, all = PAGES * stride;
 	size_t at = 0, page, head;
 	check_case(ck, "benchmark");
-	int8_t *q = check_aligned(ck, TOKENS * COLS);
-	float *scale = check_aligned(ck, ROWS * sizeof *scale), *step = check_aligned(ck, TOKENS * sizeof *step);
-	float *y = check_aligned(ck, TOKENS * ROWS * sizeof *y);
-	int32_t *sum = check_aligned(ck, TOKENS * sizeof *sum);
-	unsigned char *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w == MAP_FAILED)
-		check_fail(ck, "not enough memory");
-	madvise(w, all, MADV_HUGEPAGE);
-	memset(w, 0x64, all);
-	memset(sum, 0, TOKENS * sizeof *sum);
-	check_fill_i8(ck, q, TOKENS * COLS, -127, 127);
-	check_fill_normal(ck, step, TOKENS, 1);
-	check_fill_normal(ck, scale, ROWS, 1);
+	struct trit_gemm_int p = bench_operands(ck, ROWS, TOKENS, COLS, TRIT_SCALE_ROW);
+	unsigned char *w = map_weights(ck, all);
 	check_read_speed(ck, w, all);
-	struct trit_gemm_int p = {
-		.y = y, .ldy = ROWS, .scale = scale, .scaling = TRIT_SCALE_ROW, .q = q, .ldq = COLS, .sum = sum, .step = step,
-		.rows = ROWS, .tokens = TOKENS, .cols = COLS
-	};
 	CHECK_BENCH(ck, label, (double)ROWS * COLS, "w", (double)bytes,
 	            (at = (at + 1) % (HEADS * (PAGES - 1)), page = at % (PAGES - 1), head = at / (PAGES - 1),
 	             p.w = w + page * stride + head * 2 * bytes, p.next = hint ? p.w + stride : NULL,
@@ -280,24 +279,15 @@ static void bench_pages(struct check *ck, bool hint, const char *label)
 static void bench_gemm(struct check *ck, int rows, int tokens, int cols)
 {
 	enum trit_layout layout = (enum trit_layout)ck->arg;
-	size_t padded = trit_q_padded((size_t)cols), bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols);
+	size_t bytes = trit_layout_bytes(layout, (size_t)rows, (size_t)cols);
 	char label[64];
 	check_case(ck, "benchmark");
+	struct trit_gemm_int p = bench_operands(ck, rows, tokens, cols, TRIT_SCALE_TENSOR);
 	unsigned char *w = check_aligned(ck, bytes);
-	int8_t *q = check_aligned(ck, (size_t)tokens * padded);
-	float *y = check_aligned(ck, (size_t)tokens * (size_t)rows * sizeof *y), scale = 1;
-	float *step = check_aligned(ck, (size_t)tokens * sizeof *step);
-	int32_t *sum = check_aligned(ck, (size_t)tokens * sizeof *sum);
 	memset(w, 0x64, bytes);
-	memset(sum, 0, (size_t)tokens * sizeof *sum);
-	check_fill_i8(ck, q, (size_t)tokens * padded, -127, 127);
-	check_fill_normal(ck, step, (size_t)tokens, 1);
+	p.w = w;
 	check_int8_peak(ck);
 	snprintf(label, sizeof label, "%d tokens, %d x %d", tokens, rows, cols);
-	struct trit_gemm_int p = {
-		.y = y, .ldy = (size_t)rows, .w = w, .scale = &scale, .scaling = TRIT_SCALE_TENSOR, .q = q, .ldq = padded,
-		.sum = sum, .step = step, .rows = rows, .tokens = tokens, .cols = cols
-	};
 	CHECK_BENCH(ck, label, 2.0 * rows * cols * tokens, "op", 0, ck->now->gemm_int[layout](&p));
 }
 
